@@ -1,0 +1,25 @@
+"""Predictions from scikit-learn models, served from a queue.
+
+from modelane import Client
+
+with Client() as client:
+answer = client.predict("breast-cancer", rows)
+"""
+
+from __future__ import annotations
+
+from modelane.client import Answer, Client, Prediction, Retrained
+from modelane.errors import ModelaneError, NotAnswered, RequestError, TryLater
+from modelane.settings import Settings
+
+__all__ = [
+    "Answer",
+    "Client",
+    "ModelaneError",
+    "NotAnswered",
+    "Prediction",
+    "RequestError",
+    "Retrained",
+    "Settings",
+    "TryLater",
+]

@@ -1,0 +1,52 @@
+"""The border to redis-py: how connections are made, and how its errors become ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from modelane.errors import BrokerRefused, BrokerUnavailable
+from modelane.settings import Settings
+
+#: Seconds.  Longer than any blocking call (``tick_s``) and any script, so that only a dead peer exceeds it.
+SOCKET_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5.0
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client with its own pool; connects on first use, safe to share between threads."""
+    return redis.Redis.from_url(
+        settings.broker_url,
+        socket_timeout=max(SOCKET_TIMEOUT_S, settings.tick_s * 2),
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=30,
+    )
+
+
+@contextmanager
+def broker_errors() -> Iterator[None]:
+    """Turn what redis-py raises into ours, cause kept.
+
+    Raises:
+        BrokerUnavailable: no answer, or one that will be another one later.
+        BrokerRefused: an answer that stays the same until somebody acts.
+    """
+    try:
+        yield
+    except redis.ResponseError as exc:
+        # Inside a script the server's own error stands somewhere in the sentence, not in front.
+        if _PASSING.intersection(re.findall(r"[A-Z]+", str(exc))):
+            raise BrokerUnavailable(f"Redis cannot serve now: {exc}") from exc
+        raise BrokerRefused(f"Redis refuses: {exc}") from exc
+    except (redis.RedisError, OSError) as exc:
+        raise BrokerUnavailable(f"Redis does not answer: {exc}") from exc
+
+
+#: Error codes with which a sound request meets a server that is starting, full, busy or a replica.
+_PASSING = frozenset(
+    {"LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"}
+)

@@ -1,0 +1,110 @@
+r"""Every Redis key, channel, queue and task name of Modelane, in one table.
+
+    name                               type        holds                                     lives
+    modelane.predict.<model>           list        messages that wait, Celery's own form     until reserved
+    …\x06\x163  …\x06\x166  …\x06\x169    lists       the same, at lower priorities             until reserved
+    <queue>.leased                     hash        tag → message that is being answered      until settled
+    <queue>.leases                     sorted set  tag → Redis time at which it returns      until settled
+    <queue>.dead                       hash        id → dead letter: reason and message      until dropped
+    <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
+    modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
+    modelane.tasks                     list        what Celery's own consumer runs           until taken
+    modelane.reply.<client>            channel     answers for one client                    -
+    modelane.models                    channel     name of a model whose alias moved         -
+    celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
+                                       channel
+
+Everything stands behind ``MODELANE_PREFIX``.  A model's name has no dot, so no queue can collide with another
+one's helpers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from modelane.errors import BadInput
+
+PREDICT_TASK = "modelane.predict"
+RETRAIN_TASK = "modelane.retrain"
+
+RETRAIN_QUEUE = "modelane.retrain"
+DEFAULT_QUEUE = "modelane.tasks"
+PREDICT_QUEUE_PREFIX = "modelane.predict."
+
+REPLY_CHANNEL_PREFIX = "modelane.reply."
+MODELS_CHANNEL = "modelane.models"
+RESULT_KEY_PREFIX = "celery-task-meta-"
+
+#: kombu's Redis transport: four lists a queue, served in this order (``priority_steps``, ``sep``).
+PRIORITIES = (0, 3, 6, 9)
+_PRIORITY_SEPARATOR = "\x06\x16"
+
+#: Seconds that a put is remembered.  Longer than any retry of it, short enough to cost little memory.
+PUT_TTL_S = 120
+
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def check_model_name(model: object) -> str:
+    """Return ``model`` if it is a model's name.
+
+    Raises:
+        BadInput: it is not; the sentence says what a name looks like.
+    """
+    if isinstance(model, str) and _MODEL_NAME.fullmatch(model):
+        return model
+    raise BadInput(
+        f"{model!r:.80} is not a model's name: small letters, digits, - and _, at most 64, "
+        "starting with a letter or digit"
+    )
+
+
+def predict_queue(model: str) -> str:
+    return PREDICT_QUEUE_PREFIX + check_model_name(model)
+
+
+def lane_of(queue: str) -> str | None:
+    """The model whose lane ``queue`` is; None if it is an ordinary queue."""
+    model = queue.removeprefix(PREDICT_QUEUE_PREFIX)
+    return model if model != queue and _MODEL_NAME.fullmatch(model) else None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKeys:
+    """The keys of one leased queue, prefix included."""
+
+    queue: str
+    prefix: str = ""
+
+    @property
+    def priorities(self) -> tuple[str, ...]:
+        """Its lists, most urgent first."""
+        return tuple(
+            f"{self.prefix}{self.queue}{_PRIORITY_SEPARATOR}{step}" if step else self.first
+            for step in PRIORITIES
+        )
+
+    @property
+    def first(self) -> str:
+        return self.prefix + self.queue
+
+    @property
+    def leased(self) -> str:
+        return f"{self.first}.leased"
+
+    @property
+    def leases(self) -> str:
+        return f"{self.first}.leases"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.first}.dead"
+
+    def put(self, token: str) -> str:
+        return f"{self.first}.put.{token}"
+
+
+def priority_step(priority: int) -> int:
+    """Index into :data:`PRIORITIES` of the list that kombu would choose: the largest step not above."""
+    return max(i for i, step in enumerate(PRIORITIES) if step <= max(0, min(9, priority)))

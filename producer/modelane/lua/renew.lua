@@ -1,0 +1,18 @@
+-- renew: keep the leases of a batch that is still being computed.
+--
+-- KEYS[1]     leased: hash, tag -> message
+-- KEYS[2]     leases: sorted set, tag -> time
+-- ARGV[1]     lease, seconds from now
+-- ARGV[2..]   tags
+-- returns     how many are still ours
+
+local time = redis.call('TIME')
+local until_ = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])
+local n = 0
+for i = 2, #ARGV do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
+    n = n + 1
+    redis.call('ZADD', KEYS[2], until_, ARGV[i])
+  end
+end
+return n

@@ -1,0 +1,66 @@
+-- reserve: lease up to a batch of messages, most urgent first; what is due comes back first.
+--
+-- KEYS[1..4]  the lane's lists, most urgent first
+-- KEYS[5]     leased: hash, tag -> message
+-- KEYS[6]     leases: sorted set, tag -> Redis time at which the message returns
+-- ARGV[1]     lease, seconds
+-- ARGV[2..4]  at most so many messages, rows, bytes; the first message is taken whatever its size
+-- ARGV[5]     token, unique to this call
+-- returns     {now, tag, message, tag, message, ...}; now is Redis time, seconds
+--
+-- A tag is <list><kind>:<token>:<number>.  Kind L is a lease: when it runs out, its worker was lost, and the
+-- message returns with one more attempt.  Kind D is a delay that somebody asked for: no attempt is counted.
+-- Attempts travel in the message itself, as its first JSON field, so it stays a plain Celery message.
+
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+
+local function one_more_attempt(message)
+  local attempts, rest = string.match(message, '^{"attempts":(%d+),(.*)$')
+  if attempts then return '{"attempts":' .. (attempts + 1) .. ',' .. rest end
+  return '{"attempts":1,' .. string.sub(message, 2)
+end
+
+local due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, ARGV[2])
+for i = #due, 1, -1 do -- backwards, so that the one due longest is served first
+  local tag = due[i]
+  local message = redis.call('HGET', KEYS[5], tag)
+  if message then
+    if string.sub(tag, 2, 2) == 'L' then message = one_more_attempt(message) end
+    redis.call('RPUSH', KEYS[tonumber(string.sub(tag, 1, 1))], message)
+    redis.call('HDEL', KEYS[5], tag)
+  end
+  redis.call('ZREM', KEYS[6], tag)
+end
+
+local until_ = string.format('%.6f', now + ARGV[1])
+local most, rows_left, bytes_left = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local reply, leased, leases, n = {string.format('%.6f', now)}, {}, {}, 0
+
+local function take(list)
+  while n < most do
+    local message = redis.call('RPOP', KEYS[list])
+    if not message then return true end
+    -- Our client writes the rows at the front; others count as one row and by their bytes.
+    local rows = tonumber(string.match(string.sub(message, 1, 48), '"rows":(%d+)') or 1)
+    if n > 0 and (rows > rows_left or #message > bytes_left) then
+      redis.call('RPUSH', KEYS[list], message)
+      return false
+    end
+    rows_left, bytes_left, n = rows_left - rows, bytes_left - #message, n + 1
+    local tag = list .. 'L:' .. ARGV[5] .. ':' .. n
+    leased[2 * n - 1], leased[2 * n] = tag, message
+    leases[2 * n - 1], leases[2 * n] = until_, tag
+    reply[2 * n], reply[2 * n + 1] = tag, message
+  end
+  return false
+end
+
+for list = 1, 4 do
+  if not take(list) then break end
+end
+if n > 0 then
+  redis.call('HSET', KEYS[5], unpack(leased))
+  redis.call('ZADD', KEYS[6], unpack(leases))
+end
+return reply

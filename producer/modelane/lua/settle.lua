@@ -1,0 +1,42 @@
+-- settle: store and publish the outcomes of a batch and drop its leases, all in one step.
+--
+-- KEYS[1]     leased: hash, tag -> message
+-- KEYS[2]     leases: sorted set, tag -> time
+-- KEYS[3]     dead: hash, id -> reason, newline, message
+-- ARGV[1]     what stands before an id in a result's key and channel
+-- then six for each outcome:
+--   tag       only who still holds it may answer: an outcome without it is ignored (fencing)
+--   id        request's id
+--   value     the result as it is stored
+--   ttl       seconds to keep it; 0: nobody wants it
+--   reply     channel that gets all its outcomes as one MessagePack array; '': the result's own channel
+--   reason    '': settled for good; else the message is buried with this reason
+-- returns     the number of each outcome that was ignored, counted from 0
+
+local ignored, replies = {}, {}
+for i = 2, #ARGV, 6 do
+  local tag, id, value, ttl, reply, reason = unpack(ARGV, i, i + 5)
+  if reason ~= '' then
+    local message = redis.call('HGET', KEYS[1], tag)
+    if message then redis.call('HSET', KEYS[3], id, reason .. '\n' .. message) end
+  end
+  if redis.call('HDEL', KEYS[1], tag) == 0 then
+    ignored[#ignored + 1] = (i - 2) / 6
+  else
+    redis.call('ZREM', KEYS[2], tag)
+    if ttl ~= '0' then
+      local key = ARGV[1] .. id
+      redis.call('SET', key, value, 'EX', ttl)
+      if reply == '' then
+        redis.call('PUBLISH', key, value)
+      else
+        local values = replies[reply]
+        if values then values[#values + 1] = value else replies[reply] = {value} end
+      end
+    end
+  end
+end
+for channel, values in pairs(replies) do
+  redis.call('PUBLISH', channel, '\221' .. struct.pack('>I4', #values) .. table.concat(values))
+end
+return ignored

@@ -1,0 +1,171 @@
+"""The leased queue: put → reserve → settle | release.  Each verb is one atomic script.
+
+A message is in exactly one place: waiting in one of four lists, or leased.  Whoever reserves it holds a
+*tag*, the right to answer until the lease runs out; then it returns to its list by itself.  Settling with a
+tag that is no longer held changes nothing, so exactly one answer stands.  Nothing here knows what a message
+says.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import redis
+
+from modelane.connection import broker_errors
+from modelane.errors import QueueFull
+from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, QueueKeys, priority_step
+
+#: Retry-after, in seconds, that a full lane answers as long as its rate is not known.
+DEFAULT_RETRY_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to answer one message, until it returns to the queue."""
+
+    tag: bytes
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What one reserve got.
+
+    Attributes:
+        now_s: Redis time, Unix seconds: the clock that deadlines and ETAs are held against.
+        leases: in the order in which they should be served.
+    """
+
+    now_s: float
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one leased message ends.
+
+    Attributes:
+        tag: the lease under which it was computed.
+        id: the request's id; its result is stored under it.
+        value: the result as a reader decodes it.
+        ttl_s: how long it is kept; 0 if nobody wants it.
+        reply_to: channel of the client that waits, without prefix; empty for the result's own channel.
+        bury_reason: not empty if the message becomes a dead letter.
+    """
+
+    tag: bytes
+    id: str
+    value: bytes
+    ttl_s: float
+    reply_to: str = ""
+    bury_reason: str = ""
+
+
+class LeasedQueue:
+    """One queue on Redis.  Safe to share between threads.
+
+    Every method raises ``BrokerUnavailable`` if Redis does not answer; calling it again is then always
+    right: no verb does harm when it is carried out twice.  ``BrokerRefused`` means that an operator must act.
+    """
+
+    def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
+        self.keys = keys
+        self._redis = client
+        self._put = client.register_script(_source("put"))
+        self._reserve = client.register_script(_source("reserve"))
+        self._settle = client.register_script(_source("settle"))
+        self._release = client.register_script(_source("release"))
+        self._renew = client.register_script(_source("renew"))
+        self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
+
+    def put(
+        self,
+        messages: Sequence[bytes],
+        *,
+        max_depth: int,
+        priority: int = 0,
+        token: str | None = None,
+    ) -> int:
+        """Append messages, all or none; return how many wait now.
+
+        Args:
+            messages: Celery protocol-2 messages as kombu would write them.
+            max_depth: refuse if more than this would wait.
+            priority: Celery's 0 to 9; on Redis 0 is served first.
+            token: makes a repeat harmless; the same one for the same messages.
+
+        Raises:
+            QueueFull: nothing was put.
+        """
+        token = token or os.urandom(9).hex()
+        step = priority_step(priority) + 1
+        with broker_errors():
+            accepted, depth = self._put(
+                keys=(*self.keys.priorities, self.keys.put(token)),
+                args=(step, max_depth, PUT_TTL_S, *messages),
+            )
+        if not accepted:
+            raise QueueFull(self.keys.queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
+        return int(depth)
+
+    def reserve(self, *, lease_s: float, max_requests: int, max_rows: int, max_bytes: int) -> Reserved:
+        """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included."""
+        token = os.urandom(6).hex()
+        with broker_errors():
+            now, *pairs = self._reserve(
+                keys=self._reserve_keys, args=(lease_s, max_requests, max_rows, max_bytes, token)
+            )
+        return Reserved(float(now), tuple(map(Lease, pairs[::2], pairs[1::2])))
+
+    def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
+        """Store and publish outcomes; return the positions of those whose lease was lost."""
+        args: list[bytes | str | int] = [self.keys.prefix + RESULT_KEY_PREFIX]
+        for s in settlements:
+            channel = self.keys.prefix + s.reply_to if s.reply_to else ""
+            args += (s.tag, s.id, s.value, math.ceil(s.ttl_s), channel, s.bury_reason)
+        with broker_errors():
+            ignored = self._settle(keys=(self.keys.leased, self.keys.leases, self.keys.dead), args=args)
+        return frozenset(ignored)
+
+    def release(self, tags: Iterable[bytes], *, delay_s: float, counts: bool) -> int:
+        """Give messages back; they can be reserved again after ``delay_s``.
+
+        Args:
+            tags: leases that we hold.
+            delay_s: seconds from now, on the clock of Redis.
+            counts: whether this was an attempt (a retry) or not (an ETA, a shutdown).
+        """
+        with broker_errors():
+            return int(
+                self._release(keys=(self.keys.leased, self.keys.leases), args=(delay_s, int(counts), *tags))
+            )
+
+    def renew(self, tags: Iterable[bytes], *, lease_s: float) -> int:
+        """Extend leases; return how many are still ours."""
+        with broker_errors():
+            return int(self._renew(keys=(self.keys.leased, self.keys.leases), args=(lease_s, *tags)))
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when something waits in the first list, or after ``timeout_s``; takes nothing.
+
+        The tail is moved onto itself, so a crash between waking and reserving loses nothing.
+        """
+        with broker_errors():
+            # redis-py's type says whole seconds; Redis takes fractions.
+            self._redis.blmove(self.keys.first, self.keys.first, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
+
+    def depth(self) -> int:
+        """Messages that wait; leased ones not counted."""
+        with broker_errors():
+            return sum(int(self._redis.llen(key)) for key in self.keys.priorities)
+
+
+@cache
+def _source(verb: str) -> str:
+    return files("modelane").joinpath("lua", f"{verb}.lua").read_text("utf-8")

@@ -1,0 +1,126 @@
+"""The receiving half of the client: one subscription, however many requests are in flight.
+
+queue.settle → REPLIES → the futures.  An answer is stored as well as published, so what a broken
+subscription missed is found by one MGET of everything that is still pending.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+import redis
+
+from modelane.connection import broker_errors
+from modelane.errors import BrokerRefused, BrokerUnavailable, ModelaneError, from_code
+from modelane.keys import RESULT_KEY_PREFIX
+from modelane.tensors import from_wire
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks for stored answers whose publication was missed, and for passed deadlines.
+LOOK_S = 1.0
+#: Seconds before the next try while Redis does not answer.
+RETRY_S = 0.2
+#: Results asked for at once.
+MAX_KEYS = 500
+
+
+class Reply(msgspec.Struct):
+    """What a client needs of a result document."""
+
+    task_id: str
+    status: str
+    result: Any
+
+    def error(self) -> ModelaneError | None:
+        if self.status == "SUCCESS":
+            return None
+        failure: Mapping[str, Any] = self.result if isinstance(self.result, dict) else {}
+        sentence = failure.get("exc_message") or [self.status]
+        return from_code(str(failure.get("exc_type", self.status)), str(sentence[0]))
+
+
+_one = msgspec.msgpack.Decoder(Reply, ext_hook=from_wire)
+_many = msgspec.msgpack.Decoder(list[Reply], ext_hook=from_wire)
+
+
+class Replies:
+    """Reads one client's channel in a thread of its own.
+
+    Args:
+        client: connections to Redis.
+        channel: the client's own, prefix included.
+        prefix: of every key.
+        deliver: called with each reply, from the reading thread.
+        overdue: called every :data:`LOOK_S`; returns ids that are still pending after ending those whose
+            deadline has passed.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        channel: str,
+        prefix: str,
+        *,
+        deliver: Callable[[Reply], None],
+        overdue: Callable[[], list[str]],
+    ) -> None:
+        self._redis = client
+        self._channel = channel
+        self._prefix = prefix
+        self._deliver = deliver
+        self._overdue = overdue
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="modelane-replies", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        self._closing.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with broker_errors():
+                    self._read(self._redis.pubsub())  # type: ignore[no-untyped-call]  # redis-py's gap
+            except (BrokerUnavailable, BrokerRefused) as exc:
+                logger.debug("replies: %s", exc)
+                self._overdue()
+                self._closing.wait(RETRY_S)
+
+    def _read(self, subscription: redis.client.PubSub) -> None:
+        subscription.subscribe(self._channel)
+        look_at = 0.0
+        while not self._closing.is_set():
+            message = subscription.get_message(timeout=LOOK_S)
+            if message is not None and message["type"] == "message":
+                self._deliver_all(_many, message["data"])
+            elif message is not None:  # subscribed, for the first time or again: answers may have passed
+                look_at = 0.0
+            if time.monotonic() >= look_at:
+                self._look(self._overdue())
+                look_at = time.monotonic() + LOOK_S
+
+    def _look(self, pending: Iterable[str]) -> None:
+        """Deliver the stored answers of ``pending``."""
+        keys = [f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in pending]
+        for first in range(0, len(keys), MAX_KEYS):
+            for stored in self._redis.mget(keys[first : first + MAX_KEYS]):
+                if stored is not None:
+                    self._deliver_all(_one, stored)
+
+    def _deliver_all(self, decoder: msgspec.msgpack.Decoder[Any], data: Any) -> None:
+        """Whoever can write to Redis can write nonsense here: it must not end the reading of the rest."""
+        try:
+            decoded = decoder.decode(data)
+            for reply in decoded if isinstance(decoded, list) else [decoded]:
+                self._deliver(reply)
+        except (ValueError, LookupError, TypeError, ModelaneError) as exc:
+            logger.warning("a reply cannot be read: %s", exc, extra={"event": "reply_unreadable"})

@@ -1,0 +1,81 @@
+"""Results: Celery's own document around what a model said, in the form of its request.
+
+    result    {"task_id", "status", "result": {"model", "version", "method", "values", …}, …}
+
+JSON to JSON, readable by any ``AsyncResult``; MessagePack to our client, and to ``AsyncResult`` through
+:mod:`modelane.app`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from modelane.errors import Expired, ModelaneError, Revoked
+from modelane.tensors import from_wire, to_wire
+from modelane.wire import Envelope
+
+_json_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.tolist())
+_msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+
+
+class ResultDocument(msgspec.Struct, kw_only=True):
+    """Celery's result document."""
+
+    task_id: str
+    status: str
+    result: Any
+    traceback: str | None = None
+    children: list[Any] | None = []
+    date_done: str | None = None
+    group_id: str | None = None
+    parent_id: str | None = None
+
+
+def write_result(envelope: Envelope, value: Any, now_s: float) -> bytes:
+    """The stored result of a request that was answered; ``value`` is what ``AsyncResult.get`` returns."""
+    return _document(envelope, "SUCCESS", value, now_s)
+
+
+def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> bytes:
+    """The stored result of a request that was not answered, in Celery's own form."""
+    status, name, module, sentence = "FAILURE", error.code, "modelane.errors", str(error)
+    if isinstance(error, Expired | Revoked):
+        status = "REVOKED"
+        if envelope.form == "json":  # a stock client expects Celery's own exception
+            name, module = "TaskRevokedError", "celery.exceptions"
+    failure = {"exc_type": name, "exc_message": [sentence], "exc_module": module}
+    return _document(envelope, status, failure, now_s)
+
+
+def _document(envelope: Envelope, status: str, result: object, now_s: float) -> bytes:
+    encode = _msgpack_encoder.encode if envelope.form == "msgpack" else _json_encoder.encode
+    return encode(
+        ResultDocument(
+            task_id=envelope.headers.id,
+            status=status,
+            result=result,
+            date_done=datetime.fromtimestamp(now_s, UTC).isoformat(),
+            group_id=envelope.headers.group,
+            parent_id=envelope.headers.parent_id,
+        )
+    )
+
+
+def dumps(value: Any) -> bytes:
+    """kombu serializer: any value of ours, as MessagePack."""
+    return _msgpack_encoder.encode(value)
+
+
+def loads(data: bytes | str) -> Any:
+    """kombu serializer: MessagePack of ours, or JSON; arrays come back as numpy arrays.
+
+    Both, because Modelane's own Celery app reads results of every client.
+    """
+    raw = data.encode() if isinstance(data, str) else bytes(data)
+    if raw[:1] in b"{[":
+        # MessagePack never starts so here: our documents are maps (0x80…) and our bodies arrays (0x90…).
+        return msgspec.json.decode(raw)
+    return msgspec.msgpack.decode(raw, ext_hook=lambda code, payload: from_wire(code, payload).array())

@@ -1,0 +1,162 @@
+"""Every setting of every program, read from the environment in one place.
+
+A setting ``lease_s`` is the variable ``MODELANE_LEASE_S``.  What a worker or a trainer needs beyond Celery's
+own options is here too, so that one table (README, "Settings") serves a whole fleet.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from modelane.errors import SettingsError
+
+ENV_PREFIX = "MODELANE_"
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable; make a changed copy with ``msgspec.structs.replace``.
+
+    Raises:
+        SettingsError: from :meth:`from_env`, naming the variable, its value and what is expected.
+    """
+
+    broker_url: Annotated[
+        str,
+        Meta(description="Redis that carries queues, results and events; `rediss://` for TLS"),
+    ] = "redis://127.0.0.1:6379/0"
+    prefix: Annotated[
+        str,
+        Meta(description="put before every Redis key and channel; ends with one of `: _ - .`"),
+    ] = ""
+    home: Annotated[str, Meta(description="data folder: keys, the default store, the embedded Redis")] = (
+        ".modelane"
+    )
+    store_url: Annotated[
+        str, Meta(description="model store, a folder or `file://` URL; empty: `models` in home")
+    ] = ""
+    signing_key: Annotated[
+        str,
+        Meta(description="trainer's private key file; empty: `keys/signing.pem` in home"),
+    ] = ""
+    trusted_keys: Annotated[
+        str,
+        Meta(description="public keys that workers trust; empty: `keys/trusted.pem` in home"),
+    ] = ""
+    recipes: Annotated[str, Meta(description="folder where a trainer finds `MODEL.py`")] = "recipes"
+    max_batch_rows: Annotated[Count, Meta(description="rows that one predict may take")] = 4096
+    max_batch_requests: Annotated[
+        Annotated[int, Meta(ge=1, le=2000)], Meta(description="requests that one batch may answer")
+    ] = 1024
+    max_batch_bytes: Annotated[Count, Meta(description="bytes of messages that one batch may hold")] = (
+        64 * 2**20
+    )
+    max_request_bytes: Annotated[Count, Meta(description="bytes of one message, as it lies in Redis")] = (
+        32 * 2**20
+    )
+    max_depth: Annotated[Count, Meta(description="messages that may wait in a lane before `put` refuses")] = (
+        100_000
+    )
+    max_attempts: Annotated[
+        Count, Meta(description="workers that a request may lose before it is buried")
+    ] = 3
+    lease_s: Annotated[
+        Seconds, Meta(description="how long a lost worker's requests wait for another, in seconds")
+    ] = 30.0
+    tick_s: Annotated[
+        Seconds,
+        Meta(description="how often an idle lane looks for expired leases and ETAs, in seconds"),
+    ] = 0.5
+    predict_limit_s: Annotated[
+        Seconds, Meta(description="a batch that computes longer ends its worker, in seconds")
+    ] = 300.0
+    result_ttl_s: Annotated[Seconds, Meta(description="how long an answer is kept in Redis, in seconds")] = (
+        3600.0
+    )
+    store_poll_s: Annotated[
+        Seconds, Meta(description="how often a worker looks for a new champion, in seconds")
+    ] = 2.0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read ``MODELANE_*`` from ``environ``; unset ones keep their default, unknown ones warn."""
+        fields = {field.name: field for field in msgspec.structs.fields(cls)}
+        values: dict[str, object] = {}
+        for variable, value in environ.items():
+            if not variable.startswith(ENV_PREFIX):
+                continue
+            field = fields.get(variable.removeprefix(ENV_PREFIX).lower())
+            if field is None:
+                warnings.warn(f"{variable} is set, but Modelane has no such setting", stacklevel=2)
+                continue
+            try:
+                converted = msgspec.convert(value, field.type, strict=False)
+            except msgspec.ValidationError as exc:
+                raise SettingsError(f"{variable}={value!r}: {_in_words(exc)}") from exc
+            if isinstance(converted, float) and not math.isfinite(converted):
+                raise SettingsError(f"{variable}={value!r}: expected a finite number")
+            values[field.name] = converted
+        settings = cls(**values)  # type: ignore[arg-type]  # each value was checked against its field
+        settings._check()
+        return settings
+
+    def to_env(self) -> dict[str, str]:
+        """The environment that gives a child process these settings."""
+        return {ENV_PREFIX + name.upper(): str(value) for name, value in msgspec.structs.asdict(self).items()}
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home)
+
+    @property
+    def store_path(self) -> Path:
+        """The store's folder.  Other schemes are refused: object stores are not built yet."""
+        if not self.store_url:
+            return self.home_path / "models"
+        url = urlsplit(self.store_url)
+        return Path(url.path) if url.scheme == "file" else Path(self.store_url)
+
+    @property
+    def signing_key_path(self) -> Path:
+        return Path(self.signing_key) if self.signing_key else self.home_path / "keys/signing.pem"
+
+    @property
+    def trusted_keys_path(self) -> Path:
+        return Path(self.trusted_keys) if self.trusted_keys else self.home_path / "keys/trusted.pem"
+
+    def _check(self) -> None:
+        # Celery's result backend appends "_" to any other prefix, kombu does not: the two would part.
+        if self.prefix and self.prefix[-1] not in ":_-.":
+            raise SettingsError(
+                f"MODELANE_PREFIX={self.prefix!r}: must end with one of : _ - . (say {self.prefix}:)"
+            )
+        if (scheme := urlsplit(self.broker_url).scheme) not in {"redis", "rediss"}:
+            # The URL itself is not repeated: it may hold a password.
+            raise SettingsError(
+                f"MODELANE_BROKER_URL starts with {scheme + '://' if scheme else 'no scheme'}: "
+                "expected redis://HOST:PORT/DB or rediss://…"
+            )
+        if (scheme := urlsplit(self.store_url).scheme) not in {"", "file"}:
+            raise SettingsError(
+                f"MODELANE_STORE_URL={self.store_url!r}: {scheme}:// stores do not exist yet; "
+                "give a folder or a file:// URL"
+            )
+
+
+def _in_words(exc: msgspec.ValidationError) -> str:
+    return (
+        str(exc)
+        .replace("Expected `int`", "expected a whole number")
+        .replace("Expected `float`", "expected a number")
+        .replace(", got `str`", "")
+    )

@@ -1,0 +1,278 @@
+"""Messages: Celery's protocol 2 on the outside, JSON or MessagePack inside.
+
+    message   {"attempts": n, "rows": n, "sent_s": t, "body": base64, "content-type": …,
+               "headers": {…}, "properties": {…}}
+    body      [args, kwargs, embed]; args = [model, rows], kwargs = method, columns, params
+
+The first three fields of a message are ours and optional: kombu ignores them, so any Celery client can
+write a message and any Celery worker can read ours.  Nothing here allocates by a number that came from
+outside, and nothing unpickles.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from modelane.errors import BadInput, Undecodable
+from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
+from modelane.tensors import Tensor, from_wire, to_wire
+
+CONTENT_TYPE = "application/x-modelane"
+JSON_TYPE = "application/json"
+
+Form = Literal["json", "msgpack"]
+
+
+class Headers(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The protocol's headers that matter here; Celery's meaning."""
+
+    task: str
+    id: str
+    lang: str = ""
+    root_id: str | None = None
+    parent_id: str | None = None
+    group: str | None = None
+    expires: str | None = None
+    eta: str | None = None
+    retries: int | None = 0
+    ignore_result: bool | None = False
+    argsrepr: str | None = ""
+    kwargsrepr: str | None = ""
+    origin: str | None = ""
+
+
+class DeliveryInfo(msgspec.Struct, omit_defaults=True):
+    exchange: str | None = None
+    routing_key: str | None = None
+
+
+class Properties(msgspec.Struct, kw_only=True, omit_defaults=True):
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    delivery_mode: int | None = None
+    delivery_info: DeliveryInfo | None = None
+    priority: int | None = None
+    body_encoding: str | None = None
+    delivery_tag: str | None = None
+
+
+class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A message without its body's meaning: enough to say whose it is and whether it is still wanted."""
+
+    attempts: int = 0  #: workers that were lost with it
+    rows: int = 0  #: what the sender says; a hint for the batch's size, nothing else
+    sent_s: float = 0.0  #: Unix time on the sender's clock; 0 if it does not say
+    body: str
+    content_type: str = msgspec.field(name="content-type")
+    content_encoding: str = msgspec.field(name="content-encoding")
+    headers: Headers
+    properties: Properties = msgspec.field(default_factory=Properties)
+
+    @property
+    def form(self) -> Form:
+        return "msgpack" if self.content_type == CONTENT_TYPE else "json"
+
+    @property
+    def reply_to(self) -> str:
+        """Our client's channel; empty for others, whose ``reply_to`` means something else to Celery."""
+        channel = self.properties.reply_to or ""
+        return channel if channel.startswith(REPLY_CHANNEL_PREFIX) else ""
+
+    @property
+    def expires_s(self) -> float | None:
+        return _unix(self.headers.expires)
+
+    @property
+    def eta_s(self) -> float | None:
+        return _unix(self.headers.eta)
+
+
+class Embed(msgspec.Struct):
+    """What Celery's canvas hangs on a task."""
+
+    callbacks: list[Any] | None = None
+    errbacks: list[Any] | None = None
+    chain: list[Any] | None = None
+    chord: Any = None
+
+
+Body = tuple[list[Any], dict[str, Any], Embed]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One caller's rows.
+
+    Attributes:
+        id: the answer is stored under it.
+        model: a name; the worker chooses the version.
+        rows: a tensor, a list of rows, or a list of records; not looked at yet.
+        method: what to call on the model.
+        columns: names of the rows' columns, in their order.
+        params: keyword arguments of the method; never mixed with another request's.
+    """
+
+    id: str
+    model: str
+    rows: Any
+    method: str = "predict"
+    columns: tuple[str, ...] | None = None
+    params: dict[str, Any] = {}
+
+
+class _Arguments(msgspec.Struct, forbid_unknown_fields=True):
+    model: str
+    rows: Any
+    method: str = "predict"
+    columns: tuple[str, ...] | None = None
+    params: dict[str, str | int | float | bool | None] | None = None
+
+
+_envelope_decoder = msgspec.json.Decoder(Envelope)
+_msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+_json_body: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+_msgpack_body: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body, ext_hook=from_wire)
+
+
+def read_envelope(message: bytes) -> Envelope:
+    """Raises :class:`Undecodable`: not a Celery protocol-2 message."""
+    try:
+        return _envelope_decoder.decode(message)
+    except (ValueError, RecursionError) as exc:
+        raise Undecodable(f"not a Celery message of protocol 2: {exc}") from exc
+
+
+def read_body(envelope: Envelope) -> Body:
+    """Decode the body, its form as the envelope says.
+
+    Raises:
+        Undecodable: not base64, not in the form it says, or in a form that is not taken (pickle, YAML).
+        BadInput: a tensor in it is not sound.
+    """
+    try:
+        encoded = envelope.properties.body_encoding == "base64"
+        raw = base64.b64decode(envelope.body) if encoded else envelope.body.encode()
+        if envelope.content_type == CONTENT_TYPE:
+            return _msgpack_body.decode(raw)
+        if envelope.content_type == JSON_TYPE:
+            return _read_json_body(raw)
+    except (ValueError, RecursionError) as exc:
+        raise Undecodable(f"the body cannot be read as {envelope.content_type}: {exc}") from exc
+    raise Undecodable(
+        f"content type {envelope.content_type!r:.60} is not taken: {JSON_TYPE} or {CONTENT_TYPE}"
+    )
+
+
+def _read_json_body(raw: bytes) -> Body:
+    try:
+        return _json_body.decode(raw)
+    except msgspec.DecodeError:
+        # Python's json writes NaN and Infinity, which no standard has; stock Celery sends and reads them.
+        body: Body = msgspec.convert(json.loads(raw), Body)
+        return body
+
+
+def read_request(envelope: Envelope, body: Body) -> Request:
+    """Raises :class:`BadInput`: arguments that ``modelane.predict`` does not have."""
+    args, kwargs, _ = body
+    if len(args) > 2:
+        raise BadInput(f"modelane.predict takes (model, rows), {len(args)} arguments came")
+    named = dict(zip(("model", "rows"), args, strict=False)) | kwargs
+    try:
+        a = msgspec.convert(named, _Arguments)
+    except msgspec.ValidationError as exc:
+        raise BadInput(f"modelane.predict(model, rows, method, columns, params): {exc}") from exc
+    return Request(
+        id=envelope.headers.id,
+        model=a.model,
+        rows=a.rows,
+        method=a.method,
+        columns=a.columns,
+        params=a.params or {},
+    )
+
+
+def write_message(  # noqa: PLR0913  a message has this many parts
+    *,
+    id: str,  # noqa: A002  Celery's name
+    task: str,
+    queue: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    rows: int,
+    argsrepr: str,
+    reply_to: str,
+    sent_s: float,
+    origin: str,
+    priority: int = 0,
+    expires_s: float | None = None,
+) -> bytes:
+    """One message of our client: MessagePack body in a plain Celery envelope.
+
+    Raises:
+        BadInput: an argument is of a type that does not travel.
+    """
+    try:
+        body = _msgpack_encoder.encode((args, kwargs, Embed()))
+    except (NotImplementedError, TypeError, OverflowError) as exc:
+        raise BadInput(f"the request cannot be sent: {exc}") from exc
+    expires = None if expires_s is None else datetime.fromtimestamp(expires_s, UTC).isoformat()
+    return msgspec.json.encode(
+        Envelope(
+            rows=rows,
+            sent_s=sent_s,
+            body=base64.b64encode(body).decode(),
+            content_type=CONTENT_TYPE,
+            content_encoding="binary",
+            headers=Headers(
+                task=task,
+                id=id,
+                lang="py",
+                root_id=id,
+                expires=expires,
+                argsrepr=argsrepr,
+                kwargsrepr="{}",
+                origin=origin,
+            ),
+            properties=Properties(
+                correlation_id=id,
+                reply_to=reply_to,
+                delivery_mode=2,
+                delivery_info=DeliveryInfo("", queue or DEFAULT_QUEUE),
+                priority=priority,
+                body_encoding="base64",
+                delivery_tag=id,
+            ),
+        )
+    )
+
+
+def describe(rows: Any) -> str:
+    """What rows are, for Flower and logs; never what they hold."""
+    if isinstance(rows, Tensor):
+        return str(rows)
+    if isinstance(rows, list):
+        first = rows[0] if rows else None
+        width = f"x{len(first)}" if isinstance(first, list | dict) else ""
+        kind = "records" if isinstance(first, dict) else "rows"
+        return f"[{len(rows)}{width} {kind}]"
+    return f"[{type(rows).__name__}]"
+
+
+def _unix(moment: str | None) -> float | None:
+    """Seconds of an ISO-8601 moment; without a zone it is UTC, as Celery has it.
+
+    Raises:
+        Undecodable: not a moment.
+    """
+    if not moment:
+        return None
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError as exc:
+        raise Undecodable(f"{moment!r:.40} is not an ISO-8601 moment") from exc
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

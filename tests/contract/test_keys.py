@@ -1,0 +1,70 @@
+"""Names: the table is complete, and agrees with what kombu and Celery would choose."""
+
+import pytest
+from celery import Celery
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu import Connection
+
+from modelane import keys
+from modelane.errors import BadInput
+from modelane.keys import QueueKeys, check_model_name, lane_of, predict_queue, priority_step
+
+
+@given(st.integers(min_value=-3, max_value=12))
+def test_priorities_use_the_lists_that_kombu_would_use(priority):
+    channel = Connection("redis://127.0.0.1:1/0").transport.Channel
+
+    ours = QueueKeys("q").priorities[priority_step(priority)]
+
+    steps = [step for step in channel.priority_steps if step <= max(0, min(9, priority))]
+    assert ours == (f"q{channel.sep}{steps[-1]}" if steps[-1] else "q")
+
+
+def test_results_stand_where_celery_looks_for_them():
+    backend = Celery(backend="redis://127.0.0.1:1/0").backend
+
+    assert backend.task_keyprefix.decode() == keys.RESULT_KEY_PREFIX
+
+
+def test_every_constant_is_in_the_table():
+    for name in (
+        keys.RETRAIN_QUEUE,
+        keys.DEFAULT_QUEUE,
+        keys.PREDICT_QUEUE_PREFIX,
+        keys.REPLY_CHANNEL_PREFIX,
+        keys.MODELS_CHANNEL,
+        keys.RESULT_KEY_PREFIX,
+    ):
+        assert name in (keys.__doc__ or "")
+
+
+def test_no_two_queues_share_a_key():
+    names = [predict_queue("a"), predict_queue("a-leased"), keys.RETRAIN_QUEUE, keys.DEFAULT_QUEUE]
+
+    every = [
+        key
+        for queue in map(QueueKeys, names)
+        for key in (*queue.priorities, queue.leased, queue.leases, queue.dead, queue.put("t"))
+    ]
+
+    assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize("name", ["churn", "breast-cancer", "a", "9lives", "x_1", "a" * 64])
+def test_a_model_name_leads_to_its_lane_and_back(name):
+    assert lane_of(predict_queue(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Churn", "a.leased", "../x", "a/b", "-a", "a" * 65, "ä", "a b", "a\n", None, 7, ["a"]]
+)
+def test_what_is_no_model_name_is_refused_in_words(name):
+    with pytest.raises(BadInput, match="not a model's name"):
+        check_model_name(name)
+
+
+def test_ordinary_queues_are_no_lanes():
+    assert lane_of("celery") is None
+    assert lane_of("modelane.predict.") is None
+    assert lane_of("modelane.predict.a.leased") is None

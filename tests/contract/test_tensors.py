@@ -1,0 +1,87 @@
+"""Arrays on the wire: what goes in comes out, and nothing that lies is believed."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from modelane.errors import BadInput
+from modelane.tensors import EXTENSION_CODE, Tensor, from_wire, to_wire
+
+TRAVELS = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(endianness="?"),
+    hnp.unsigned_integer_dtypes(endianness="?"),
+    hnp.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
+    hnp.unicode_string_dtypes(endianness="<", max_len=8),
+)
+
+
+def through(array):
+    packed = msgspec.msgpack.encode(array, enc_hook=to_wire)
+    return msgspec.msgpack.decode(packed, ext_hook=from_wire).array()
+
+
+@given(hnp.arrays(TRAVELS, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
+def test_an_array_comes_out_as_it_went_in(array):
+    again = through(array)
+
+    assert again.shape == array.shape
+    assert again.dtype == array.dtype.newbyteorder("<")
+    np.testing.assert_array_equal(again, array)
+
+
+def test_slices_and_transposes_need_not_be_contiguous():
+    array = np.arange(24.0).reshape(4, 6)
+
+    np.testing.assert_array_equal(through(array[::2, 1::2]), array[::2, 1::2])
+    np.testing.assert_array_equal(through(array.T), array.T)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([object()]),
+        np.zeros(2, dtype=[("a", "f8")]),
+        np.array(["2026-01-01"], dtype="M8[D]"),
+        np.array([1 + 2j]),
+        np.zeros((1, 1, 1, 1)),
+    ],
+    ids=["objects", "records", "dates", "complex", "4-dimensional"],
+)
+def test_what_does_not_travel_is_refused_before_it_is_sent(array):
+    with pytest.raises(BadInput):
+        Tensor.of(array)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ["<f8", [2, 3], b"short"],
+        ["<f8", [2**62, 2**62], b""],
+        ["<f8", [-1, -1], b"12345678"],
+        ["|O", [1], b"12345678"],
+        ["<U99999", [1], b""],
+        ["<f8", [1] * 40, b"12345678"],
+        ["<f8\n", [1], b"12345678"],
+        ["V8", [1], b"12345678"],
+        ["<f8", [1]],
+        {"dtype": "<f8"},
+        17,
+    ],
+    ids=repr,
+)
+def test_a_tensor_that_lies_about_itself_is_refused_without_allocating(payload):
+    with pytest.raises(BadInput):
+        from_wire(EXTENSION_CODE, memoryview(msgspec.msgpack.encode(payload)))
+
+
+def test_an_unknown_extension_is_refused():
+    with pytest.raises(BadInput, match="extension 3"):
+        from_wire(3, memoryview(b""))
+
+
+def test_a_tensor_describes_its_shape_and_never_its_data():
+    assert str(Tensor.of(np.full((128, 4), 4711.0))) == "[128x4 float64]"

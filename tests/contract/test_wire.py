@@ -1,0 +1,227 @@
+"""Messages and results: Celery's on the outside, ours on the inside, hostile ones refused."""
+
+import base64
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from celery import Celery
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu.transport.virtual.base import Message as KombuMessage
+
+from modelane import app as modelane_app
+from modelane import results, wire
+from modelane.errors import BadInput, Expired, PredictionFailed, Undecodable
+from modelane.settings import Settings
+from modelane.tensors import Tensor
+
+
+def ours(rows=((1.0, 2.0),), **options) -> bytes:
+    rows = np.array(rows) if not isinstance(rows, list) else rows
+    return wire.write_message(
+        id="id-1",
+        task="modelane.predict",
+        queue="modelane.predict.churn",
+        args=("churn", rows),
+        kwargs={"method": "predict_proba"},
+        rows=len(rows),
+        argsrepr="('churn', [1x2 float64])",
+        reply_to="modelane.reply.me",
+        sent_s=1000.0,
+        origin="1@host",
+        **options,
+    )
+
+
+def stocks(args=("churn", [[1.0, 2.0]]), kwargs=None, **headers) -> bytes:
+    """A message as stock Celery puts it on the list."""
+    body = json.dumps([args, kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+    return json.dumps(
+        {
+            "body": base64.b64encode(body.encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"lang": "py", "task": "modelane.predict", "id": "id-2", **headers},
+            "properties": {"reply_to": "0c6f", "body_encoding": "base64", "priority": 0},
+        }
+    ).encode()
+
+
+def read(message: bytes) -> wire.Request:
+    envelope = wire.read_envelope(message)
+    return wire.read_request(envelope, wire.read_body(envelope))
+
+
+def test_our_message_comes_back_as_the_request_it_was():
+    request = read(ours())
+
+    assert (request.id, request.model, request.method) == ("id-1", "churn", "predict_proba")
+    assert isinstance(request.rows, Tensor)
+    np.testing.assert_array_equal(request.rows.array(), [[1.0, 2.0]])
+
+
+def test_a_message_of_stock_celery_is_a_request_too():
+    request = read(stocks(kwargs={"method": "predict", "columns": ["a", "b"]}))
+
+    assert request.rows == [[1.0, 2.0]]
+    assert request.columns == ("a", "b")
+
+
+def test_stock_celery_may_name_all_arguments():
+    assert read(stocks(args=(), kwargs={"model": "churn", "rows": [[1]]})).rows == [[1]]
+
+
+def test_nan_as_pythons_json_writes_it_is_read():
+    (value,) = read(stocks(args=("churn", [[float("nan")]]))).rows[0]
+
+    assert np.isnan(value)
+
+
+def test_only_our_own_reply_channels_are_answered_on():
+    assert wire.read_envelope(ours()).reply_to == "modelane.reply.me"
+    assert wire.read_envelope(stocks()).reply_to == ""
+
+
+def test_kombu_reads_our_message_like_any_other():
+    app = modelane_app.build(Settings())
+    payload = json.loads(ours())
+
+    message = KombuMessage(payload, channel=_Channel(), accept={"application/x-modelane"})
+
+    args, kwargs, embed = message.decode()
+    np.testing.assert_array_equal(args[1], [[1.0, 2.0]])
+    assert kwargs == {"method": "predict_proba"}
+    assert embed["chord"] is None
+    assert message.headers["task"] == "modelane.predict"
+    assert app.conf.accept_content == ["json", "modelane"]
+
+
+class _Channel:
+    """What kombu's message asks of a channel: how the body was encoded."""
+
+    def decode_body(self, body, encoding):
+        return base64.b64decode(body) if encoding == "base64" else body
+
+
+def test_rows_stand_at_the_front_where_reserve_looks_for_them():
+    assert ours().startswith(b'{"rows":1,')
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"nonsense",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"body": 1}',
+        b'{"body":"","content-type":"application/json","content-encoding":"utf-8","headers":{}}',
+        b"[" * 100_000,
+    ],
+    ids=range(8),
+)
+def test_what_is_no_celery_message_is_undecodable(message):
+    with pytest.raises(Undecodable):
+        wire.read_envelope(message)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-python-serialize", base64.b64encode(b"cos\nsystem\n")),
+        ("application/x-yaml", base64.b64encode(b"!!python/object/apply:os.system [ls]")),
+        ("application/json", b"!!! not base64 !!!"),
+        ("application/json", base64.b64encode(b"{}")),
+        ("application/json", base64.b64encode(b"[[], {}]")),
+        ("application/json", base64.b64encode(b"[" * 100_000)),
+        ("application/x-modelane", base64.b64encode(b"\xc1")),
+    ],
+    ids=["pickle", "yaml", "no base64", "an object", "no embed", "a deep nest", "no MessagePack"],
+)
+def test_a_body_that_is_not_as_it_says_is_undecodable(content_type, body):
+    message = json.loads(stocks())
+    message |= {"content-type": content_type, "body": body.decode()}
+
+    with pytest.raises(Undecodable):
+        wire.read_body(wire.read_envelope(json.dumps(message).encode()))
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((), {}),
+        (("churn",), {}),
+        (("churn", [[1]], "predict"), {}),
+        ((7, [[1]]), {}),
+        (("churn", [[1]]), {"metod": "predict"}),
+        (("churn", [[1]]), {"columns": "ab"}),
+        (("churn", [[1]]), {"params": {"sample_weight": [1, 2]}}),
+    ],
+    ids=range(7),
+)
+def test_wrong_arguments_are_bad_input_that_shows_the_signature(args, kwargs):
+    with pytest.raises(BadInput, match=r"modelane\.predict"):
+        read(stocks(args=args, kwargs=kwargs))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_in_our_own_words(data):
+    with pytest.raises(Undecodable):
+        wire.read_envelope(data)
+
+
+def test_deadlines_are_read_with_and_without_a_zone():
+    assert wire.read_envelope(stocks(expires="1970-01-01T00:01:00+00:00")).expires_s == 60
+    assert wire.read_envelope(stocks(expires="1970-01-01T00:01:00")).expires_s == 60
+    with pytest.raises(Undecodable):
+        _ = wire.read_envelope(stocks(expires="tomorrow")).expires_s
+
+
+def test_a_result_has_the_form_of_its_request():
+    value = {"model": "churn", "version": "v", "method": "predict", "values": np.array([1, 0])}
+
+    to_stock = results.write_result(wire.read_envelope(stocks()), value, 0.0)
+    to_us = results.write_result(wire.read_envelope(ours()), value, 0.0)
+
+    assert json.loads(to_stock)["result"]["values"] == [1, 0]
+    assert json.loads(to_stock)["date_done"] == "1970-01-01T00:00:00+00:00"
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(to_us)
+    np.testing.assert_array_equal(results.loads(to_us)["result"]["values"], [1, 0])
+
+
+def test_celerys_own_result_class_reads_both_forms():
+    app = modelane_app.build(Settings())
+    value = {"values": np.array([1.5])}
+
+    for message in (stocks(), ours()):
+        stored = results.write_result(wire.read_envelope(message), value, 0.0)
+        meta = app.backend.decode_result(stored)
+        assert list(meta["result"]["values"]) == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "name"),
+    [
+        (PredictionFailed("no"), "FAILURE", "PredictionFailed"),
+        (Expired("late"), "REVOKED", "TaskRevokedError"),
+    ],
+)
+def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
+    backend = Celery(backend="redis://127.0.0.1:1/0").backend
+
+    stored = results.write_failure(wire.read_envelope(stocks()), error, 0.0)
+    meta = backend.decode_result(stored)
+
+    assert meta["status"] == status
+    assert type(meta["result"]).__name__ == name
+    assert str(error) in str(meta["result"])
+
+
+def test_rows_are_described_by_shape_and_never_by_value():
+    assert wire.describe([[4711, 1]]) == "[1x2 rows]"
+    assert wire.describe([{"a": 4711}]) == "[1x1 records]"
+    assert wire.describe("secret") == "[str]"

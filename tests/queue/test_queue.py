@@ -1,0 +1,406 @@
+"""Each promise of the leased queue, on a real Redis."""
+
+import json
+import threading
+import time
+
+import pytest
+import redis
+from celery import Celery
+
+from modelane.errors import BrokerRefused, BrokerUnavailable, QueueFull
+from modelane.keys import QueueKeys
+from modelane.queue import LeasedQueue, Settlement
+
+#: Seconds: long enough that it never runs out during a test, and short enough that it does.
+HOLDS, RUNS_OUT = 60.0, 0.02
+
+
+def message(name: str, rows: int = 1) -> bytes:
+    return json.dumps({"rows": rows, "body": name}, separators=(",", ":")).encode()
+
+
+def put(queue, *messages, **options):
+    return queue.put(messages, **{"max_depth": 1000} | options)
+
+
+def reserve(queue, lease_s=HOLDS, max_requests=100, max_rows=1000, max_bytes=10**6):
+    return queue.reserve(
+        lease_s=lease_s, max_requests=max_requests, max_rows=max_rows, max_bytes=max_bytes
+    ).leases
+
+
+def settle(queue, *leases, **options):
+    return queue.settle(
+        [
+            Settlement(lease.tag, name(lease), b"\xa1x", **{"ttl_s": 60} | options)
+            for lease in leases
+        ]
+    )
+
+
+def name(lease) -> str:
+    return json.loads(lease.message)["body"]
+
+
+def names(leases) -> list[str]:
+    return [name(lease) for lease in leases]
+
+
+def reserve_returned(queue, n=1):
+    """Reserve until ``n`` messages have come back, within a deadline."""
+    got, until = [], time.monotonic() + 10
+    while len(got) < n:
+        assert time.monotonic() < until, "nothing came back"
+        got += reserve(queue)
+    return got
+
+
+class TestPut:
+    def test_messages_are_reserved_in_the_order_in_which_they_were_put(self, queue):
+        put(queue, message("a"), message("b"))
+        put(queue, message("c"))
+
+        assert names(reserve(queue)) == ["a", "b", "c"]
+
+    def test_a_full_lane_refuses_all_of_them_and_says_how_full_it_is(self, queue):
+        put(queue, message("a"), message("b"))
+
+        with pytest.raises(QueueFull) as full:
+            put(queue, message("c"), message("d"), max_depth=3)
+
+        assert (full.value.depth, full.value.limit) == (2, 3)
+        assert full.value.retry_after_s > 0
+        assert queue.depth() == 2
+
+    def test_the_depth_limit_counts_all_priorities(self, queue):
+        put(queue, message("a"), priority=9)
+
+        with pytest.raises(QueueFull):
+            put(queue, message("b"), max_depth=1)
+
+    def test_the_same_put_twice_puts_once(self, queue):
+        put(queue, message("a"), token="t")
+        put(queue, message("a"), token="t")
+
+        assert names(reserve(queue)) == ["a"]
+
+    def test_thousands_of_messages_go_in_one_put(self, queue):
+        put(queue, *(message(str(i)) for i in range(20_000)), max_depth=20_000)
+
+        assert queue.depth() == 20_000
+
+    def test_stock_celery_puts_on_the_same_lists(self, queue, redis_url):
+        app = Celery(broker=redis_url)
+        for priority in (9, 0, 5, 3):
+            app.send_task(
+                "t", queue="modelane.predict.m", priority=priority, task_id=str(priority)
+            )
+
+        ids = [json.loads(lease.message)["headers"]["id"] for lease in reserve(queue)]
+
+        assert ids == ["0", "5", "3", "9"] or ids == ["0", "3", "5", "9"]
+
+
+class TestReserve:
+    def test_the_most_urgent_comes_first_whenever_it_was_put(self, queue):
+        for priority in (9, 6, 3, 0):
+            put(queue, message(str(priority)), priority=priority)
+
+        assert names(reserve(queue)) == ["0", "3", "6", "9"]
+
+    def test_a_batch_ends_before_the_message_that_would_be_too_many_rows(self, queue):
+        put(queue, message("a", 4), message("b", 5), message("c", 2), message("d", 1))
+
+        assert names(reserve(queue, max_rows=10)) == ["a", "b"]
+        assert names(reserve(queue, max_rows=10)) == ["c", "d"]
+
+    def test_a_batch_ends_before_the_message_that_would_be_too_many_bytes(self, queue):
+        big = message("x" * 500)
+        put(queue, big, big, message("c"))
+
+        assert len(reserve(queue, max_bytes=600)) == 1
+
+    def test_a_message_larger_than_a_batch_is_taken_alone_and_not_starved(self, queue):
+        put(queue, message("huge", 5000), message("b"))
+
+        assert names(reserve(queue, max_rows=10)) == ["huge"]
+        assert names(reserve(queue, max_rows=10)) == ["b"]
+
+    def test_no_lower_priority_passes_a_message_that_did_not_fit(self, queue):
+        put(queue, message("a", 4), message("b", 9))
+        put(queue, message("small", 1), priority=9)
+
+        assert names(reserve(queue, max_rows=10)) == ["a"]
+        assert names(reserve(queue, max_rows=10)) == ["b", "small"]
+
+    def test_two_workers_never_hold_the_same_message(self, queue, redis_url):
+        put(queue, *(message(str(i)) for i in range(500)))
+        got, lock = [], threading.Lock()
+
+        def work():
+            with redis.Redis.from_url(redis_url) as client:
+                own = LeasedQueue(client, queue.keys)
+                while leases := reserve(own, max_requests=7):
+                    with lock:
+                        got.extend(names(leases))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+
+        assert sorted(got, key=int) == [str(i) for i in range(500)]
+
+    def test_it_tells_the_time_of_the_server(self, queue):
+        now_s = queue.reserve(lease_s=1, max_requests=1, max_rows=1, max_bytes=1).now_s
+
+        assert abs(now_s - time.time()) < 5
+
+
+class TestLease:
+    def test_an_expired_lease_returns_the_message_with_one_more_attempt(self, queue):
+        put(queue, message("a"))
+
+        first = reserve(queue, RUNS_OUT)
+        (second,) = reserve_returned(queue)
+
+        assert names(first) == ["a"]
+        assert json.loads(second.message) == {"attempts": 1, "rows": 1, "body": "a"}
+
+    def test_attempts_add_up(self, queue):
+        put(queue, message("a"))
+        reserve(queue, RUNS_OUT)
+        for _ in range(2):
+            time.sleep(RUNS_OUT * 2)  # the lease's own time, not a wait for luck
+            (lease,) = reserve(queue, RUNS_OUT)
+
+        assert json.loads(lease.message)["attempts"] == 2
+
+    def test_messages_return_in_their_order_and_before_what_came_later(self, queue):
+        put(queue, message("a"), message("b"))
+        reserve(queue, RUNS_OUT, max_requests=1)
+        reserve(queue, RUNS_OUT * 1.5, max_requests=1)
+        put(queue, message("c"))
+        time.sleep(RUNS_OUT * 3)
+
+        assert names(reserve(queue)) == ["a", "b", "c"]
+
+    def test_a_returned_message_keeps_its_priority(self, queue):
+        put(queue, message("low"), priority=9)
+        reserve(queue, RUNS_OUT)
+        put(queue, message("high"))
+        time.sleep(RUNS_OUT * 2)
+
+        assert names(reserve(queue)) == ["high", "low"]
+
+    def test_a_renewed_lease_does_not_return(self, queue):
+        put(queue, message("a"))
+        (lease,) = reserve(queue, RUNS_OUT)
+
+        assert queue.renew([lease.tag], lease_s=HOLDS) == 1
+        time.sleep(RUNS_OUT * 2)
+
+        assert reserve(queue) == ()
+
+    def test_a_lost_lease_cannot_be_renewed(self, queue):
+        put(queue, message("a"))
+        (lost,) = reserve(queue, RUNS_OUT)
+        reserve_returned(queue)
+
+        assert queue.renew([lost.tag], lease_s=HOLDS) == 0
+
+
+class TestSettle:
+    def test_the_result_is_stored_under_celerys_key_and_published_there(self, queue, server):
+        listener = server.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe("celery-task-meta-a")
+        put(queue, message("a"))
+
+        settle(queue, *reserve(queue))
+
+        assert server.get("celery-task-meta-a") == b"\xa1x"
+        assert 0 < server.ttl("celery-task-meta-a") <= 60
+        assert next_message(listener) == b"\xa1x"
+
+    def test_nothing_is_left_of_a_settled_message(self, queue, server):
+        put(queue, message("a"), token="t")
+        settle(queue, *reserve(queue), ttl_s=0)
+
+        assert server.keys() == [queue.keys.put("t").encode()]
+
+    def test_one_reply_carries_all_outcomes_of_a_client(self, queue, server):
+        listener = server.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe("modelane.reply.me")
+        put(queue, message("a"), message("b"), message("c"))
+
+        settle(queue, *reserve(queue), reply_to="modelane.reply.me")
+
+        assert next_message(listener) == b"\xdd\x00\x00\x00\x03" + b"\xa1x" * 3
+
+    def test_an_answer_that_nobody_wants_is_neither_stored_nor_published(self, queue, server):
+        listener = server.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe("celery-task-meta-a", "modelane.reply.me")
+        put(queue, message("a"))
+
+        assert settle(queue, *reserve(queue), ttl_s=0, reply_to="modelane.reply.me") == frozenset()
+
+        assert server.get("celery-task-meta-a") is None
+        server.publish("modelane.reply.me", "end")
+        assert next_message(listener) == b"end"
+
+    def test_of_two_answers_the_one_whose_lease_holds_stands(self, queue, server):
+        put(queue, message("a"))
+        (lost,) = reserve(queue, RUNS_OUT)
+        (held,) = reserve_returned(queue)
+
+        late = queue.settle([Settlement(lost.tag, "a", b"late", 60)])
+        good = queue.settle([Settlement(held.tag, "a", b"good", 60)])
+
+        assert (late, good) == (frozenset({0}), frozenset())
+        assert server.get("celery-task-meta-a") == b"good"
+
+    def test_a_lease_that_ran_out_but_was_not_taken_may_still_answer(self, queue):
+        put(queue, message("a"))
+        (lease,) = reserve(queue, RUNS_OUT)
+        time.sleep(RUNS_OUT * 2)
+
+        assert settle(queue, lease) == frozenset()
+        assert reserve(queue) == ()
+
+    def test_settling_twice_changes_nothing(self, queue, server):
+        put(queue, message("a"))
+        (lease,) = reserve(queue)
+        settle(queue, lease)
+        server.delete("celery-task-meta-a")
+
+        assert settle(queue, lease) == frozenset({0})
+        assert server.get("celery-task-meta-a") is None
+
+    def test_a_buried_message_is_kept_with_its_reason_and_its_caller_told(self, queue, server):
+        put(queue, message("a"))
+
+        settle(queue, *reserve(queue), bury_reason="three workers were lost")
+
+        assert server.hgetall(queue.keys.dead) == {b"a": b"three workers were lost\n" + message("a")}
+        assert server.get("celery-task-meta-a") == b"\xa1x"
+        assert reserve(queue) == ()
+
+    def test_only_the_holder_of_a_lease_may_bury(self, queue, server):
+        put(queue, message("a"))
+        (lost,) = reserve(queue, RUNS_OUT)
+        reserve_returned(queue)
+
+        settle(queue, lost, bury_reason="no")
+
+        assert server.hgetall(queue.keys.dead) == {}
+
+
+class TestRelease:
+    def test_a_delayed_message_returns_after_its_delay_without_an_attempt(self, queue):
+        put(queue, message("a"))
+        (lease,) = reserve(queue)
+
+        assert queue.release([lease.tag], delay_s=RUNS_OUT, counts=False) == 1
+
+        assert reserve(queue) == ()
+        assert reserve_returned(queue)[0].message == message("a")
+
+    def test_a_retry_counts_as_an_attempt(self, queue):
+        put(queue, message("a"))
+        (lease,) = reserve(queue)
+
+        queue.release([lease.tag], delay_s=RUNS_OUT, counts=True)
+
+        assert json.loads(reserve_returned(queue)[0].message)["attempts"] == 1
+
+    def test_who_released_a_message_can_no_longer_answer_it(self, queue):
+        put(queue, message("a"))
+        (lease,) = reserve(queue)
+        queue.release([lease.tag], delay_s=HOLDS, counts=False)
+
+        assert settle(queue, lease) == frozenset({0})
+
+    def test_a_lost_lease_cannot_be_released(self, queue):
+        put(queue, message("a"))
+        (lost,) = reserve(queue, RUNS_OUT)
+        reserve_returned(queue)
+
+        assert queue.release([lost.tag], delay_s=0, counts=False) == 0
+
+
+class TestWait:
+    def test_waiting_ends_when_something_is_put_and_takes_nothing(self, queue, redis_url):
+        ended = threading.Event()
+
+        def wait():
+            with redis.Redis.from_url(redis_url) as client:
+                LeasedQueue(client, queue.keys).wait(10)
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        assert not ended.wait(0.05)
+        put(queue, message("a"))
+
+        assert ended.wait(5)
+        assert names(reserve(queue)) == ["a"]
+
+    def test_waiting_ends_by_itself(self, queue):
+        queue.wait(0.05)
+
+
+class TestTrouble:
+    def test_a_dead_server_is_broker_unavailable(self, free_port):
+        client = redis.Redis(port=free_port, retry=None)
+        with pytest.raises(BrokerUnavailable):
+            put(LeasedQueue(client, QueueKeys("q")), message("a"))
+
+    def test_a_key_of_another_type_is_refused_and_an_operator_must_act(self, queue, server):
+        server.set(queue.keys.first, "not a list")
+
+        with pytest.raises(BrokerRefused, match="WRONGTYPE"):
+            reserve(queue)
+
+    def test_a_full_memory_is_unavailable_not_lost(self, queue, server):
+        put(queue, message("a"))
+        server.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(BrokerUnavailable):
+                put(queue, message("b"))
+            assert names(reserve(queue, RUNS_OUT)) == ["a"]  # what lies there is served all the same
+        finally:
+            server.config_set("maxmemory", 0)
+
+        assert names(reserve_returned(queue)) == ["a"]
+
+    def test_scripts_that_the_server_has_forgotten_are_sent_again(self, queue, server):
+        put(queue, message("a"))
+        server.script_flush()
+
+        assert names(reserve(queue)) == ["a"]
+
+    def test_everything_stands_behind_the_prefix(self, server):
+        queue = LeasedQueue(server, QueueKeys("q", "shop:"))
+        listener = server.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe("shop:modelane.reply.me", "shop:celery-task-meta-b")
+        put(queue, message("a"), message("b"), message("c"), message("d"))
+        a, b, c, d = reserve(queue)
+
+        settle(queue, a, reply_to="modelane.reply.me")
+        assert next_message(listener).endswith(b"\xa1x")
+        settle(queue, b)
+        assert next_message(listener) == b"\xa1x"
+        settle(queue, c, bury_reason="no")
+        queue.release([d.tag], delay_s=HOLDS, counts=False)
+        put(queue, message("e"), priority=9)
+
+        assert all(key.startswith(b"shop:") for key in server.keys())
+
+
+def next_message(listener) -> bytes:
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if (got := listener.get_message(timeout=1)) is not None:
+            return got["data"]
+    raise AssertionError("no message came")

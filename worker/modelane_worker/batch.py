@@ -1,0 +1,109 @@
+"""Group, join, split, halve: what turns many requests into few predicts, and back.  Pure.
+
+Rows of two requests meet only if method, dtype and parameters are equal, and never for longer than one
+predict.  A group that raises is halved until the culprit stands alone, so nobody pays for a neighbour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelane.errors import ModelaneError, PredictionFailed
+from modelane.wire import Request
+from modelane_worker.engine import Block, GroupKey
+
+
+class Predictor(Protocol):
+    """What a batch needs of a model."""
+
+    def block(self, request: Request) -> Block: ...
+
+    def predict(self, method: str, rows: NDArray[Any], params: dict[str, Any]) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """One request's share of a batch.
+
+    Attributes:
+        values: output i answers row i of the request.
+        predict_s: how long the predict took that it was part of.
+        batch_rows: rows in that predict.
+    """
+
+    values: NDArray[Any]
+    predict_s: float
+    batch_rows: int
+
+
+Outcome = Predicted | ModelaneError
+
+
+def answer(
+    requests: Sequence[Request],
+    model: Predictor,
+    *,
+    max_rows: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Outcome]:
+    """One outcome a request, in their order.
+
+    Args:
+        requests: any mix of methods, dtypes and parameters.
+        model: one version; all requests are answered by it.
+        max_rows: most rows in one predict; a larger request is predicted alone, in one piece.
+        clock: seconds.
+    """
+    outcomes: dict[int, Outcome] = {}
+    groups: dict[GroupKey, list[tuple[int, Block]]] = {}
+    for position, request in enumerate(requests):
+        try:
+            block = model.block(request)
+        except ModelaneError as error:
+            outcomes[position] = error
+        else:
+            groups.setdefault(block.key, []).append((position, block))
+    for group in groups.values():
+        for part in _cut(group, max_rows):
+            blocks = [block for _, block in part]
+            for (position, _), outcome in zip(part, _predict(blocks, model, clock), strict=True):
+                outcomes[position] = outcome
+    return [outcomes[position] for position in range(len(requests))]
+
+
+def _cut(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[int, Block]]]:
+    """Consecutive parts of at most ``max_rows`` rows, or one block."""
+    part: list[tuple[int, Block]] = []
+    rows = 0
+    for item in group:
+        n = len(item[1].rows)
+        if part and rows + n > max_rows:
+            yield part
+            part, rows = [], 0
+        part.append(item)
+        rows += n
+    yield part
+
+
+def _predict(blocks: list[Block], model: Predictor, clock: Callable[[], float]) -> list[Outcome]:
+    """Predict blocks of one key together, or in halves if that raises."""
+    joined = blocks[0].rows if len(blocks) == 1 else np.concatenate([b.rows for b in blocks])
+    began_s = clock()
+    try:
+        values = model.predict(blocks[0].method, joined, blocks[0].params)
+        if len(values) != len(joined):
+            raise PredictionFailed(f"the model answered {len(values)} rows to {len(joined)}")
+    except ModelaneError as error:
+        if len(blocks) == 1:
+            return [error]
+        half = len(blocks) // 2
+        return _predict(blocks[:half], model, clock) + _predict(blocks[half:], model, clock)
+    took_s = clock() - began_s
+    ends = np.cumsum([len(block.rows) for block in blocks])
+    return [Predicted(share, took_s, len(joined)) for share in np.split(values, ends[:-1])]

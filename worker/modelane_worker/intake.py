@@ -1,0 +1,100 @@
+"""What becomes of a reserved message before anybody computes: called, refused, or put off.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelane import wire
+from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
+from modelane.queue import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Celery's own tracer ran it and has stored its result."""
+
+    error: ModelaneError | None = None
+
+
+#: What a service says of a call: the value of its result, why there is none, or that it is stored already.
+Outcome = dict[str, Any] | ModelaneError | Traced
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message that is wanted now.
+
+    Attributes:
+        queued_s: from submit to here, by the sender's clock and Redis's; 0 if the sender does not say.
+    """
+
+    tag: bytes
+    message: bytes
+    envelope: wire.Envelope
+    body: wire.Body
+    queued_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that is answered with an error at once; without an envelope there is nobody to tell."""
+
+    tag: bytes
+    envelope: wire.Envelope | None
+    error: ModelaneError
+    bury: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A message whose ETA is still to come."""
+
+    tag: bytes
+    delay_s: float
+
+
+def admit(
+    lease: Lease,
+    now_s: float,
+    *,
+    is_revoked: Callable[[str], bool],
+    max_attempts: int,
+    max_bytes: int,
+) -> Call | Refused | Later:
+    """Decide.
+
+    Args:
+        lease: as it was reserved.
+        now_s: Redis time: a worker's own clock may be off.
+        is_revoked: whether somebody cancelled an id.
+        max_attempts: workers that may be lost with a message.
+        max_bytes: of a message.
+    """
+    envelope: wire.Envelope | None = None
+    try:
+        envelope = wire.read_envelope(lease.message)
+        if envelope.attempts >= max_attempts:
+            return Refused(lease.tag, envelope, _buried(envelope.attempts), bury=True)
+        if len(lease.message) > max_bytes:
+            raise TooLarge(f"the message takes {len(lease.message)} bytes, this lane allows {max_bytes}")
+        if is_revoked(envelope.headers.id):
+            raise Revoked("revoked")
+        if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
+            raise Expired(f"expired {now_s - expires_s:.3f} s before a worker came to it")
+        if (eta_s := envelope.eta_s) is not None and eta_s > now_s:
+            return Later(lease.tag, eta_s - now_s)
+        body = wire.read_body(envelope)
+    except Undecodable as error:
+        return Refused(lease.tag, envelope, error, bury=envelope is None)
+    except ModelaneError as error:
+        return Refused(lease.tag, envelope, error)
+    queued_s = max(0.0, now_s - envelope.sent_s) if envelope.sent_s else 0.0
+    return Call(lease.tag, lease.message, envelope, body, queued_s)
+
+
+def _buried(attempts: int) -> Buried:
+    return Buried(
+        f"{attempts} workers were lost while they computed it; it is a dead letter now: modelane dead list"
+    )

@@ -1,0 +1,118 @@
+"""The versions in service: follows the champion alias, loads beside, swaps between two batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from modelane.errors import ModelaneError, UnknownModel
+from modelane_worker import artefact
+from modelane_worker.engine import Engine
+from modelane_worker.signing import TrustedKeys
+from modelane_worker.store import Store
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before a refused version is tried again: its key may have been added, its disk may be back.
+RETRY_REFUSED_S = 30.0
+
+
+class LiveModel:
+    """The version of one model that answers now.
+
+    A version that cannot be verified, loaded or warmed up is refused in words; the one before it goes on
+    answering.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        store: Store,
+        trusted_keys: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = model
+        self._store = store
+        self._trusted_keys = trusted_keys
+        self._clock = clock
+        self._engine: Engine | None = None
+        self._refused: tuple[str, float] | None = None  # version, when to try it again
+
+    @property
+    def engine(self) -> Engine:
+        """Read it once a batch: the next read may be another version.
+
+        Raises:
+            UnknownModel: no version of it has been loaded yet.
+        """
+        if self._engine is None:
+            raise UnknownModel(f"no version of {self.model} is in service")
+        return self._engine
+
+    @property
+    def version(self) -> str | None:
+        return self._engine.card.version if self._engine else None
+
+    def refresh(self) -> bool:
+        """Load the champion if it is another version than ours; True if something is in service."""
+        try:
+            champion = self._store.champion(self.model)
+            if champion is not None and champion != self.version and self._is_due(champion):
+                self._engine = self._load(champion)
+                self._refused = None
+                logger.info(
+                    "%s %s is in service",
+                    self.model,
+                    champion,
+                    extra={"event": "version_live", "model": self.model, "version": champion},
+                )
+        except ModelaneError as error:
+            self._refused = (champion or "", self._clock() + RETRY_REFUSED_S)
+            logger.error(  # noqa: TRY400  the sentence says it all
+                "refused, %s goes on answering: %s",
+                self.version or "nothing",
+                error,
+                extra={"event": "version_refused", "model": self.model, "version": champion},
+            )
+        return self._engine is not None
+
+    def _is_due(self, version: str) -> bool:
+        return self._refused is None or self._refused[0] != version or self._refused[1] <= self._clock()
+
+    def _load(self, version: str) -> Engine:
+        # The keys are read anew each time: a rotation needs no restart.
+        verified = self._store.read(self.model, version, TrustedKeys.load(self._trusted_keys))
+        engine = Engine(verified.card, artefact.load(verified))
+        engine.warm_up()
+        return engine
+
+
+class Models:
+    """All models that this worker may serve.
+
+    Args:
+        store: where they are.
+        trusted_keys: file of the public keys that may have signed them.
+        only: names to serve; empty for all.
+    """
+
+    def __init__(self, store: Store, trusted_keys: Path, only: Collection[str] = ()) -> None:
+        self.only = frozenset(only)
+        self._store = store
+        self._trusted_keys = trusted_keys
+        self._live: dict[str, LiveModel] = {}
+
+    def get(self, model: str) -> LiveModel:
+        if model not in self._live:
+            self._live[model] = LiveModel(model, self._store, self._trusted_keys)
+        return self._live[model]
+
+    def wanted(self) -> list[str]:
+        """Names in the store that this worker should serve.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return [name for name in self._store.models() if not self.only or name in self.only]

@@ -1,0 +1,47 @@
+"""A prediction worker's role: one lane for each model in the store that can be served."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
+from modelane.settings import Settings
+from modelane_worker.lane import Limits, Service
+from modelane_worker.lanes import Lanes
+from modelane_worker.live import Models
+from modelane_worker.service import PredictService
+from modelane_worker.step import limits
+
+
+class PredictRole:
+    """See :class:`modelane_worker.step.Role`."""
+
+    task = PREDICT_TASK
+
+    def __init__(self, settings: Settings, models: Models) -> None:
+        self._settings = settings
+        self._models = models
+        self.limits: Limits = limits(settings)
+        self.batch_limit_s = settings.predict_limit_s
+
+    def is_lane(self, queue: str) -> bool:
+        return lane_of(queue) is not None
+
+    def service(self, queue: str) -> Service:
+        live = self._models.get(queue_model(queue))
+        live.refresh()
+        return PredictService(live, max_batch_rows=self._settings.max_batch_rows)
+
+    def select(self, names: Collection[str]) -> None:
+        self._models.only = frozenset(map(check_model_name, names))
+
+    def refresh(self, lanes: Lanes) -> None:
+        for model in self._models.wanted():
+            if self._models.get(model).refresh():
+                lanes.open(predict_queue(model))
+
+
+def queue_model(queue: str) -> str:
+    model = lane_of(queue)
+    assert model is not None, f"{queue} is no lane"
+    return model

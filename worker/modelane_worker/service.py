@@ -1,0 +1,63 @@
+"""What a prediction lane does with its requests: one version, one batch, one outcome each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelane import wire
+from modelane.errors import BadInput, ModelaneError
+from modelane_worker import batch
+from modelane_worker.intake import Call, Outcome
+from modelane_worker.live import LiveModel
+
+
+class PredictService:
+    """Answers ``modelane.predict`` with the version of a model that is live when the batch begins."""
+
+    def __init__(self, live: LiveModel, *, max_batch_rows: int) -> None:
+        self._live = live
+        self._max_batch_rows = max_batch_rows
+
+    def answer(self, calls: Sequence[Call]) -> list[Outcome]:
+        engine = self._live.engine
+        outcomes: list[Outcome | None] = [None] * len(calls)
+        requests: list[tuple[int, wire.Request]] = []
+        for position, call in enumerate(calls):
+            try:
+                requests.append((position, self._request(call)))
+            except ModelaneError as error:
+                outcomes[position] = error
+        answered = batch.answer([request for _, request in requests], engine, max_rows=self._max_batch_rows)
+        for (position, request), outcome in zip(requests, answered, strict=True):
+            if isinstance(outcome, batch.Predicted):
+                outcomes[position] = self._value(calls[position], request, outcome, engine.card.version)
+            else:
+                outcomes[position] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _request(self, call: Call) -> wire.Request:
+        request = wire.read_request(call.envelope, call.body)
+        if request.model != self._live.model:
+            raise BadInput(
+                f"a request for {request.model!r:.80} came to the lane of {self._live.model}: "
+                "send it to the queue of its own model"
+            )
+        return request
+
+    def _value(
+        self, call: Call, request: wire.Request, predicted: batch.Predicted, version: str
+    ) -> dict[str, Any]:
+        value: dict[str, Any] = {
+            "model": request.model,
+            "version": version,
+            "method": request.method,
+            "values": predicted.values,
+        }
+        if call.envelope.form == "msgpack":  # our client's; others get the four that are promised
+            value |= {
+                "queued_s": call.queued_s,
+                "predict_s": predicted.predict_s,
+                "batch_rows": predicted.batch_rows,
+            }
+        return value

@@ -1,0 +1,130 @@
+"""The bootstep that gives a Celery worker its lanes, from its start to its warm end.
+
+A step of the worker, not of the consumer: Celery builds its consumer anew whenever the broker connection
+breaks, and lanes look after their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from typing import Any, Protocol
+
+from celery import bootsteps
+from celery.worker import state as worker_state
+
+from modelane.connection import connect
+from modelane.keys import QueueKeys
+from modelane.queue import LeasedQueue
+from modelane.settings import Settings
+from modelane_worker.bell import Bell
+from modelane_worker.events import Events
+from modelane_worker.lane import Lane, Limits, Service
+from modelane_worker.lanes import Lanes
+from modelane_worker.traced import TracedService
+
+
+class Role(Protocol):
+    """What a worker is there for: predictions, or retraining."""
+
+    @property
+    def task(self) -> str:
+        """The task that its lanes answer."""
+        ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def batch_limit_s(self) -> float:
+        """Seconds after which one batch counts as hung."""
+        ...
+
+    def is_lane(self, queue: str) -> bool: ...
+
+    def service(self, queue: str) -> Service: ...
+
+    def select(self, names: Collection[str]) -> None:
+        """Serve these models only: the command line's ``--models``."""
+
+    def refresh(self, lanes: Lanes) -> None:
+        """Open the lanes that are possible now.
+
+        Raises:
+            ModelaneError: not possible to tell now; asked again later.
+        """
+
+
+#: Seconds that the last events have to leave when a worker stops.
+EVENTS_TIMEOUT_S = 5.0
+
+
+def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
+    """A bootstep class for ``app.steps["worker"]``."""
+
+    class LanesStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        name = "Lanes"
+        requires = frozenset({"celery.worker.components:Pool"})
+
+        def __init__(self, worker: Any, models: str | None = None, **kwargs: Any) -> None:
+            super().__init__(worker, **kwargs)
+            if models:
+                role.select([name.strip() for name in models.split(",") if name.strip()])
+
+        def start(self, worker: Any) -> None:
+            self.events = Events(worker.app, worker.hostname)
+            self.events.start()
+            self.lanes = Lanes(
+                _lane_opener(worker, settings, role, self.events),
+                lease_s=settings.lease_s,
+                batch_limit_s=role.batch_limit_s,
+                refresh=role.refresh,
+                refresh_s=settings.store_poll_s,
+            )
+            worker.lanes = self.lanes
+            worker.is_lane = role.is_lane
+            self.lanes.start()
+            self.bell = Bell(settings, on_ring=self.lanes.ring)
+            self.bell.start()
+
+        def stop(self, worker: Any) -> None:
+            self.bell.close()
+            self.lanes.drain()
+            self.events.close(EVENTS_TIMEOUT_S)
+
+        def info(self, worker: Any) -> dict[str, Any]:
+            """Shown by ``inspect stats``."""
+            return {"lanes": list(self.lanes.queues)}
+
+    return LanesStep
+
+
+def limits(settings: Settings, **changed: int) -> Limits:
+    """The settings of the same names."""
+    names = [field.name for field in fields(Limits)]
+    return Limits(**{name: getattr(settings, name) for name in names} | changed)
+
+
+def _lane_opener(
+    worker: Any,
+    settings: Settings,
+    role: Role,
+    events: Events,
+) -> Callable[[str], Lane]:
+    def count(n: int) -> None:
+        worker_state.total_count[role.task] += n
+        worker_state.all_total_count[0] += n
+
+    def open_lane(queue: str) -> Lane:
+        return Lane(
+            queue,
+            # A connection of its own: one lane waits in a blocking command.
+            queue=LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix)),
+            service=TracedService(worker.app, worker.hostname, role.task, role.service(queue)),
+            limits=role.limits,
+            events=events,
+            is_revoked=worker_state.revoked.__contains__,
+            count=count,
+        )
+
+    return open_lane
