@@ -80,6 +80,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     predict_limit_s: Annotated[
         Seconds, Meta(description="a batch that computes longer ends its worker, in seconds")
     ] = 300.0
+    retrain_limit_s: Annotated[
+        Seconds, Meta(description="a retraining that runs longer ends its trainer, in seconds")
+    ] = 6 * 3600.0
     result_ttl_s: Annotated[Seconds, Meta(description="how long an answer is kept in Redis, in seconds")] = (
         3600.0
     )

@@ -127,7 +127,6 @@ class Events:
                     producer = Producer(
                         connection,
                         exchange=get_exchange(connection, name=self._app.conf.event_exchange),
-                        auto_declare=False,
                     )
                     while not (self._closing.is_set() and not self._waiting and not together):
                         together = together or self._take()

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import numpy as np
+
 from modelane.errors import ModelaneError, UnknownModel
 from modelane_worker import artefact
 from modelane_worker.engine import Engine
@@ -57,6 +59,7 @@ class LiveModel:
 
     def refresh(self) -> bool:
         """Load the champion if it is another version than ours; True if something is in service."""
+        champion: str | None = None
         try:
             champion = self._store.champion(self.model)
             if champion is not None and champion != self.version and self._is_due(champion):
@@ -85,7 +88,8 @@ class LiveModel:
         # The keys are read anew each time: a rotation needs no restart.
         verified = self._store.read(self.model, version, TrustedKeys.load(self._trusted_keys))
         engine = Engine(verified.card, artefact.load(verified))
-        engine.warm_up()
+        with np.errstate(all="ignore"):  # the logarithm of a certain row's zero is no news
+            engine.warm_up()
         return engine
 
 

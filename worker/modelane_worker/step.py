@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any, Protocol
 
-from celery import bootsteps
+import click
+from celery import Celery, bootsteps
 from celery.worker import state as worker_state
 
+from modelane import app as modelane_app
 from modelane.connection import connect
 from modelane.keys import QueueKeys
 from modelane.queue import LeasedQueue
@@ -57,6 +59,22 @@ class Role(Protocol):
 
 #: Seconds that the last events have to leave when a worker stops.
 EVENTS_TIMEOUT_S = 5.0
+
+
+def lane_worker(settings: Settings, role: Role) -> Celery:
+    """A Celery application whose workers run a role's lanes."""
+    app = modelane_app.build(settings, result_serializer="json")
+    app.conf.update(
+        worker_consumer="modelane_worker.consumer:LaneConsumer",
+        # Lanes do the work, in threads; the pool runs the odd task that Celery traces itself.
+        worker_pool="threads",
+        worker_concurrency=1,
+    )
+    app.user_options["worker"].add(
+        click.Option(["--models"], help="Serve these models only, separated by commas.")
+    )
+    app.steps["worker"].add(lanes_step(settings, role))
+    return app
 
 
 def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:

@@ -1,0 +1,77 @@
+"""Estimators survive the store; other libraries and broken bytes are refused in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import FunctionTransformer
+
+from modelane.errors import IncompatibleModel, RecipeError
+from modelane_worker import artefact
+from modelane_worker.store import Verified
+from store.cards import a_card
+
+ROWS = np.arange(40, dtype=float).reshape(20, 2)
+
+
+@pytest.fixture(scope="module")
+def forest():
+    return RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(20) % 2)
+
+
+def a_verified(content: bytes | None, **libraries: str) -> Verified:
+    card = a_card(libraries=artefact.libraries() | libraries)
+    return Verified(card, {} if content is None else {artefact.MODEL_FILE: content})
+
+
+def test_an_estimator_predicts_the_same_after_its_journey(forest):
+    loaded = artefact.load(a_verified(artefact.dump(forest)))
+
+    np.testing.assert_array_equal(loaded.predict_proba(ROWS), forest.predict_proba(ROWS))
+
+
+@pytest.mark.parametrize(("name", "other"), [("scikit-learn", "0.24.2"), ("numpy", "1.0.0")])
+def test_an_estimator_of_other_libraries_is_not_unpickled(name, other):
+    # Given bytes that would not load, so that an attempt would show
+    verified = a_verified(b"not a pickle", **{name.replace("-", "_"): other, name: other})
+
+    with pytest.raises(IncompatibleModel, match=f"made with {name} {other}, here it is"):
+        artefact.load(verified)
+
+
+def test_every_library_that_differs_is_named():
+    here = {"scikit-learn": "1.9.1", "numpy": "2.4.6"}
+    trained = {"scikit-learn": "1.8.0"}
+
+    with pytest.raises(IncompatibleModel) as caught:
+        artefact.check_libraries(trained, here, "churn 1")
+
+    assert str(caught.value) == (
+        "churn 1 was made with scikit-learn 1.8.0, here it is 1.9.1 and numpy (not recorded), "
+        "here it is 2.4.6: give worker and trainer the same versions, or train again"
+    )
+
+
+def test_a_patch_release_makes_no_difference():
+    artefact.check_libraries(
+        {"scikit-learn": "1.9.0", "numpy": "2.4.0", "python": "3.12.0"},
+        {"scikit-learn": "1.9.1", "numpy": "2.4.6", "python": "3.11.7"},
+        "churn 1",
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"cno_such_module\nThing\n."])
+def test_bytes_that_do_not_load_are_incompatible(content):
+    with pytest.raises(IncompatibleModel, match="does not load here"):
+        artefact.load(a_verified(content))
+
+
+def test_a_version_without_an_estimator_is_incompatible():
+    with pytest.raises(IncompatibleModel, match=r"has no model\.joblib"):
+        artefact.load(a_verified(None))
+
+
+def test_an_estimator_that_cannot_be_pickled_is_the_recipes_fault():
+    with pytest.raises(RecipeError, match="cannot be saved"):
+        artefact.dump(FunctionTransformer(lambda rows: rows))

@@ -1,0 +1,77 @@
+"""The card's form, its versions' names, and old cards."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from modelane.errors import IncompatibleModel, StoreError
+from modelane_worker.card import FORMAT, Card, check_version, decode, is_version, new_version
+from store.cards import a_card
+
+SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))
+
+
+def test_a_card_survives_its_file():
+    card = a_card()
+
+    assert decode(card.encode()) == card
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_every_format_that_was_ever_written_is_still_read(sample):
+    assert isinstance(decode(sample.read_bytes()), Card)
+
+
+def test_the_present_format_has_a_sample():
+    assert f"card-{FORMAT}.json" in {sample.name for sample in SAMPLES}
+
+
+def test_a_field_of_a_later_modelane_is_passed_over():
+    raw = a_card().encode().replace(b'"format"', b'"licence": "MIT", "format"', 1)
+
+    assert decode(raw) == a_card()
+
+
+def test_a_card_of_a_later_format_says_what_to_upgrade():
+    raw = a_card(format=2).encode()
+
+    with pytest.raises(IncompatibleModel, match=r"format 2.* reads format 1: upgrade"):
+        decode(raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])
+def test_what_is_no_card_is_refused_in_words(raw):
+    with pytest.raises(IncompatibleModel, match="not a card that Modelane can read"):
+        decode(raw)
+
+
+def test_versions_sort_by_the_moment_they_were_made():
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    early = new_version(noon, b"\xff\xff\xff\xff")
+    late = new_version(noon + timedelta(seconds=1), b"\0\0\0\0")
+
+    assert early == "20261122T120000-ffffffff"
+    assert early < late
+
+
+def test_versions_are_written_in_utc():
+    in_berlin = datetime(2026, 11, 22, 13, tzinfo=timezone(timedelta(hours=1)))
+
+    assert new_version(in_berlin, bytes(4)) == "20261122T120000-00000000"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "champion", "20261122T120000", "20261122T120000-0000000g"),
+        *("20261122T120000-00000000/..", "20261122T120000-00000000\n"),
+        "../20261122T120000-00000000",
+    ],
+)
+def test_what_could_lead_out_of_the_store_is_no_version(name):
+    assert not is_version(name)
+    with pytest.raises(StoreError, match="is not a version"):
+        check_version(name)

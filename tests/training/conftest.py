@@ -1,0 +1,82 @@
+"""A trainer's surroundings in a temporary folder, and recipes written into files."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from modelane_training.recipe import Recipe, load_recipe
+from modelane_training.retrain import Outcome, run
+from modelane_worker.signing import SigningKey, TrustedKeys
+from modelane_worker.store import Store
+
+
+@dataclass
+class Trainer:
+    """Runs recipes; its clock moves a second a reading, its entropy counts."""
+
+    home: Path
+    rung: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.home / "models")
+        self.key = SigningKey.create(self.home / "keys/signing.pem", self.home / "keys/trusted.pem")
+        self.trusted = TrustedKeys.load(self.home / "keys/trusted.pem")
+
+    def run(self, recipe: Recipe, on_step: Callable[[str], None] = lambda step: None) -> Outcome:
+        def progress(step: str, detail: str) -> None:
+            assert detail
+            self.steps.append(step)
+            on_step(step)
+
+        self.runs += 1
+        return run(
+            recipe,
+            store=self.store,
+            key=self.key,
+            trusted=self.trusted,
+            ring=self.rung.append,
+            clock=lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.runs),
+            entropy=lambda n: self.runs.to_bytes(n, "big"),
+            progress=progress,
+        )
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Trainer:
+    return Trainer(tmp_path / "home")
+
+
+HEAD = """
+import numpy as np
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+from modelane_training.gate import Gate
+from modelane_training.recipe import Recipe
+from modelane_training.sources import Table, csv, scikit_learn
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recipe's file into the folder ``recipes``."""
+
+    def write(body: str, name: str = "iris.py") -> Path:
+        path = tmp_path / "recipes" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(HEAD + textwrap.dedent(body))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def recipe_from(write: Callable[..., Path]) -> Callable[[str], Recipe]:
+    return lambda body: load_recipe(str(write(body)), Path("nowhere"))

@@ -1,0 +1,287 @@
+"""Whole runs: what is published, what is promoted, what a failure leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelane.errors import BadData, RecipeError, StoreError, TrainingError
+from modelane_training.recipe import recipe_of
+from modelane_training.retrain import seed_of
+from modelane_training.split import split
+from modelane_worker import artefact
+from modelane_worker.signing import SigningKey
+
+IRIS = """
+recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
+"""
+STEPS = ["collect", "check", "split", "fit", "evaluate", "gate", "publish", "promote"]
+
+
+@pytest.fixture
+def forest():
+    return recipe_of("breast-cancer", Path("nowhere"))
+
+
+def test_a_first_run_goes_through_all_steps_into_service(trainer, forest):
+    outcome = trainer.run(forest)
+
+    assert trainer.steps == STEPS
+    assert trainer.rung == ["breast-cancer"]
+    assert trainer.store.champion("breast-cancer") == outcome.version == "20261122T000001-00000001"
+    assert outcome.champion is None
+    assert outcome.metrics["roc_auc"] > 0.98
+    assert "there is no champion" in outcome.verdict.reason
+
+
+def test_what_was_published_is_verified_described_and_predicts_as_measured(trainer, forest):
+    # When a version is read back as a worker reads it
+    outcome = trainer.run(forest)
+    verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
+    estimator, card = artefact.load(verified), verified.card
+
+    # Then the estimator has the accuracy that its card says, on the hold-out
+    _, hold_out = split(forest.collect(), forest)
+    accuracy = (estimator.predict(hold_out.rows) == hold_out.targets).mean()
+    assert card.metrics["accuracy"] == pytest.approx(accuracy)
+
+    # And the card says what it is
+    assert card.classes == (0, 1)
+    assert card.methods == ("predict", "predict_proba", "predict_log_proba")
+    assert len(card.features) == len(card.example) == 30
+    assert card.data.n_rows == 569
+    assert card.libraries == artefact.libraries()
+
+
+def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, forest):
+    first, second = trainer.run(forest), trainer.run(forest)
+
+    # Then both were measured on the same rows, and the second one answers now
+    assert second.champion == first.version
+    assert second.champion_metrics == first.metrics
+    assert second.verdict.promote
+    aliases = trainer.store.aliases("breast-cancer")
+    assert (aliases.champion, aliases.previous) == (second.version, first.version)
+
+    # And it is a different model indeed
+    _, hold_out = split(forest.collect(), forest)
+    one, other = (
+        artefact.load(trainer.store.read("breast-cancer", version, trainer.trusted)).predict_proba(
+            hold_out.rows
+        )
+        for version in (first.version, second.version)
+    )
+    assert np.abs(one - other).max() > 0.01
+
+
+def test_a_version_can_be_made_again_from_its_name(trainer, forest):
+    outcome = trainer.run(forest)
+    training, hold_out = split(forest.collect(), forest)
+
+    again = forest.fit(training, seed_of(outcome.version))
+
+    verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
+    np.testing.assert_array_equal(
+        again.predict_proba(hold_out.rows), artefact.load(verified).predict_proba(hold_out.rows)
+    )
+
+
+def test_an_equal_candidate_is_published_but_not_promoted(trainer, recipe_from):
+    recipe = recipe_from(IRIS)
+    first, second = trainer.run(recipe), trainer.run(recipe)
+
+    assert not second.verdict.promote
+    assert "not better" in second.verdict.reason
+    assert trainer.store.champion("iris") == first.version
+    assert trainer.store.versions("iris") == [first.version, second.version]
+    assert trainer.rung == ["iris"]
+
+
+def test_a_first_candidate_below_the_limit_is_not_promoted(trainer, recipe_from):
+    outcome = trainer.run(recipe_from(IRIS.replace(")\n", ", gate=Gate(worst=1.1))\n")))
+
+    assert not outcome.verdict.promote
+    assert trainer.store.champion("iris") is None
+    assert trainer.rung == []
+
+
+def test_a_regression_is_trained_and_judged_by_its_own_metrics(trainer, recipe_from):
+    outcome = trainer.run(
+        recipe_from(
+            """
+            recipe = Recipe(
+                model="diabetes", source=scikit_learn("diabetes"), estimator=LinearRegression(),
+                task="regression", metric="rmse", gate=Gate(worst=70),
+            )
+            """
+        )
+    )
+
+    assert outcome.verdict.promote
+    assert set(outcome.metrics) == {"r2", "rmse", "mae"}
+    card = trainer.store.read("diabetes", outcome.version, trainer.trusted).card
+    assert card.classes is None
+    assert card.methods == ("predict",)
+
+
+def test_classes_may_have_names(trainer, recipe_from, tmp_path):
+    lines = "\n".join(f"{i},{'yes' if i > 25 else 'no'}" for i in range(50))
+    (tmp_path / "data.csv").write_text(f"x,left\n{lines}\n")
+    recipe = recipe_from(
+        f"""
+        recipe = Recipe(
+            model="churn", source=csv({str(tmp_path / "data.csv")!r}), target="left",
+            estimator=LogisticRegression(),
+        )
+        """
+    )
+
+    trainer.run(recipe)
+    outcome = trainer.run(recipe)
+
+    card = trainer.store.read("churn", outcome.version, trainer.trusted).card
+    assert card.classes == ("no", "yes")
+    assert set(outcome.champion_metrics) == {"accuracy", "log_loss", "roc_auc"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda folder, key: (folder / "model.joblib").write_bytes(b"x"), id="tampered"),
+        pytest.param(lambda folder, key: _rewrite(folder, key, numpy="1.0.0"), id="of other libraries"),
+        pytest.param(lambda folder, key: (folder / "card.sig").unlink(), id="half gone"),
+    ],
+)
+def test_a_champion_that_no_worker_could_load_does_not_bar_its_successor(trainer, recipe_from, spoil):
+    # Given a champion that a candidate could not beat, spoilt
+    recipe = recipe_from(IRIS)
+    first = trainer.run(recipe)
+    spoil(trainer.store.root / "iris" / first.version, trainer.key)
+
+    # When the model is trained again
+    second = trainer.run(recipe)
+
+    # Then the new version takes over, and the reason says why it was not compared
+    assert second.verdict.promote
+    assert "the champion gives no score (" in second.verdict.reason
+    assert second.champion_metrics == {}
+    assert trainer.store.champion("iris") == second.version
+
+
+def test_a_champion_for_other_columns_is_not_compared(trainer, recipe_from):
+    trainer.run(recipe_from(IRIS))
+
+    outcome = trainer.run(
+        recipe_from(IRIS.replace('"iris")', '"wine")').replace("max_iter=500", "max_iter=5000"))
+    )
+
+    assert "other columns" in outcome.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sentence"),
+    [
+        ("Mine()", "uses a class or function that its recipe defines"),
+        ("Broken()", r"estimator of iris failed: ZeroDivisionError: division by zero \(line \d+\)"),
+        ("FunctionTransformer(double)", "no score"),
+        ("make_pipeline(FunctionTransformer(double), LogisticRegression(max_iter=999))", "recipe defines"),
+        (
+            "make_pipeline(FunctionTransformer(lambda x: x), LogisticRegression(max_iter=999))",
+            "cannot be saved",
+        ),
+    ],
+)
+def test_an_estimator_that_workers_cannot_have_is_refused_and_nothing_is_published(
+    trainer, recipe_from, estimator, sentence
+):
+    recipe = recipe_from(
+        f"""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        class Mine(LogisticRegression):
+            pass
+
+        class Broken(LogisticRegression):
+            def fit(self, rows, targets):
+                1 / 0
+
+        def double(rows):
+            return 2 * rows
+
+        recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator={estimator})
+        """
+    )
+
+    with pytest.raises(TrainingError, match=sentence):
+        trainer.run(recipe)
+
+    assert trainer.store.models() == []
+    assert trainer.rung == []
+
+
+def test_a_metric_that_cannot_be_computed_is_refused(trainer, recipe_from):
+    recipe = recipe_from(
+        """
+        from sklearn.svm import LinearSVC
+        recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LinearSVC(), metric="roc_auc")
+        """
+    )
+
+    with pytest.raises(RecipeError, match=r"roc_auc cannot be computed .* it has accuracy"):
+        trainer.run(recipe)
+
+
+def test_bad_data_is_refused_before_anything_is_trained(trainer, recipe_from):
+    recipe = recipe_from(
+        """
+        def read(target):
+            return Table(source="nowhere", features=("x",), rows=np.zeros((50, 1)), targets=np.zeros(50))
+        recipe = Recipe(model="iris", source=read, estimator=LogisticRegression())
+        """
+    )
+
+    with pytest.raises(BadData, match="nothing to tell apart"):
+        trainer.run(recipe)
+
+    assert trainer.steps == ["collect", "check"]
+
+
+@pytest.mark.parametrize("last", STEPS)
+def test_a_run_that_is_cancelled_at_any_step_leaves_the_champion_alone(trainer, recipe_from, last):
+    # Given a champion and a candidate that would be promoted
+    recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
+    first = trainer.run(recipe)
+
+    def cancel(step: str) -> None:
+        if step == last:
+            raise KeyboardInterrupt
+
+    # When its run is cancelled
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(recipe, cancel)
+
+    # Then the champion is who it was, and every version in the store is whole
+    assert trainer.store.champion("iris") == first.version
+    for version in trainer.store.versions("iris"):
+        trainer.store.read("iris", version, trainer.trusted)
+    assert not list(trainer.store.root.glob("*/.*.partial"))
+
+
+def test_a_store_that_refuses_is_not_taken_for_a_missing_champion(trainer, recipe_from):
+    recipe = recipe_from(IRIS)
+    trainer.run(recipe)
+    (trainer.store.root / "iris/aliases.json").write_text("{")
+
+    with pytest.raises(StoreError, match="damaged"):
+        trainer.run(recipe)
+
+
+def _rewrite(folder: Path, key: SigningKey, **libraries: str) -> None:
+    card = json.loads((folder / "card.json").read_bytes())
+    card["libraries"] |= libraries
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.sig").write_bytes(key.sign((folder / "card.json").read_bytes()))

@@ -1,0 +1,144 @@
+"""``modelane train``, in this process and as a program that is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from modelane.cli import main
+from modelane.settings import Settings
+from modelane_training.signer import trainers_key
+from modelane_worker.signing import SigningKey, TrustedKeys
+from modelane_worker.store import Store
+
+IRIS = """
+recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
+"""
+
+#: Says that it is fitting, and never ends.
+ENDLESS = """
+import pathlib, time
+
+class Endless(LogisticRegression):
+    def fit(self, rows, targets):
+        pathlib.Path({marker!r}).touch()
+        while True:
+            time.sleep(0.01)
+
+recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=Endless())
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELANE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MODELANE_RECIPES", str(tmp_path / "recipes"))
+    return tmp_path / "home"
+
+
+def train(*arguments: str):
+    return CliRunner().invoke(main, ["train", *arguments])
+
+
+def test_training_in_the_foreground_ends_with_the_verdict(home, write):
+    write(IRIS)
+
+    result = train("iris")
+
+    assert result.exit_code == 0, result.output
+    version = Store(home / "models").champion("iris")
+    assert result.stdout.splitlines()[-1].startswith(f"iris {version} promoted: accuracy ")
+    for step in ("collect", "fit", "gate", "publish", "promote"):
+        assert f"\n{step} " in "\n" + result.stderr
+
+
+def test_the_first_training_makes_a_key_that_workers_trust(home, write):
+    write(IRIS)
+    train("iris")
+
+    trusted = TrustedKeys.load(home / "keys/trusted.pem")
+    store = Store(home / "models")
+    store.read("iris", store.resolve("iris"), trusted)
+
+
+def test_a_champion_that_was_kept_has_its_own_exit_code(home, write):
+    write(IRIS)
+    train("iris")
+
+    result = train("iris", "--quiet")
+
+    assert result.exit_code == 3
+    assert "kept the champion" in result.stdout
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_recipe_may_be_given_as_a_path(home, write):
+    assert train(str(write(IRIS, "elsewhere.py"))).exit_code == 0
+
+
+def test_an_error_is_one_sentence_and_exit_code_1(home):
+    result = train("churn")
+
+    assert result.exit_code == 1
+    assert "no recipe for churn" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_signing_key_that_was_named_is_not_made(home, write, tmp_path, monkeypatch):
+    write(IRIS)
+    monkeypatch.setenv("MODELANE_SIGNING_KEY", str(tmp_path / "vault/key.pem"))
+
+    result = train("iris")
+
+    assert result.exit_code == 2
+    assert "no signing key at" in result.output
+    assert not (tmp_path / "vault").exists()
+    assert Store(home / "models").models() == []
+
+
+def test_a_signing_key_that_was_named_is_used(tmp_path):
+    SigningKey.create(tmp_path / "key.pem", tmp_path / "trusted.pem")
+
+    key = trainers_key(Settings(home=str(tmp_path / "home"), signing_key=str(tmp_path / "key.pem")))
+
+    TrustedKeys.load(tmp_path / "trusted.pem").verify(b"card", key.sign(b"card"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_help_has_an_example_and_the_exit_codes(home):
+    result = train("--help")
+
+    assert "\n      modelane train breast-cancer\n" in result.output
+    assert "\n      3    trained and published, but the gate kept the champion\n" in result.output
+
+
+def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_path):
+    # Given a training that is fitting
+    marker = tmp_path / "fitting"
+    write(ENDLESS.format(marker=str(marker)))
+    with subprocess.Popen(
+        [sys.executable, "-c", "from modelane.cli import main; main()", "train", "iris"],
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+        # When it is interrupted, as by Ctrl-C
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+
+    # Then it ends as the shell expects, in words, and the store is as it was
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert Store(home / "models").models() == []
+    assert not list(home.glob("models/**/*"))

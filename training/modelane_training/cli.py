@@ -1,0 +1,87 @@
+"""``modelane train``: one run in the foreground.  A person, a crontab → CLI → retrain."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from modelane.settings import Settings
+
+if TYPE_CHECKING:
+    from modelane_training.retrain import Outcome, Progress
+
+EXIT_KEPT = 3
+EXIT_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--quiet", is_flag=True, help="Print the verdict only.")
+def train(recipe: str, quiet: bool) -> None:
+    """Train RECIPE's model here and now, and put it into service if it is better.
+
+    RECIPE is a model's name, looked up in the recipes folder and among the built-in ones, or the
+    path of a recipe (ending in .py).
+
+    \b
+    Example:
+        modelane train breast-cancer
+        modelane train recipes/churn.py
+
+    \b
+    Exit status:
+        0    trained, published and promoted
+        1    an error; the champion is still the one it was
+        2    wrong usage, or a wrong setting
+        3    trained and published, but the gate kept the champion
+        130  interrupted
+    """  # noqa: D301  # click wants a real backspace: keep these lines as they are
+    settings = Settings.from_env(os.environ)
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    try:
+        with _steps(console) as progress:
+            outcome = _run(recipe, settings, progress)
+    except KeyboardInterrupt:
+        click.echo("modelane train: interrupted; no version was left half-published", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    console.print(_metrics(outcome))
+    verb = "promoted" if outcome.verdict.promote else "kept the champion"
+    click.echo(f"{outcome.model} {outcome.version} {verb}: {outcome.verdict.reason}")
+    sys.exit(0 if outcome.verdict.promote else EXIT_KEPT)
+
+
+def _run(recipe: str, settings: Settings, progress: Progress) -> Outcome:
+    # `modelane --help` need not wait for scikit-learn.
+    from modelane_training import trainer  # noqa: PLC0415
+    from modelane_training.recipe import load_recipe  # noqa: PLC0415
+
+    return trainer.train(settings, load_recipe(recipe, Path(settings.recipes)), progress)
+
+
+@contextmanager
+def _steps(console: Console) -> Iterator[Progress]:
+    """A line for each step as it begins, and a spinner while it lasts if somebody watches."""
+    with console.status("") as status:
+
+        def show(step: str, detail: str) -> None:
+            console.print(f"[bold]{step:9}[/] {escape(detail)}")
+            status.update(step)
+
+        yield show
+
+
+def _metrics(outcome: Outcome) -> Grid:
+    grid = Grid("metric", outcome.version, f"champion {outcome.champion or '-'}")
+    for name, value in outcome.metrics.items():
+        before = outcome.champion_metrics.get(name)
+        grid.add_row(name, f"{value:.4f}", "-" if before is None else f"{before:.4f}")
+    return grid

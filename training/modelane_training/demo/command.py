@@ -1,0 +1,151 @@
+"""`modelane demo`: train, serve, ask, retrain under load, and count.
+
+train → stack → traffic → Flower → the table and the verdict.  Exits with 0 if every request was answered as
+the same version answers in process, and Flower has seen each of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from modelane import Client
+from modelane.errors import ModelaneError
+from modelane.output import Output
+from modelane.ports import free_port
+from modelane.settings import Settings
+from modelane.stack import Stack
+from modelane_training.demo import report
+from modelane_training.demo.flower import succeeded
+from modelane_training.demo.traffic import Tally, Traffic
+from modelane_training.recipe import Recipe, recipe_of
+from modelane_training.service import retrain_model
+from modelane_training.split import split
+
+MODEL = "breast-cancer"
+
+#: Lines of the programs' log that are shown when something fails.
+LOG_LINES = 30
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
+def demo(keep: bool) -> None:
+    r"""Show the main job on real data, and check every answer.
+
+    In a temporary folder and on free ports: trains a model on scikit-learn's breast-cancer data, starts
+    Redis, a worker, a trainer and Flower, sends the hold-out through the queue one by one and in bulk,
+    retrains while requests are in flight, and compares every answer with the same version's in-process
+    prediction.
+
+    \b
+    Example:
+        modelane demo            # about half a minute
+        modelane demo --keep     # then play with it, and look at Flower
+
+    \b
+    Exit status:
+        0    OK: all answered, none wrong, Flower saw all
+        1    not so; the last line says what failed
+        130  interrupted
+    """
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failures = _run(console, keep=keep)
+    except KeyboardInterrupt:
+        click.echo("modelane demo: interrupted, everything is stopped")
+        sys.exit(130)
+    sys.exit(1 if failures else 0)
+
+
+def _run(console: Console, *, keep: bool) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="modelane-demo-") as folder:
+        home = Path(folder)
+        # Not from the environment: a demo must not train into somebody's store.
+        settings = Settings(home=str(home))
+        with (home / "programs.log").open("w", encoding="utf-8") as log, ExitStack() as ends:
+            try:
+                stage = _stage(settings, console, Output(log), ends)
+                tally = _traffic(stage, console)
+                seen = _ask_flower(stage, tally, console)
+            except ModelaneError as error:
+                console.print(f"[red]{error}[/]")
+                _show_log(console, home / "programs.log")
+                console.print(f"FAILED: {type(error).__name__}")
+                return [str(error)]
+            failures = report.failures(tally, seen)
+            report.show(console, tally, seen, failures)
+            if keep and not failures:
+                console.print(stage.stack.ready_line(), soft_wrap=True)
+                threading.Event().wait()
+            return failures
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What runs while requests are sent."""
+
+    recipe: Recipe
+    stack: Stack
+    client: Client
+
+
+def _stage(settings: Settings, console: Console, output: Output, ends: ExitStack) -> _Stage:
+    recipe = recipe_of(MODEL, Path(settings.recipes))
+    with _step(console, "train") as done:
+        trained = retrain_model(settings, MODEL)
+        done(f"{MODEL} {trained['version']}: {trained['reason']}")
+    with _step(console, "start Redis, worker, trainer, Flower") as done:
+        stack = Stack(settings, redis_port=free_port(), flower_port=free_port(), output=output)
+        ends.enter_context(stack)
+        stack.ready()
+        done(f"Flower: {stack.flower_url}")
+    client = ends.enter_context(Client(settings=stack.settings))
+    return _Stage(recipe, stack, client)
+
+
+def _traffic(stage: _Stage, console: Console) -> Tally:
+    _, hold_out = split(stage.recipe.collect(), stage.recipe)
+    traffic = Traffic(stage.client, stage.stack.settings, MODEL, hold_out.rows)
+    with _step(console, "one by one") as done:
+        done(traffic.one_by_one())
+    with _step(console, "all at once") as done:
+        done(traffic.all_at_once())
+    with _step(console, "in bulk") as done:
+        done(traffic.in_bulk())
+    with _step(console, "retrain while requests are in flight") as done:
+        done(traffic.through_a_retrain())
+    with _step(console, "compare every answer with the same version in process") as done:
+        done(traffic.compare())
+    return traffic.tally
+
+
+def _ask_flower(stage: _Stage, tally: Tally, console: Console) -> int:
+    with _step(console, "ask Flower what it saw") as done:
+        seen = succeeded(stage.stack.flower_url, "modelane.predict", at_least=tally.answered)
+        done(f"{seen} predictions")
+    return seen
+
+
+@contextmanager
+def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """A line when it is done; a spinner meanwhile, if somebody watches."""
+    said: list[str] = []
+    with console.status(title):
+        yield said.append
+    console.print(f"[green]✓[/] {title}: {said[-1]}", soft_wrap=True)
+
+
+def _show_log(console: Console, path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines()[-LOG_LINES:]:
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,48 @@
+"""The demo's table and verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+
+from modelane_training.demo.traffic import Tally
+
+
+def failures(tally: Tally, seen: int) -> list[str]:
+    """What is not as it must be, in words; empty if all is well."""
+    found = []
+    if tally.answered != tally.requests:
+        example = f", the first: {tally.errors[0]}" if tally.errors else ""
+        found.append(f"{tally.requests - tally.answered} requests were not answered{example}")
+    if tally.wrong:
+        found.append(f"{tally.wrong} answers differ from the in-process prediction")
+    if len(tally.versions) < 2:
+        found.append("the version that answers did not change")
+    if seen != tally.answered:
+        found.append(f"Flower saw {seen} predictions succeed, {tally.answered} did")
+    return found
+
+
+def show(console: Console, tally: Tally, seen: int, failed: list[str]) -> None:
+    """Print the table, and as the last line the verdict."""
+    p50, p99 = np.percentile(tally.latency_s, [50, 99]) * 1e3
+    grid = Grid(show_header=False)
+    for name, value in (
+        ("requests", f"{tally.requests:,}"),
+        ("answered", f"{tally.answered:,}"),
+        ("wrong", f"{tally.wrong:,}"),
+        ("versions", "\n".join(f"{version}: {n:,} answers" for version, n in tally.versions.items())),
+        ("p50, one in flight", f"{p50:.2f} ms"),
+        ("p99, one in flight", f"{p99:.2f} ms"),
+        ("requests a second", f"{tally.requests_per_s:,.0f}"),
+        ("rows a second in bulk", f"{tally.rows_per_s:,.0f}"),
+        ("predictions seen by Flower", f"{seen:,}"),
+    ):
+        grid.add_row(name, value)
+    console.print(grid)
+    verdict = f"requests={tally.requests} answered={tally.answered} wrong={tally.wrong} flower={seen}"
+    if failed:
+        console.print(f"FAILED {verdict}: {'; '.join(failed)}", markup=False, soft_wrap=True)
+    else:
+        console.print(f"OK {verdict}", markup=False, soft_wrap=True)

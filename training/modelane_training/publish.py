@@ -1,0 +1,64 @@
+"""Put a candidate on record: its card and its bytes.  gate → PUBLISH → store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from modelane.errors import RecipeError
+from modelane_training.recipe import MODULE_PREFIX, Recipe
+from modelane_training.sources import Table
+from modelane_worker import artefact
+from modelane_worker.artefact import Estimator
+from modelane_worker.card import Card, DataFingerprint, Feature
+
+#: What a request may call, if the estimator has it.
+_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+
+def build_card(  # noqa: PLR0913  # what a card is made of
+    recipe: Recipe,
+    estimator: Estimator,
+    table: Table,
+    *,
+    version: str,
+    created: datetime,
+    metrics: dict[str, float],
+) -> Card:
+    """Describe a fitted estimator.
+
+    Args:
+        table: all rows, hold-out included.
+        metrics: on the hold-out.
+    """
+    dtype = table.rows.dtype.name
+    classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
+    return Card(
+        model=recipe.model,
+        version=version,
+        created=created,
+        task=recipe.task,
+        target=recipe.target,
+        features=tuple(Feature(name, dtype) for name in table.features),
+        classes=None if classes is None else tuple(classes.tolist()),
+        methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
+        metrics=metrics,
+        data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
+        libraries=artefact.libraries(),
+        example=tuple(table.rows[0].tolist()),
+    )
+
+
+def pack(estimator: Estimator) -> dict[str, bytes]:
+    """The files of a version.
+
+    Raises:
+        RecipeError: it cannot be saved, or only where its recipe is at hand.
+    """
+    content = artefact.dump(estimator)
+    # A pickle names the module of each class and function that it needs.
+    if MODULE_PREFIX.encode() in content:
+        raise RecipeError(
+            "the estimator uses a class or function that its recipe defines, which a worker does "
+            "not have: move it into a package that is installed on workers too"
+        )
+    return {artefact.MODEL_FILE: content}
