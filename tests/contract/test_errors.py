@@ -9,11 +9,7 @@ from modelane import errors
 from modelane.errors import ModelaneError, PredictionFailed, QueueFull, from_code
 
 EVERY = sorted(
-    (
-        error
-        for _, error in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(error, ModelaneError)
-    ),
+    (error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, ModelaneError)),
     key=lambda error: error.__name__,
 )
 

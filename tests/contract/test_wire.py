@@ -37,7 +37,9 @@ def ours(rows=((1.0, 2.0),), **options) -> bytes:
 
 def stocks(args=("churn", [[1.0, 2.0]]), kwargs=None, **headers) -> bytes:
     """A message as stock Celery puts it on the list."""
-    body = json.dumps([args, kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+    body = json.dumps(
+        [args, kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+    )
     return json.dumps(
         {
             "body": base64.b64encode(body.encode()).decode(),

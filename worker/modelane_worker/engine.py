@@ -103,7 +103,9 @@ class Engine:
         return array if columns is None else array[:, self._order(columns)]
 
     def _from_list(self, rows: list[Any]) -> NDArray[Any]:
-        if rows and isinstance(rows[0], dict):
+        if not rows:
+            raise BadInput("there are no rows")
+        if isinstance(rows[0], dict):
             rows = [self._values(number, record) for number, record in enumerate(rows)]
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != len(self._columns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,13 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before a refused version is tried again: its key may have been added, its disk may be back.
 RETRY_REFUSED_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    version: str | None  # None: the alias itself cannot be read
+    reason: str
+    retry_at_s: float
 
 
 class LiveModel:
@@ -40,7 +48,7 @@ class LiveModel:
         self._trusted_keys = trusted_keys
         self._clock = clock
         self._engine: Engine | None = None
-        self._refused: tuple[str, float] | None = None  # version, when to try it again
+        self._refused: _Refusal | None = None
 
     @property
     def engine(self) -> Engine:
@@ -72,14 +80,20 @@ class LiveModel:
                     extra={"event": "version_live", "model": self.model, "version": champion},
                 )
         except ModelaneError as error:
-            self._refused = (champion or "", self._clock() + RETRY_REFUSED_S)
-            logger.error(  # noqa: TRY400  the sentence says it all
-                "refused, %s goes on answering: %s",
-                self.version or "nothing",
+            self._refuse(champion, error)
+        return self._engine is not None
+
+    def _refuse(self, champion: str | None, error: ModelaneError) -> None:
+        """Remember it, and say it when it is news."""
+        known, self._refused = self._refused, _Refusal(champion, str(error), self._clock() + RETRY_REFUSED_S)
+        if known is None or (known.version, known.reason) != (champion, self._refused.reason):
+            logger.error(
+                "%s: a version is refused, %s: %s",
+                self.model,
+                f"{self.version} goes on answering" if self.version else "none answers yet",
                 error,
                 extra={"event": "version_refused", "model": self.model, "version": champion},
             )
-        return self._engine is not None
 
     def _is_due(self, version: str) -> bool:
         return self._refused is None or self._refused[0] != version or self._refused[1] <= self._clock()

@@ -1,13 +1,7 @@
-"""`modelane demo`: train, serve, ask, retrain under load, and count.
-
-train → stack → traffic → Flower → the table and the verdict.  Exits with 0 if every request was answered as
-the same version answers in process, and Flower has seen each of them.
-"""
+"""What the demo does: train → stack → traffic → Flower → the table and the verdict."""
 
 from __future__ import annotations
 
-import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 from rich.console import Console
 
 from modelane import Client
@@ -37,38 +30,12 @@ MODEL = "breast-cancer"
 LOG_LINES = 30
 
 
-@click.command()
-@click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C.")
-def demo(keep: bool) -> None:
-    r"""Show the main job on real data, and check every answer.
+def tell(console: Console, *, keep: bool) -> list[str]:
+    """Run all of it; what failed, in words, or nothing.
 
-    In a temporary folder and on free ports: trains a model on scikit-learn's breast-cancer data, starts
-    Redis, a worker, a trainer and Flower, sends the hold-out through the queue one by one and in bulk,
-    retrains while requests are in flight, and compares every answer with the same version's in-process
-    prediction.
-
-    \b
-    Example:
-        modelane demo            # about half a minute
-        modelane demo --keep     # then play with it, and look at Flower
-
-    \b
-    Exit status:
-        0    OK: all answered, none wrong, Flower saw all
-        1    not so; the last line says what failed
-        130  interrupted
+    Args:
+        keep: if all is well, leave everything running until a KeyboardInterrupt.
     """
-    console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        failures = _run(console, keep=keep)
-    except KeyboardInterrupt:
-        click.echo("modelane demo: interrupted, everything is stopped")
-        sys.exit(130)
-    sys.exit(1 if failures else 0)
-
-
-def _run(console: Console, *, keep: bool) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="modelane-demo-") as folder:
         home = Path(folder)
         # Not from the environment: a demo must not train into somebody's store.
@@ -79,9 +46,8 @@ def _run(console: Console, *, keep: bool) -> list[str]:
                 tally = _traffic(stage, console)
                 seen = _ask_flower(stage, tally, console)
             except ModelaneError as error:
-                console.print(f"[red]{error}[/]")
                 _show_log(console, home / "programs.log")
-                console.print(f"FAILED: {type(error).__name__}")
+                console.print(f"FAILED {error}", markup=False, soft_wrap=True)
                 return [str(error)]
             failures = report.failures(tally, seen)
             report.show(console, tally, seen, failures)

@@ -1,0 +1,70 @@
+"""The command line: one group whose commands come from every installed package.
+
+Exit codes: 0 done · 1 it failed (one sentence says why) · 2 asked wrongly (usage, or a setting).
+
+Each command is an entry point of the group ``modelane.commands``, so that imports go one way: the
+trainer's commands are found by name and loaded when they are used.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from modelane.errors import ModelaneError, SettingsError
+
+GROUP = "modelane.commands"
+
+#: The extra that installs what a package imports.
+_EXTRAS = {"modelane_worker": "worker", "modelane_training": "training"}
+
+
+class Commands(click.Group):
+    """Loads a command when it is used; one that cannot be loaded says what to install."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=GROUP).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in entry_points(group=GROUP, name=cmd_name):
+            try:
+                command: click.Command = entry.load()
+            except ImportError as exc:
+                return _not_installed(entry, exc)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ModelaneError as exc:
+            failure = AskedWrongly if isinstance(exc, SettingsError) else click.ClickException
+            raise failure(str(exc)) from exc
+
+
+class AskedWrongly(click.ClickException):
+    exit_code = 2
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="modelane", prog_name="modelane")
+def main() -> None:
+    """Predictions from scikit-learn models, served from a queue."""
+
+
+def _not_installed(entry: EntryPoint, why: ImportError) -> click.Command:
+    """A stand-in that keeps `--help` whole, and speaks when it is used."""
+    extra = _EXTRAS.get(entry.module.partition(".")[0], "all")
+    remedy = f'pip install "modelane[{extra}]"'
+
+    def refuse(**_: object) -> None:
+        raise click.ClickException(f"`modelane {entry.name}` needs more: {remedy} ({why})")
+
+    return click.Command(
+        entry.name,
+        callback=refuse,
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={"ignore_unknown_options": True},
+        help=f"Needs {remedy}",
+    )

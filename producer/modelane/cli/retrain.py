@@ -1,0 +1,48 @@
+"""`modelane retrain`: ask the trainers for a new version; what cron runs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import click
+
+from modelane.errors import TimedOut
+from modelane.settings import Settings
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait for the outcome, or only enqueue and print the task's id.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait.  The retraining itself goes on.",
+)
+def retrain(model: str, *, wait: bool, timeout_s: float) -> None:
+    """Retrain MODEL on a trainer, and publish it if it passes its gate.
+
+    Exits with 0 when the trainer has done its work, with 1 when it failed or the wait was too long.
+    """
+    from modelane.client import Client  # noqa: PLC0415  # `modelane --help` need not load it
+
+    with Client(settings=Settings.from_env(os.environ)) as client:
+        future = client.retrain(model, timeout_s=timeout_s)
+        click.echo(f"{model}: retraining {future.id}")
+        if wait:
+            done = future.result()
+            verdict = "in service" if done.promoted else "not in service"
+            click.echo(f"{model}: version {done.version} is {verdict}: {done.reason}")
+            return
+    # Closing the client has sent the task, or has told the future why not.
+    with suppress(TimedOut):
+        future.result(0)

@@ -1,0 +1,41 @@
+"""Fixtures of the acceptance tests; what they are made of stands in workplace.py."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acceptance.workplace import MODEL, Workplace
+from modelane.embedded import RedisServer
+from modelane.settings import Settings
+from modelane_training import trainer
+from modelane_training.recipe import recipe_of
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A home with one version of the model and its keys; tests work on copies."""
+    home = tmp_path_factory.mktemp("trained")
+    recipe = recipe_of(MODEL, home / "no recipes")
+    # The broker is not there: a bell that nobody hears must not stop a training.
+    trainer.train(Settings(home=str(home), broker_url="redis://127.0.0.1:1/0"), recipe, lambda *_: None)
+    return home
+
+
+@pytest.fixture
+def workplace(trained: Path, tmp_path: Path) -> Iterator[Workplace]:
+    shutil.copytree(trained, tmp_path / "home")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
+        yield Workplace(tmp_path / "home", server, ends)
+
+
+@pytest.fixture
+def rows() -> np.ndarray:
+    recipe = recipe_of(MODEL, Path("no recipes"))
+    return recipe.collect().rows

@@ -1,0 +1,142 @@
+"""A real stack for each test: its own Redis, its own store with a trained model, real worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import redis
+from celery import Celery
+
+from modelane import app as modelane_app
+from modelane.client import Client
+from modelane.embedded import RedisServer
+from modelane.keys import predict_queue
+from modelane.settings import Settings
+from modelane.tether import tethered
+from modelane_training import trainer
+from modelane_training.recipe import recipe_of
+from modelane_worker import artefact
+from modelane_worker.signing import TrustedKeys
+from modelane_worker.store import Store
+
+MODEL = "breast-cancer"
+
+#: Seconds until a process on a busy machine has started, or something has happened.
+DEADLINE_S = 60.0
+
+
+def eventually(question: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Ask until the answer is yes; a test that waits says for what."""
+    until_s = time.monotonic() + deadline_s
+    while not question():
+        assert time.monotonic() < until_s, f"{what}: not within {deadline_s:g} s"
+        time.sleep(0.05)
+
+
+class Process:
+    """A Celery program of ours, its output kept for the day it fails."""
+
+    def __init__(self, package: str, name: str, env: dict[str, str], log: Path, *args: str) -> None:
+        self.name = name
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                tethered([sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]),
+                env=os.environ | env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, how: signal.Signals) -> None:
+        if self.runs:
+            self._process.send_signal(how)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self._process.wait(DEADLINE_S)
+
+    def end(self) -> int:
+        """Warm shutdown; the exit code."""
+        self.send(signal.SIGTERM)
+        return self._process.wait(DEADLINE_S)
+
+
+class Workplace:
+    """One test's surroundings."""
+
+    def __init__(self, home: Path, server: RedisServer, ends: ExitStack, **settings: object) -> None:
+        self.home = home
+        self.server = server
+        self.settings = Settings(
+            home=str(home), broker_url=server.url, **{"lease_s": 2.0, "store_poll_s": 0.2} | settings
+        )
+        self.store = Store(self.settings.store_path)
+        self.redis = ends.enter_context(redis.Redis.from_url(server.url))
+        self.celery: Celery = modelane_app.build(self.settings)
+        self._ends = ends
+        self._number = 0
+
+    def worker(self, *args: str, ready: bool = True, **settings: object) -> Process:
+        process = self._start("modelane_worker", settings, *args)
+        if ready:
+            queue = predict_queue(MODEL)
+            eventually(lambda: queue in self.queues(process), f"the lane of {process.name}")
+        return process
+
+    def trainer(self) -> Process:
+        process = self._start("modelane_training", {})
+        eventually(lambda: self.queues(process), "the trainer")
+        return process
+
+    def queues(self, process: Process) -> set[str]:
+        """What the process's worker says it consumes."""
+        assert process.runs, process.said
+        inspect = self.celery.control.inspect(destination=[process.name], timeout=1.0)
+        answers = inspect.active_queues() or {}
+        return {queue["name"] for queues in answers.values() for queue in queues}
+
+    def client(self, **options: object) -> Client:
+        return self._ends.enter_context(Client(settings=self.settings, **{"timeout_s": DEADLINE_S} | options))
+
+    def retrain_here(self) -> str:
+        """Train, publish and promote another version; its id."""
+        recipe = recipe_of(MODEL, Path("no recipes"))
+        return trainer.train(self.settings, recipe, lambda step, detail: None).version
+
+    def retrain_elsewhere(self) -> str:
+        """Train and publish another version, but leave the alias where it was; the version's id."""
+        champion = self.store.champion(MODEL)
+        version = self.retrain_here()
+        self.store.promote(MODEL, str(champion))
+        return version
+
+    def expected(self, version: str, rows: np.ndarray, method: str = "predict_proba") -> np.ndarray:
+        """What a version says in this process."""
+        trusted = TrustedKeys.load(self.settings.trusted_keys_path)
+        return getattr(artefact.load(self.store.read(MODEL, version, trusted)), method)(rows)
+
+    def _start(self, package: str, settings: dict[str, object], *args: str) -> Process:
+        self._number += 1
+        name = f"w{self._number}@test"
+        env = msgspec.structs.replace(self.settings, **settings).to_env()
+        process = Process(package, name, env, self.home / f"{name}.log", "--loglevel=INFO", *args)
+        self._ends.callback(process.kill)
+        return process

@@ -1,0 +1,89 @@
+"""`modelane retrain`, answered by a trainer that is played by the test."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from modelane import client
+from modelane.cli import main
+from modelane.client import Prediction, Retrained
+from modelane.errors import BadData
+from modelane.keys import RETRAIN_QUEUE
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Let every retraining end at once, with a value or an error."""
+
+    def answer(outcome: Retrained | Exception) -> None:
+        def retrain(_: object, model: str, *, timeout_s: float) -> Prediction[Retrained]:
+            future = Prediction[Retrained]("an-id", timeout_s, lambda _: None)
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+            return future
+
+        monkeypatch.setattr(client.Client, "retrain", retrain)
+
+    return answer
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["retrain", *arguments])
+
+
+@pytest.mark.parametrize(("promoted", "verdict"), [(True, "in service"), (False, "not in service")])
+def test_the_verdict_is_told(answer, promoted, verdict):
+    answer(Retrained(model="churn", version="v2", promoted=promoted, reason="why", metrics={}))
+
+    done = run("churn")
+
+    assert done.exit_code == 0
+    assert done.output == f"churn: retraining an-id\nchurn: version v2 is {verdict}: why\n"
+
+
+def test_a_failure_is_told_and_exits_with_1(answer):
+    answer(BadData("the target has one class only"))
+
+    failed = run("churn")
+
+    assert failed.exit_code == 1
+    assert failed.output.endswith("Error: the target has one class only\n")
+
+
+def test_without_waiting_the_task_is_in_its_queue_when_the_command_ends(redis_url, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+
+    done = run("churn", "--no-wait")
+
+    assert done.exit_code == 0
+    with redis.Redis.from_url(redis_url) as server:
+        assert server.llen(RETRAIN_QUEUE) == 1
+
+
+def test_waiting_ends_at_the_timeout(redis_url, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+
+    given_up = run("churn", "--timeout", "0.2")
+
+    assert given_up.exit_code == 1
+    assert "no answer came in time" in given_up.output
+
+
+def test_without_waiting_a_broker_that_is_away_is_told(free_port, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
+
+    failed = run("churn", "--no-wait")
+
+    assert failed.exit_code == 1
+    assert "Error: Redis does not answer" in failed.output
+
+
+def test_a_name_that_no_model_can_have_is_refused():
+    refused = run("Not A Model")
+
+    assert refused.exit_code == 1
+    assert "is not a model's name" in refused.output

@@ -1,0 +1,112 @@
+"""The engine: rows are checked against the card before the model sees them."""
+
+import numpy as np
+import pytest
+
+from lane.models import ROWS, a_card, a_classifier, an_engine
+from modelane.errors import BadInput, PredictionFailed, UnknownMethod
+from modelane.tensors import Tensor
+from modelane.wire import Request
+from modelane_worker.engine import Engine
+
+
+def request(rows, **options) -> Request:
+    return Request(id="1", model="churn", rows=rows, **options)
+
+
+def block(rows, **options):
+    return an_engine().block(request(rows, **options)).rows
+
+
+def test_a_tensor_is_taken_as_it_is():
+    np.testing.assert_array_equal(block(Tensor.of(ROWS)), ROWS)
+
+
+def test_a_list_of_rows_and_a_list_of_records_mean_the_same():
+    records = [{"spend": 3, "age": 1, "visits": 2.5}]
+
+    np.testing.assert_array_equal(block([[1, 2.5, 3]]), block(records))
+
+
+def test_named_columns_are_put_into_the_cards_order():
+    named = block([[3.0, 1.0, 2.0]], columns=("spend", "age", "visits"))
+
+    np.testing.assert_array_equal(named, [[1.0, 2.0, 3.0]])
+
+
+def test_none_is_a_missing_value():
+    assert np.isnan(block([[1, None, 3]])[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "words"),
+    [
+        ([[1, 2]], {}, "takes 3 features, row 0 has 2"),
+        ([[1, 2, 3], [1, 2, 3, 4]], {}, "row 1 has 4"),
+        ([[1, 2, 3], 7], {}, "row 1 is no list"),
+        ([[1, 2, "x"]], {}, "takes numbers"),
+        ([[1, 2, [3]]], {}, "takes numbers"),
+        ([[1, 2, {"a": 1}]], {}, "takes numbers"),
+        ([], {}, "no rows"),
+        ("rows", {}, "must be a list"),
+        (None, {}, "must be a list"),
+        ([{"age": 1, "visits": 2}], {}, "row 0 has no column 'spend'"),
+        ([{"age": 1, "visits": 2, "spend": 3, "shoe": 4}], {}, "no column 'shoe'"),
+        ([{"age": 1, "visits": 2, "spend": 3}, [1, 2, 3]], {}, "row 1 is no record"),
+        ([[1, 2, 3]], {"columns": ("age", "visits", "shoe")}, "no column 'spend'"),
+        ([[1, 2, 3]], {"columns": ("age", "age", "visits")}, "column"),
+        ([[1, 2, 3]], {"columns": ("age", "visits", "spend", "spend")}, "twice"),
+        (Tensor.of(np.zeros((2, 4))), {}, "takes 3 features, these rows have 4"),
+        (Tensor.of(np.zeros(3)), {}, "two dimensions"),
+        (Tensor.of(np.zeros((0, 3))), {}, "no rows"),
+        (Tensor.of(np.array([["a", "b", "c"]])), {}, "takes numbers"),
+    ],
+)
+def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows, options, words):
+    with pytest.raises(BadInput, match=words):
+        block(rows, **options)
+
+
+@pytest.mark.parametrize("method", ["explain", "__init__", "fit", "", "set_params"])
+def test_only_the_cards_methods_can_be_called(method):
+    with pytest.raises(UnknownMethod, match="answers predict, predict_proba"):
+        block([[1, 2, 3]], method=method)
+
+
+def test_what_a_model_raises_is_a_failed_prediction_in_its_words():
+    with pytest.raises(PredictionFailed, match="NaN"):
+        an_engine().predict("predict", np.full((1, 3), np.nan), {})
+
+
+@pytest.mark.parametrize("answer", [np.zeros(3), np.zeros((1, 2)), 1.0, None])
+def test_a_model_that_answers_the_wrong_number_of_rows_fails_in_words(answer):
+    class Wrong:
+        def predict(self, rows):
+            return answer
+
+    with pytest.raises(PredictionFailed, match="rows"):
+        Engine(a_card(), Wrong()).predict("predict", np.zeros((2, 3)), {})
+
+
+def test_labels_come_back_in_their_own_dtype():
+    labels = an_engine().predict("predict", ROWS, {})
+
+    assert labels.dtype.kind == "U"
+    np.testing.assert_array_equal(labels, a_classifier().predict(ROWS))
+
+
+def test_warming_up_calls_every_method_of_the_card():
+    called = []
+
+    class Model:
+        def predict(self, rows):
+            called.append("predict")
+            return np.zeros(len(rows))
+
+        def predict_proba(self, rows):
+            called.append("predict_proba")
+            return np.zeros((len(rows), 2))
+
+    Engine(a_card(), Model()).warm_up()
+
+    assert called == ["predict", "predict_proba"]

@@ -1,0 +1,102 @@
+"""What becomes of a message before anybody computes."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+
+from modelane import wire
+from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
+from modelane.queue import Lease
+from modelane_worker.intake import Call, Later, Refused, admit
+
+NOW_S = 1_000_000.0
+
+
+def a_message(**changes) -> bytes:
+    written = wire.write_message(
+        id="id-1",
+        task="modelane.predict",
+        queue="q",
+        args=("churn", np.zeros((1, 3))),
+        kwargs={},
+        rows=1,
+        argsrepr="",
+        reply_to="",
+        sent_s=NOW_S - 2,
+        origin="",
+    )
+    message = json.loads(written)
+    message["headers"] |= changes.pop("headers", {})
+    return json.dumps(message | changes).encode()
+
+
+def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
+    return admit(
+        Lease(b"tag", message),
+        NOW_S,
+        is_revoked=set(revoked).__contains__,
+        max_attempts=3,
+        max_bytes=max_bytes,
+    )
+
+
+def iso(offset_s: float) -> str:
+    return datetime.fromtimestamp(NOW_S + offset_s, UTC).isoformat()
+
+
+def test_a_sound_message_is_a_call_that_knows_how_long_it_waited():
+    call = admitted(a_message())
+
+    assert isinstance(call, Call)
+    assert call.queued_s == 2.0
+
+
+def test_a_senders_clock_that_is_ahead_makes_no_negative_wait():
+    assert admitted(a_message(sent_s=NOW_S + 3600)).queued_s == 0
+
+
+def test_a_message_whose_deadline_has_passed_is_expired_by_the_clock_of_redis():
+    refused = admitted(a_message(headers={"expires": iso(-1)}))
+
+    assert isinstance(refused.error, Expired)
+    assert not refused.bury
+    assert isinstance(admitted(a_message(headers={"expires": iso(1)})), Call)
+
+
+def test_a_revoked_message_is_refused():
+    assert isinstance(admitted(a_message(), revoked=["id-1"]).error, Revoked)
+
+
+def test_a_message_with_an_eta_waits_for_it():
+    later = admitted(a_message(headers={"eta": iso(7.5)}))
+
+    assert isinstance(later, Later)
+    assert later.delay_s == 7.5
+    assert isinstance(admitted(a_message(headers={"eta": iso(-1)})), Call)
+
+
+def test_a_message_that_lost_too_many_workers_is_buried():
+    assert isinstance(admitted(a_message(attempts=2)), Call)
+    refused = admitted(a_message(attempts=3))
+
+    assert isinstance(refused.error, Buried)
+    assert refused.bury
+
+
+def test_a_message_beyond_the_limit_is_refused_before_its_body_is_read():
+    assert isinstance(admitted(a_message(body="!"), max_bytes=100).error, TooLarge)
+
+
+def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
+    refused = admitted(b"nonsense")
+
+    assert isinstance(refused, Refused)
+    assert (refused.envelope, refused.bury) == (None, True)
+
+
+def test_a_body_that_cannot_be_read_is_told_to_its_caller():
+    refused = admitted(a_message(body="!!!"))
+
+    assert isinstance(refused.error, Undecodable)
+    assert not refused.bury

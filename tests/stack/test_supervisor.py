@@ -1,0 +1,196 @@
+"""Named programs are kept running, heard, and ended in good order."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from modelane.output import Output
+from modelane.supervisor import Program, Supervisor
+from stack.processes import assert_gone
+from stack.programs import Heard, python
+
+DEADLINE_S = 20
+
+#: Says "up <pid>" and waits to be ended; on SIGTERM it says "bye" and ends.
+POLITE = """
+import os, signal, sys
+def bye(*_): print("bye"); sys.exit(0)
+signal.signal(signal.SIGTERM, bye)
+print("up", os.getpid())
+while True: signal.pause()
+"""
+
+#: The same, but deaf to SIGTERM.
+DEAF = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", os.getpid())
+while True: signal.pause()
+"""
+
+#: Starts a child of its own, which is deaf, and says both ids.
+PARENT = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}])
+child.wait()
+"""
+
+#: Starts the same child, and ends as soon as it is up.
+LEAVING = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}], stdout=subprocess.PIPE, text=True)
+print(child.stdout.readline())
+"""
+
+
+@pytest.fixture
+def supervisor(output: Output) -> Iterator[Supervisor]:
+    supervisor = Supervisor(output, first_pause_s=0.01)
+    yield supervisor
+    supervisor.kill()
+
+
+def test_each_line_stands_behind_the_name_of_who_said_it(supervisor, heard):
+    supervisor.start(python("one", "print('first'); print('second'); input()"))
+    supervisor.start(python("another", "print('third'); import signal; signal.pause()"))
+
+    heard.wait_for("another  | third\n")
+    heard.wait_for("one      | second\n")
+    assert "one      | first\n" in heard.getvalue()
+
+
+def test_lines_of_many_programs_never_mix(supervisor, heard):
+    # Given programs that write long lines all at once
+    for number in range(4):
+        code = f"for _ in range(200): print('{number}' * 500)\nimport signal; signal.pause()"
+        supervisor.start(python(f"p{number}", code))
+
+    # When all have been heard
+    for number in range(4):
+        heard.wait_for(str(number) * 500, times=200)
+
+    # Then every line is whole
+    for line in heard.getvalue().splitlines():
+        assert re.fullmatch(r"p(\d)       \| \1{500}", line)
+
+
+def test_names_are_coloured_and_text_is_not(heard):
+    Output(heard, colour=True).line("worker", "ready")
+
+    assert heard.getvalue() == "\x1b[36mworker   | \x1b[0mready\n"
+
+
+def test_a_reader_that_has_gone_stops_nothing():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        Output(stream).plain("nobody hears this")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # so that closing can flush
+
+
+def test_a_program_that_dies_is_started_again_after_growing_pauses(supervisor, heard):
+    child = supervisor.start(python("worker", "print('up'); raise SystemExit(3)"))
+
+    heard.wait_for("worker   | up\n", times=3)
+    heard.wait_for("modelane | worker ended (exit code 3); starts again in 0.01 s\n")
+    heard.wait_for("starts again in 0.02 s\n")
+    assert child.deaths >= 2
+    assert "up" in child.last_lines
+
+
+def test_a_killed_program_is_named_with_its_signal(supervisor, heard):
+    supervisor.start(python("worker", POLITE))
+
+    os.kill(pid_said(heard), signal.SIGKILL)
+
+    heard.wait_for("worker ended (SIGKILL); starts again")
+    heard.wait_for("up ", times=2)
+
+
+def test_a_program_that_cannot_be_run_is_said_in_words(supervisor, heard):
+    supervisor.start(Program(name="worker", command=["/no/such/program"]))
+
+    heard.wait_for("cannot run /no/such/program: No such file or directory")
+
+
+def test_a_warm_stop_waits_for_the_last_words(supervisor, heard):
+    child = supervisor.start(python("worker", POLITE))
+    heard.wait_for("up ")
+
+    supervisor.stop("worker", "never-started", deadline_s=DEADLINE_S)
+
+    assert child.ended(0)
+    assert child.deaths == 0
+    assert heard.getvalue().endswith("worker   | bye\n")
+
+
+def test_one_that_does_not_end_in_time_is_killed(supervisor, heard):
+    supervisor.start(python("worker", DEAF))
+    pid = pid_said(heard)
+
+    supervisor.stop("worker", deadline_s=0.1)
+
+    assert "modelane | worker does not end within 0.1 s: killed\n" in heard.getvalue()
+    assert_gone(pid)
+
+
+def test_a_kill_takes_the_whole_group(supervisor, heard):
+    supervisor.start(python("worker", PARENT))
+    grandchild = pid_said(heard)
+
+    supervisor.kill()
+
+    assert_gone(grandchild)
+
+
+def test_what_a_dead_program_left_behind_is_ended_too(supervisor, heard):
+    # Given a program that ends as soon as its own child is up
+    supervisor.start(python("worker", LEAVING))
+
+    assert_gone(pid_said(heard))
+
+
+def test_a_stopped_program_is_not_started_again(supervisor, heard):
+    # Given one that waits out the pause before its next start
+    child = Supervisor(Output(heard), first_pause_s=600).start(python("worker", "raise SystemExit"))
+    heard.wait_for("starts again in 600 s")
+
+    # When it is stopped
+    child.signal(signal.SIGTERM)
+
+    # Then it ends for good, at once
+    assert child.ended(DEADLINE_S)
+    assert child.deaths == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_programs_end_when_their_supervisor_is_killed():
+    # Given a supervisor in a process of its own
+    code = f"""
+import sys, threading
+from modelane.output import Output
+from modelane.supervisor import Program, Supervisor
+Supervisor(Output(sys.stdout)).start(Program(name="p", command=[sys.executable, "-Iuc", {DEAF!r}]))
+threading.Event().wait()
+"""
+    with subprocess.Popen([sys.executable, "-uc", code], stdout=subprocess.PIPE, text=True) as own:
+        assert own.stdout is not None
+        pid = int(own.stdout.readline().split()[-1])
+
+        # When that process is killed
+        own.kill()
+
+    # Then the program ends too
+    assert_gone(pid)
+
+
+def pid_said(heard: Heard) -> int:
+    heard.wait_for("up ")
+    return int(re.findall(r"up (\d+)", heard.getvalue())[0])
