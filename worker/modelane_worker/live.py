@@ -96,7 +96,11 @@ class LiveModel:
             )
 
     def _is_due(self, version: str) -> bool:
-        return self._refused is None or self._refused[0] != version or self._refused[1] <= self._clock()
+        return (
+            self._refused is None
+            or self._refused.version != version
+            or self._refused.retry_at_s <= self._clock()
+        )
 
     def _load(self, version: str) -> Engine:
         # The keys are read anew each time: a rotation needs no restart.
