@@ -30,7 +30,9 @@ RETRAIN_TASK = "modelane.retrain"
 
 RETRAIN_QUEUE = "modelane.retrain"
 DEFAULT_QUEUE = "modelane.tasks"
+QUEUE_PREFIX = "modelane."
 PREDICT_QUEUE_PREFIX = "modelane.predict."
+DEAD_SUFFIX = ".dead"
 
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
@@ -99,7 +101,7 @@ class QueueKeys:
 
     @property
     def dead(self) -> str:
-        return f"{self.first}.dead"
+        return self.first + DEAD_SUFFIX
 
     def put(self, token: str) -> str:
         return f"{self.first}.put.{token}"

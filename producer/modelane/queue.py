@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 
 import redis
+from redis.commands.core import Script
 
 from modelane.connection import broker_errors
 from modelane.errors import QueueFull
@@ -77,11 +78,11 @@ class LeasedQueue:
     def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
         self.keys = keys
         self._redis = client
-        self._put = client.register_script(_source("put"))
-        self._reserve = client.register_script(_source("reserve"))
-        self._settle = client.register_script(_source("settle"))
-        self._release = client.register_script(_source("release"))
-        self._renew = client.register_script(_source("renew"))
+        self._put = script(client, "put")
+        self._reserve = script(client, "reserve")
+        self._settle = script(client, "settle")
+        self._release = script(client, "release")
+        self._renew = script(client, "renew")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
 
     def put(
@@ -164,6 +165,11 @@ class LeasedQueue:
         """Messages that wait; leased ones not counted."""
         with broker_errors():
             return sum(int(self._redis.llen(key)) for key in self.keys.priorities)
+
+
+def script(client: redis.Redis, verb: str) -> Script:
+    """The verb's script; sent to the server when it does not know it yet."""
+    return client.register_script(_source(verb))
 
 
 @cache

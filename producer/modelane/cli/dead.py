@@ -1,0 +1,115 @@
+"""`modelane dead`: look at what was given up, send it again, or drop it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import click
+
+from modelane.connection import connect
+from modelane.dead import DeadLetter, DeadLetters
+from modelane.keys import predict_queue
+from modelane.settings import Settings
+
+#: Letters that `list` shows unless it is told otherwise.
+SHOWN = 50
+
+
+@click.group()
+def dead() -> None:
+    """Look at dead letters, send them again, or drop them.
+
+    A request becomes a dead letter when it has lost MODELANE_MAX_ATTEMPTS workers, or when it is no
+    message at all. Its caller has been told.
+
+    \b
+    Example:
+        modelane dead list
+        modelane dead show 6f1c…
+        modelane dead redrive 6f1c…
+        modelane dead drop --model churn --all
+    """  # noqa: D301  # click wants a real backspace
+
+
+@dead.command(name="list")
+@click.option("--model", help="Only those of this model's lane.")
+@click.option("--limit", type=click.IntRange(1), default=SHOWN, show_default=True)
+def list_(model: str | None, limit: int) -> None:
+    """Show id, queue and reason of each, one a line."""
+    with _dead_letters() as letters:
+        found = list(islice(_of(letters, model), limit + 1))
+    for letter in found[:limit]:
+        click.echo(f"{letter.id}  {letter.queue}  {letter.reason}")
+    if not found:
+        click.echo("no dead letters", err=True)
+    if len(found) > limit:
+        click.echo(f"… and more: --limit {limit * 10}", err=True)
+
+
+@dead.command()
+@click.argument("id_", metavar="ID")
+@click.option("--message", is_flag=True, help="Print the message too; it holds the caller's rows.")
+def show(id_: str, message: bool) -> None:
+    """Show what is known of one."""
+    with _dead_letters() as letters:
+        letter = _find(letters, id_)
+    click.echo(f"id        {letter.id}\nqueue     {letter.queue}\nreason    {letter.reason}")
+    if (envelope := letter.envelope) is not None:
+        click.echo(f"task      {envelope.headers.task}\nattempts  {envelope.attempts}")
+        click.echo(
+            f"sender    {envelope.headers.origin or '-'}\narguments {envelope.headers.argsrepr or '-'}"
+        )
+    if message:
+        click.echo(letter.message.decode(errors="replace"))
+
+
+@dead.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--model", help="With --all: only those of this model's lane.")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+def redrive(ids: tuple[str, ...], model: str | None, all_: bool) -> None:
+    """Put dead letters back into their lane, with no attempts counted."""
+    with _dead_letters() as letters:
+        done = [letter.id for letter in _chosen(letters, ids, model, all_) if letters.redrive(letter)]
+    click.echo(f"{len(done)} put back")
+
+
+@dead.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--model", help="With --all: only those of this model's lane.")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+def drop(ids: tuple[str, ...], model: str | None, all_: bool) -> None:
+    """Forget dead letters."""
+    with _dead_letters() as letters:
+        done = [letter.id for letter in _chosen(letters, ids, model, all_) if letters.drop(letter)]
+    click.echo(f"{len(done)} dropped")
+
+
+@contextmanager
+def _dead_letters() -> Iterator[DeadLetters]:
+    settings = Settings.from_env(os.environ)
+    with connect(settings) as client:
+        yield DeadLetters(client, settings.prefix)
+
+
+def _of(letters: DeadLetters, model: str | None) -> Iterator[DeadLetter]:
+    for queue in [predict_queue(model)] if model else letters.queues():
+        yield from letters.of(queue)
+
+
+def _chosen(
+    letters: DeadLetters, ids: tuple[str, ...], model: str | None, all_: bool
+) -> Iterable[DeadLetter]:
+    if bool(ids) == all_:
+        raise click.UsageError("name the ids, or say --all")
+    return list(_of(letters, model)) if all_ else [_find(letters, id_) for id_ in ids]
+
+
+def _find(letters: DeadLetters, id_: str) -> DeadLetter:
+    letter = letters.find(id_)
+    if letter is None:
+        raise click.ClickException(f"no dead letter {id_}: modelane dead list")
+    return letter

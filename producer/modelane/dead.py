@@ -1,0 +1,102 @@
+"""Dead letters: what was given up, for a person to look at, send again, or drop.  settle → DEAD → put."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import redis
+
+from modelane import wire
+from modelane.connection import broker_errors
+from modelane.errors import Undecodable
+from modelane.keys import DEAD_SUFFIX, QUEUE_PREFIX, RESULT_KEY_PREFIX, QueueKeys, priority_step
+from modelane.queue import script
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that is not tried any more.
+
+    Attributes:
+        queue: where it was.
+        id: of the request; starts with ``?`` if the message did not say.
+        reason: why it was buried, in words.
+        message: as it lay in the queue; holds the caller's rows.
+    """
+
+    queue: str
+    id: str
+    reason: str
+    message: bytes
+
+    @property
+    def envelope(self) -> wire.Envelope | None:
+        """None if it is not a Celery message: then it cannot be redriven either."""
+        try:
+            return wire.read_envelope(self.message)
+        except Undecodable:
+            return None
+
+
+class DeadLetters:
+    """The dead letters of all queues behind one prefix.
+
+    Every method raises what :func:`modelane.connection.broker_errors` raises.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str = "") -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._redrive = script(client, "redrive")
+
+    def queues(self) -> list[str]:
+        """Those that have any, sorted."""
+        pattern = f"{_literally(self._prefix)}{QUEUE_PREFIX}*{DEAD_SUFFIX}"
+        with broker_errors():
+            keys = [key.decode() for key in self._redis.scan_iter(match=pattern)]
+        return sorted(key.removeprefix(self._prefix).removesuffix(DEAD_SUFFIX) for key in keys)
+
+    def of(self, queue: str) -> Iterator[DeadLetter]:
+        """One after another; a long list never lies in memory as a whole."""
+        with broker_errors():
+            for id_, letter in self._redis.hscan_iter(self._keys(queue).dead):
+                yield _letter(queue, id_.decode(errors="replace"), letter)
+
+    def find(self, id_: str) -> DeadLetter | None:
+        """The dead letter of a request, in whichever queue."""
+        for queue in self.queues():
+            with broker_errors():
+                letter = self._redis.hget(self._keys(queue).dead, id_)
+            if letter is not None:
+                return _letter(queue, id_, letter)
+        return None
+
+    def redrive(self, letter: DeadLetter) -> bool:
+        """Put it back with no attempts counted; False if somebody was faster, or it is no message."""
+        envelope = letter.envelope
+        if envelope is None:
+            return False
+        keys = self._keys(letter.queue)
+        waiting = keys.priorities[priority_step(envelope.properties.priority or 0)]
+        result = self._prefix + RESULT_KEY_PREFIX + letter.id
+        with broker_errors():
+            return bool(self._redrive(keys=(keys.dead, waiting, result), args=(letter.id,)))
+
+    def drop(self, letter: DeadLetter) -> bool:
+        """Forget it; False if somebody was faster."""
+        with broker_errors():
+            return bool(self._redis.hdel(self._keys(letter.queue).dead, letter.id))
+
+    def _keys(self, queue: str) -> QueueKeys:
+        return QueueKeys(queue, self._prefix)
+
+
+def _letter(queue: str, id_: str, stored: bytes) -> DeadLetter:
+    reason, _, message = stored.partition(b"\n")
+    return DeadLetter(queue, id_, reason.decode(errors="replace"), message)
+
+
+def _literally(text: str) -> str:
+    """``text`` as a pattern of Redis that matches nothing else."""
+    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)

@@ -1,0 +1,105 @@
+"""Dead letters: found, redriven once, dropped once."""
+
+import numpy as np
+import pytest
+
+from modelane import wire
+from modelane.dead import DeadLetters
+from modelane.keys import QueueKeys, predict_queue
+from modelane.queue import LeasedQueue, Settlement
+
+
+def a_message(id_: str, priority: int = 0) -> bytes:
+    return wire.write_message(
+        id=id_,
+        task="modelane.predict",
+        queue="q",
+        args=("churn", np.zeros((1, 3))),
+        kwargs={},
+        rows=1,
+        argsrepr="('churn', [1x3 float64])",
+        reply_to="",
+        sent_s=1.0,
+        origin="1@host",
+        priority=priority,
+    )
+
+
+@pytest.fixture(params=["", "shop:", "a*[b]:"])
+def prefix(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def letters(server, prefix) -> DeadLetters:
+    return DeadLetters(server, prefix)
+
+
+@pytest.fixture
+def bury(server, prefix):
+    def bury(message: bytes, id_: str, model: str = "churn") -> LeasedQueue:
+        queue = LeasedQueue(server, QueueKeys(predict_queue(model), prefix))
+        queue.put([message], max_depth=10)
+        (lease,) = reserve(queue)
+        queue.settle([Settlement(lease.tag, id_, b"\x80", 60, bury_reason="three workers were lost")])
+        return queue
+
+    return bury
+
+
+def reserve(queue):
+    return queue.reserve(lease_s=60, max_requests=10, max_rows=10, max_bytes=10**6).leases
+
+
+def test_a_dead_letter_is_found_with_its_reason_and_message(bury, letters):
+    bury(a_message("id-1"), "id-1")
+
+    letter = letters.find("id-1")
+
+    assert (letter.queue, letter.reason) == ("modelane.predict.churn", "three workers were lost")
+    assert letter.message == a_message("id-1")
+    assert letter.envelope.headers.argsrepr == "('churn', [1x3 float64])"
+    assert letters.find("id-2") is None
+
+
+def test_dead_letters_of_all_queues_are_listed_and_only_behind_ones_own_prefix(bury, letters, server):
+    bury(a_message("id-1"), "id-1", "churn")
+    bury(a_message("id-2"), "id-2", "fraud")
+    server.hset("other:modelane.predict.x.dead", "id-3", "r\nm")
+
+    assert letters.queues() == ["modelane.predict.churn", "modelane.predict.fraud"]
+    assert [letter.id for queue in letters.queues() for letter in letters.of(queue)] == ["id-1", "id-2"]
+
+
+def test_a_redriven_message_is_as_new_and_its_failure_forgotten(bury, letters, server, prefix):
+    message = b'{"attempts":3,' + a_message("id-1", priority=6)[1:]
+    queue = bury(message, "id-1")
+    letter = letters.find("id-1")
+
+    assert letters.redrive(letter)
+    assert not letters.redrive(letter), "only once"
+
+    assert server.lrange(queue.keys.priorities[2], 0, -1) == [a_message("id-1", priority=6)]
+    assert server.get(f"{prefix}celery-task-meta-id-1") is None
+    assert [lease.message for lease in reserve(queue)] == [a_message("id-1", priority=6)]
+
+
+def test_a_dropped_letter_is_gone(bury, letters):
+    queue = bury(a_message("id-1"), "id-1")
+    letter = letters.find("id-1")
+
+    assert letters.drop(letter)
+    assert not letters.drop(letter)
+
+    assert letters.find("id-1") is None
+    assert reserve(queue) == ()
+
+
+def test_what_is_no_message_can_be_shown_and_dropped_but_not_redriven(bury, letters):
+    bury(b"\xffnonsense\nwith lines", "?1L:tag")
+    letter = letters.find("?1L:tag")
+
+    assert letter.message == b"\xffnonsense\nwith lines"
+    assert letter.envelope is None
+    assert not letters.redrive(letter)
+    assert letters.drop(letter)
