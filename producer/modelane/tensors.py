@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -36,12 +37,10 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
     @classmethod
     def of(cls, array: NDArray[Any]) -> Tensor:
         """Raises :class:`BadInput` for dtypes that do not travel (objects, records, dates)."""
-        little = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
-        if not _DTYPE.fullmatch(little.str):
-            raise BadInput(f"arrays of dtype {array.dtype} cannot be sent: use numbers, booleans or strings")
+        little, name = _travelling(array.dtype)
         if array.ndim > MAX_DIMENSIONS:
             raise BadInput(f"an array has {array.ndim} dimensions, at most {MAX_DIMENSIONS} are taken")
-        return cls(little.str, array.shape, array.astype(little, copy=False).tobytes())
+        return cls(name, array.shape, array.astype(little, copy=False).tobytes())
 
     def array(self) -> NDArray[Any]:
         """A read-only view on the bytes, shape as sent."""
@@ -49,7 +48,11 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True):
 
     def __str__(self) -> str:
         """What it is, never what it holds: ``[128x4 float64]``."""
-        return f"[{'x'.join(map(str, self.shape))} {np.dtype(self.dtype)}]"
+        return f"[{'x'.join(map(str, self.shape))} {_spoken(self.dtype)}]"
+
+    def extension(self) -> msgspec.msgpack.Ext:
+        """As it stands in a MessagePack document."""
+        return msgspec.msgpack.Ext(EXTENSION_CODE, _encoder.encode(self))
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -59,12 +62,10 @@ _decoder = msgspec.msgpack.Decoder(Tensor)
 def to_wire(value: Any) -> Any:
     """msgspec ``enc_hook``: numpy arrays and scalars."""
     if isinstance(value, np.ndarray):
-        value = Tensor.of(value)
-    elif isinstance(value, np.generic):
+        return Tensor.of(value).extension()
+    if isinstance(value, np.generic):
         return value.item()
-    else:
-        raise NotImplementedError(f"{type(value).__name__} cannot be sent")
-    return msgspec.msgpack.Ext(EXTENSION_CODE, _encoder.encode(value))
+    raise NotImplementedError(f"{type(value).__name__} cannot be sent")
 
 
 def from_wire(code: int, payload: memoryview) -> Tensor:
@@ -79,15 +80,35 @@ def from_wire(code: int, payload: memoryview) -> Tensor:
         tensor = _decoder.decode(payload)
     except msgspec.DecodeError as exc:
         raise BadInput(f"a tensor cannot be read: {exc}") from exc
-    matched = _DTYPE.fullmatch(tensor.dtype)
-    if not matched:
-        raise BadInput(f"dtype {tensor.dtype!r:.20} is not taken: numbers, booleans or strings")
-    if len(tensor.shape) > MAX_DIMENSIONS or any(size < 0 for size in tensor.shape):
+    if len(tensor.shape) > MAX_DIMENSIONS or min(tensor.shape, default=0) < 0:
         raise BadInput(f"a tensor has an impossible shape, {tensor.shape!r:.80}")
-    itemsize = int(matched["length"]) * 4 if matched["length"] else int(tensor.dtype[-1])
-    if math.prod(tensor.shape) * itemsize != len(tensor.data):
+    n_bytes = math.prod(tensor.shape) * _itemsize(tensor.dtype)
+    if n_bytes != len(tensor.data):
         raise BadInput(
             f"a tensor of shape {tensor.shape} and dtype {tensor.dtype} "
-            f"needs {math.prod(tensor.shape) * itemsize} bytes, {len(tensor.data)} came"
+            f"needs {n_bytes} bytes, {len(tensor.data)} came"
         )
     return tensor
+
+
+# Asked once a request, about the same few dtypes: numpy takes microseconds to name one.
+@lru_cache(maxsize=64)
+def _travelling(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
+    """The little-endian form of a dtype, and its name on the wire."""
+    little = dtype.newbyteorder("<") if dtype.byteorder == ">" else dtype
+    if not _DTYPE.fullmatch(little.str):
+        raise BadInput(f"arrays of dtype {dtype} cannot be sent: use numbers, booleans or strings")
+    return little, little.str
+
+
+@lru_cache(maxsize=64)
+def _spoken(dtype: str) -> str:
+    return str(np.dtype(dtype))
+
+
+@lru_cache(maxsize=64)
+def _itemsize(dtype: str) -> int:
+    matched = _DTYPE.fullmatch(dtype)
+    if not matched:
+        raise BadInput(f"dtype {dtype!r:.20} is not taken: numbers, booleans or strings")
+    return int(matched["length"]) * 4 if matched["length"] else int(dtype[-1])
