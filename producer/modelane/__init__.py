@@ -8,8 +8,9 @@ answer = client.predict("breast-cancer", rows)
 
 from __future__ import annotations
 
-from modelane.client import Answer, Client, Prediction, Retrained
+from modelane.client import Client
 from modelane.errors import ModelaneError, NotAnswered, RequestError, TryLater
+from modelane.prediction import Answer, Prediction, Retrained
 from modelane.settings import Settings
 
 __all__ = [

@@ -9,124 +9,21 @@ submit → outbox → Redis → lane → Redis → replies → the future.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 import threading
 import time
-import uuid
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from modelane.connection import connect
-from modelane.errors import ModelaneError, TimedOut, TooLarge
-from modelane.keys import (
-    PREDICT_TASK,
-    REPLY_CHANNEL_PREFIX,
-    RETRAIN_QUEUE,
-    RETRAIN_TASK,
-    QueueKeys,
-    check_model_name,
-    predict_queue,
-)
-from modelane.outbox import Outbox, Outgoing
-from modelane.queue import LeasedQueue
-from modelane.replies import Replies, Reply
+from modelane.errors import TooLarge
+from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
+from modelane.prediction import Answer, Prediction, Retrained, read_answer, read_retrained
 from modelane.settings import Settings
 from modelane.tables import to_rows
 from modelane.tensors import Tensor
 from modelane.wire import describe, write_message
+from modelane.wires import Wires
 
 T = TypeVar("T")
-
-#: Requests that may wait to be sent while Redis is away.
-MAX_WAITING = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a model said about one request's rows.
-
-    Attributes:
-        values: output i answers row i; labels and numbers in the model's own dtype.
-        model: which model.
-        version: which of its versions.
-        method: which of its methods.
-        queued_s: from submit to a worker taking it, by two clocks; never negative.
-        predict_s: how long its batch computed.
-        batch_rows: rows that were predicted together with it, its own included.
-    """
-
-    values: NDArray[Any]
-    model: str
-    version: str
-    method: str
-    queued_s: float
-    predict_s: float
-    batch_rows: int
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=bool(copy))
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrained:
-    """How a retraining ended.
-
-    Attributes:
-        model: which model.
-        version: the version that was trained.
-        promoted: whether it answers requests now.
-        reason: the gate's verdict, in words.
-        metrics: on the hold-out.
-    """
-
-    model: str
-    version: str
-    promoted: bool
-    reason: str
-    metrics: dict[str, float]
-
-
-class Prediction(Future[T], Generic[T]):
-    """A future that can also be awaited; it always ends, at the latest at its deadline.
-
-    Attributes:
-        id: of the request: the Celery task's id.
-    """
-
-    def __init__(
-        self,
-        id: str,  # noqa: A002  the public name
-        timeout_s: float,
-        read: Callable[[dict[str, Any]], T],
-    ) -> None:
-        super().__init__()
-        self.id = id
-        self.read = read  #: makes the value of what the worker stored
-        self.deadline_s = time.monotonic() + timeout_s
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.wrap_future(self).__await__()
-
-    def _end(self, value: T | None = None, error: ModelaneError | None = None) -> None:
-        """Set the outcome; a future that was cancelled or has one keeps what it has."""
-        try:
-            if error is not None:
-                self.set_exception(error)
-            else:
-                self.set_result(value)  # type: ignore[arg-type]  # no error, so there is a value
-        except InvalidStateError:
-            pass
 
 
 class Client:
@@ -145,7 +42,7 @@ class Client:
         self._settings = settings or Settings.from_env(environ)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._wires: _Wires | None = None
+        self._wires: Wires | None = None
 
     def submit(  # noqa: PLR0913  the options of a request
         self,
@@ -180,10 +77,10 @@ class Client:
         body, columns, n_rows = to_rows(rows, columns)
         kwargs = {"method": method, "columns": columns, "params": params}
         return self._send(
-            Prediction(uuid.uuid4().hex, timeout_s, _read_answer),
+            Prediction(self._open().new_id(), timeout_s, read_answer),
             task=PREDICT_TASK,
             queue=predict_queue(model),
-            args=(model, body.array() if isinstance(body, Tensor) else body),
+            args=(model, body.extension() if isinstance(body, Tensor) else body),
             kwargs={name: value for name, value in kwargs.items() if value is not None},
             rows=n_rows,
             argsrepr=f"({model!r}, {describe(body)})",
@@ -198,7 +95,7 @@ class Client:
     def retrain(self, model: str, *, timeout_s: float = 3600.0) -> Prediction[Retrained]:
         """Ask a trainer to train the model anew; the future ends with the gate's verdict."""
         return self._send(
-            Prediction(uuid.uuid4().hex, timeout_s, _read_retrained),
+            Prediction(self._open().new_id(), timeout_s, read_retrained),
             task=RETRAIN_TASK,
             queue=RETRAIN_QUEUE,
             args=(check_model_name(model),),
@@ -259,99 +156,12 @@ class Client:
         wires.send(prediction, queue, priority, message)
         return prediction
 
-    def _open(self) -> _Wires:
+    def _open(self) -> Wires:
         """The threads of this process: started on first use, and again in a forked child."""
         wires = self._wires
         if wires is not None and wires.pid == os.getpid():
             return wires
         with self._lock:
             if self._wires is None or self._wires.pid != os.getpid():
-                self._wires = _Wires(self._settings)
+                self._wires = Wires(self._settings)
             return self._wires
-
-
-class _Wires:
-    """What a client has per process: its channel, the pending futures, and the two threads."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.pid = os.getpid()
-        self.origin = f"{self.pid}@{socket.gethostname()}"
-        self.channel = REPLY_CHANNEL_PREFIX + uuid.uuid4().hex
-        self._pending: dict[str, Prediction[Any]] = {}
-        self._queues: dict[str, LeasedQueue] = {}
-        self._redis = connect(settings)
-        self._prefix = settings.prefix
-        self._outbox = Outbox(self._queue, max_depth=settings.max_depth, max_waiting=MAX_WAITING)
-        self._replies = Replies(
-            self._redis,
-            settings.prefix + self.channel,
-            settings.prefix,
-            deliver=self._deliver,
-            overdue=self._overdue,
-        )
-        self._replies.start()
-        self._outbox.start()
-
-    def send(self, prediction: Prediction[Any], queue: str, priority: int, message: bytes) -> None:
-        self._pending[prediction.id] = prediction
-        prediction.add_done_callback(lambda _: self._pending.pop(prediction.id, None))
-        outgoing = Outgoing(
-            queue,
-            priority,
-            message,
-            wanted=lambda: not prediction.done(),
-            refused=lambda error: prediction._end(error=error),
-        )
-        try:
-            self._outbox.add(outgoing)
-        except ModelaneError:
-            self._pending.pop(prediction.id, None)
-            raise
-
-    def close(self, timeout_s: float) -> None:
-        self._outbox.close(timeout_s)
-        self._replies.close(timeout_s)
-        for prediction in list(self._pending.values()):
-            prediction._end(error=TimedOut("the client was closed before the answer came"))
-        self._redis.close()
-
-    def _queue(self, name: str) -> LeasedQueue:
-        if name not in self._queues:
-            self._queues[name] = LeasedQueue(self._redis, QueueKeys(name, self._prefix))
-        return self._queues[name]
-
-    def _deliver(self, reply: Reply) -> None:
-        prediction = self._pending.get(reply.task_id)
-        if prediction is None:
-            return  # answered already, or given up
-        error = reply.error()
-        if error is not None:
-            prediction._end(error=error)
-        else:
-            prediction._end(prediction.read(reply.result))
-
-    def _overdue(self) -> list[str]:
-        """Ids that are still pending, after ending those whose deadline has passed."""
-        now_s = time.monotonic()
-        waiting = list(self._pending.values())
-        for prediction in waiting:
-            if prediction.deadline_s < now_s:
-                prediction._end(error=TimedOut("no answer came in time; is a worker serving this model?"))
-        return [prediction.id for prediction in waiting if not prediction.done()]
-
-
-def _read_answer(result: dict[str, Any]) -> Answer:
-    values = result["values"]
-    return Answer(
-        values=values.array() if isinstance(values, Tensor) else np.array(values),
-        model=result["model"],
-        version=result["version"],
-        method=result["method"],
-        queued_s=result["queued_s"],
-        predict_s=result["predict_s"],
-        batch_rows=result["batch_rows"],
-    )
-
-
-def _read_retrained(result: dict[str, Any]) -> Retrained:
-    return msgspec.convert(result, Retrained)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from modelane.errors import BrokerUnavailable, ModelaneError, TryLater
 from modelane.queue import LeasedQueue
@@ -22,15 +23,24 @@ MAX_BYTES = 8 * 2**20
 RETRY_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+class Sender(Protocol):
+    """Who is told if a message cannot be sent."""
+
+    def done(self) -> bool:
+        """Whether the message is no longer wanted."""
+        ...
+
+    def end(self, *, error: ModelaneError) -> None: ...
+
+
+@dataclass(slots=True)
 class Outgoing:
-    """A message on its way, and whom to tell if it cannot be sent."""
+    """A message on its way."""
 
     queue: str
     priority: int
     message: bytes
-    wanted: Callable[[], bool]
-    refused: Callable[[ModelaneError], None]
+    sender: Sender
 
 
 class Outbox:
@@ -104,7 +114,7 @@ class Outbox:
                     token=token,
                 )
             except BrokerUnavailable as exc:
-                if self._closing.wait(RETRY_S) or not any(o.wanted() for o in run):
+                if self._closing.wait(RETRY_S) or all(o.sender.done() for o in run):
                     _refuse(run, exc)
                     return
             except ModelaneError as exc:
@@ -116,4 +126,4 @@ class Outbox:
 
 def _refuse(run: list[Outgoing], error: ModelaneError) -> None:
     for outgoing in run:
-        outgoing.refused(error)
+        outgoing.sender.end(error=error)

@@ -1,0 +1,116 @@
+"""What a caller holds: a future, and the values that it ends with.  submit → PREDICTION ← replies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from modelane.errors import ModelaneError
+from modelane.tensors import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model said about one request's rows.
+
+    Attributes:
+        values: output i answers row i; labels and numbers in the model's own dtype.
+        model: which model.
+        version: which of its versions.
+        method: which of its methods.
+        queued_s: from submit to a worker taking it, by two clocks; never negative.
+        predict_s: how long its batch computed.
+        batch_rows: rows that were predicted together with it, its own included.
+    """
+
+    values: NDArray[Any]
+    model: str
+    version: str
+    method: str
+    queued_s: float
+    predict_s: float
+    batch_rows: int
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=bool(copy))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrained:
+    """How a retraining ended.
+
+    Attributes:
+        model: which model.
+        version: the version that was trained.
+        promoted: whether it answers requests now.
+        reason: the gate's verdict, in words.
+        metrics: on the hold-out.
+    """
+
+    model: str
+    version: str
+    promoted: bool
+    reason: str
+    metrics: dict[str, float]
+
+
+class Prediction(Future[T], Generic[T]):
+    """A future that can also be awaited; it always ends, at the latest at its deadline.
+
+    Attributes:
+        id: of the request: the Celery task's id.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  the public name
+        timeout_s: float,
+        read: Callable[[dict[str, Any]], T],
+    ) -> None:
+        super().__init__()
+        self.id = id
+        self.read = read  #: makes the value of what the worker stored
+        self.deadline_s = time.monotonic() + timeout_s
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+    def end(self, value: T | None = None, error: ModelaneError | None = None) -> None:
+        """For the client's threads: set the outcome.  One that was cancelled or has one keeps what it has."""
+        try:
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(value)  # type: ignore[arg-type]  # no error, so there is a value
+        except InvalidStateError:
+            pass
+
+
+def read_answer(result: dict[str, Any]) -> Answer:
+    values = result["values"]
+    return Answer(
+        values=values.array() if isinstance(values, Tensor) else np.array(values),
+        model=result["model"],
+        version=result["version"],
+        method=result["method"],
+        queued_s=result["queued_s"],
+        predict_s=result["predict_s"],
+        batch_rows=result["batch_rows"],
+    )
+
+
+def read_retrained(result: dict[str, Any]) -> Retrained:
+    return msgspec.convert(result, Retrained)
