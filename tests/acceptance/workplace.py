@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -76,6 +78,10 @@ class Process:
     def end(self) -> int:
         """Warm shutdown; the exit code."""
         self.send(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended by itself."""
         return self._process.wait(DEADLINE_S)
 
 
@@ -122,10 +128,14 @@ class Workplace:
         return trainer.train(self.settings, recipe, lambda step, detail: None).version
 
     def retrain_elsewhere(self) -> str:
-        """Train and publish another version, but leave the alias where it was; the version's id."""
-        champion = self.store.champion(MODEL)
-        version = self.retrain_here()
-        self.store.promote(MODEL, str(champion))
+        """Bring in another version, its alias not moved, not even for a moment; the version's id."""
+        with tempfile.TemporaryDirectory() as folder:
+            other = Path(folder, "home")
+            shutil.copytree(self.home, other, ignore=shutil.ignore_patterns("*.log"))
+            settings = msgspec.structs.replace(self.settings, home=str(other))
+            recipe = recipe_of(MODEL, Path("no recipes"))
+            version = trainer.train(settings, recipe, lambda step, detail: None).version
+            shutil.copytree(other / "models" / MODEL / version, self.store.root / MODEL / version)
         return version
 
     def expected(self, version: str, rows: np.ndarray, method: str = "predict_proba") -> np.ndarray:
