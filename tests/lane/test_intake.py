@@ -36,6 +36,7 @@ def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
         Lease(b"tag", message),
         NOW_S,
         is_revoked=set(revoked).__contains__,
+        is_foreign=lambda envelope, body: bool(body[2].callbacks),
         max_attempts=3,
         max_bytes=max_bytes,
     )

@@ -16,7 +16,7 @@ from celery.utils.time import utcoffset
 
 from modelane.errors import Expired, ModelaneError, Revoked
 from modelane_worker.herald import Herald
-from modelane_worker.intake import Call, Outcome, Refused, Traced
+from modelane_worker.intake import Call, Outcome, Refused
 
 
 class _Event(msgspec.Struct, tag_field="type"):
@@ -112,8 +112,6 @@ class Events:
         if call.envelope is None:
             return
         common = self._of(call.envelope.headers.id)
-        if isinstance(outcome, Traced) and outcome.error is not None:
-            outcome = outcome.error
         if isinstance(outcome, Expired | Revoked):
             self._herald.add(_Revoked(*common, expired=isinstance(outcome, Expired)))
         elif isinstance(outcome, ModelaneError):
@@ -136,8 +134,6 @@ class Events:
 
 def _describe(outcome: Outcome) -> str:
     """A result as Flower shows it: who answered and in what shape; never the values."""
-    if isinstance(outcome, Traced):
-        return ""
     if isinstance(outcome, dict) and isinstance(values := outcome.get("values"), np.ndarray):
         return _describe_array(outcome["version"], values.shape, values.dtype)
     return str(outcome)

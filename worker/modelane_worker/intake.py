@@ -6,20 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelane import wire
+from modelane import protocol1, wire
 from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
 from modelane.queue import Lease
 
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """Celery's own tracer ran it and has stored its result."""
-
-    error: ModelaneError | None = None
-
-
-#: What a service says of a call: the value of its result, why there is none, or that it is stored already.
-Outcome = dict[str, Any] | ModelaneError | Traced
+#: What a service says of a call: the value of its result, or why there is none.
+Outcome = dict[str, Any] | ModelaneError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +40,20 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """A message that Celery's own consumer runs.
+
+    Attributes:
+        refused: why it must not run any more; Celery then tells its caller, and its chord.
+    """
+
+    tag: bytes
+    message: bytes
+    envelope: wire.Envelope
+    refused: ModelaneError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Later:
     """A message whose ETA is still to come."""
 
@@ -55,43 +61,63 @@ class Later:
     delay_s: float
 
 
-def admit(
+def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for each reason
     lease: Lease,
     now_s: float,
     *,
     is_revoked: Callable[[str], bool],
+    is_foreign: Callable[[wire.Envelope, wire.Body], bool],
     max_attempts: int,
     max_bytes: int,
-) -> Call | Refused | Later:
+) -> Call | Foreign | Refused | Later:
     """Decide.
 
     Args:
         lease: as it was reserved.
         now_s: Redis time: a worker's own clock may be off.
         is_revoked: whether somebody cancelled an id.
+        is_foreign: whether Celery's own consumer runs it.
         max_attempts: workers that may be lost with a message.
         max_bytes: of a message.
     """
     envelope: wire.Envelope | None = None
     try:
-        envelope = wire.read_envelope(lease.message)
+        envelope = _read_envelope(lease.message)
         if envelope.attempts >= max_attempts:
             return Refused(lease.tag, envelope, _buried(envelope.attempts), bury=True)
         if len(lease.message) > max_bytes:
             raise TooLarge(f"the message takes {len(lease.message)} bytes, this lane allows {max_bytes}")
-        if is_revoked(envelope.headers.id):
-            raise Revoked("revoked")
-        if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
-            raise Expired(f"expired {now_s - expires_s:.3f} s before a worker came to it")
-        if (eta_s := envelope.eta_s) is not None and eta_s > now_s:
+        refused = _refusal(envelope, now_s, is_revoked)
+        if refused is None and (eta_s := envelope.eta_s) is not None and eta_s > now_s:
             return Later(lease.tag, eta_s - now_s)
         body = wire.read_body(envelope)
     except Undecodable as error:
         return Refused(lease.tag, envelope, error, bury=envelope is None)
     except ModelaneError as error:
         return Refused(lease.tag, envelope, error)
+    if is_foreign(envelope, body):
+        return Foreign(lease.tag, lease.message, envelope, refused)
+    if refused is not None:
+        return Refused(lease.tag, envelope, refused)
     queued_s = max(0.0, now_s - envelope.sent_s) if envelope.sent_s else 0.0
     return Call(lease.tag, lease.message, envelope, body, queued_s)
+
+
+def _read_envelope(message: bytes) -> wire.Envelope:
+    try:
+        return wire.read_envelope(message)
+    except Undecodable:
+        return protocol1.read_envelope(message)
+
+
+def _refusal(
+    envelope: wire.Envelope, now_s: float, is_revoked: Callable[[str], bool]
+) -> Expired | Revoked | None:
+    if is_revoked(envelope.headers.id):
+        return Revoked("revoked")
+    if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
+        return Expired(f"expired {now_s - expires_s:.3f} s before a worker came to it")
+    return None
 
 
 def _buried(attempts: int) -> Buried:

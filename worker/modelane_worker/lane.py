@@ -24,7 +24,8 @@ from modelane.errors import (
 )
 from modelane.queue import LeasedQueue, Reserved, Settlement
 from modelane_worker.events import Events
-from modelane_worker.intake import Call, Later, Outcome, Refused, Traced, admit
+from modelane_worker.handover import Handover
+from modelane_worker.intake import Call, Foreign, Later, Outcome, Refused, admit
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Lane:
         service: answers the requests.
         limits: sizes and times.
         events: tells Celery's monitors.
+        handover: gets what Celery itself has to run.
         is_revoked: whether an id was revoked by remote control.
         count: told how many requests of a task were answered, for Celery's own statistics.
     """
@@ -85,11 +87,13 @@ class Lane:
         service: Service,
         limits: Limits,
         events: Events,
+        handover: Handover,
         is_revoked: Callable[[str], bool],
         count: Callable[[int], None],
     ) -> None:
         self.name = name
         self.in_hand = InHand()
+        self.handover = handover
         self._queue = queue
         self._service = service
         self._limits = limits
@@ -119,16 +123,20 @@ class Lane:
         """
         if calls := self.in_hand.calls:
             self._queue.renew([call.tag for call in calls], lease_s=self._limits.lease_s)
+        self.handover.renew()
 
     def _run(self) -> None:
         limits = self._limits
         while not self._stopping.is_set():
+            if not self.handover.has_room(limits.tick_s):
+                continue
             try:
                 reserved = self._queue.reserve(
                     lease_s=limits.lease_s,
                     max_requests=limits.max_batch_requests,
                     max_rows=limits.max_batch_rows,
                     max_bytes=limits.max_batch_bytes,
+                    max_attempts=limits.max_attempts,
                 )
                 if reserved.leases:
                     self._serve(reserved)
@@ -143,6 +151,7 @@ class Lane:
                 self._stopping.wait(BROKER_RETRY_S)
             finally:
                 self.in_hand = InHand()
+        self.handover.close()
 
     def _serve(self, reserved: Reserved) -> None:
         calls, refused = self._admit(reserved)
@@ -165,17 +174,22 @@ class Lane:
                 lease,
                 reserved.now_s,
                 is_revoked=self._is_revoked,
+                is_foreign=self.handover.wants,
                 max_attempts=self._limits.max_attempts,
                 max_bytes=self._limits.max_request_bytes,
             )
             match admitted:
                 case Call():
                     calls.append(admitted)
+                case Foreign():
+                    if (error := self.handover.take(admitted)) is not None:
+                        refused.append(Refused(admitted.tag, admitted.envelope, error))
                 case Refused():
-                    self._events.received(admitted)
                     refused.append(admitted)
                 case Later():
                     self._queue.release([admitted.tag], delay_s=admitted.delay_s, counts=False)
+        for item in refused:
+            self._events.received(item)
         return tuple(calls), refused
 
     def _answer(self, calls: tuple[Call, ...]) -> list[Outcome]:
@@ -208,6 +222,13 @@ class Lane:
         now_s = time.time()
         settlements = [self._settlement(item, outcome, now_s) for item, outcome in ends]
         ignored = self._settle_until_done(settlements)
+        if ignored:
+            logger.warning(
+                "%s: %d answers came after their lease had run out; another worker's stand",
+                self.name,
+                len(ignored),
+                extra={"event": "fenced", "queue": self.name, "n_requests": len(ignored)},
+            )
         for position, (item, outcome) in enumerate(ends):
             if position not in ignored:
                 self._events.ended(item, outcome, took_s)
@@ -242,13 +263,10 @@ class Lane:
             return Settlement(item.tag, f"?{item.tag.decode()}", b"", 0, bury_reason=str(outcome))
         buried = str(outcome) if isinstance(item, Refused) and item.bury else ""
         wanted = not envelope.headers.ignore_result
-        match outcome:
-            case Traced():
-                value, wanted = b"", False
-            case ModelaneError():
-                value = results.write_failure(envelope, outcome, now_s)
-            case _:
-                value = results.write_result(envelope, outcome, now_s)
+        if isinstance(outcome, ModelaneError):
+            value = results.write_failure(envelope, outcome, now_s)
+        else:
+            value = results.write_result(envelope, outcome, now_s)
         return Settlement(
             item.tag,
             envelope.headers.id,

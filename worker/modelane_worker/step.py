@@ -21,9 +21,9 @@ from modelane.queue import LeasedQueue
 from modelane.settings import Settings
 from modelane_worker.bell import Bell
 from modelane_worker.events import Events
+from modelane_worker.handover import Handover
 from modelane_worker.lane import Lane, Limits, Service
 from modelane_worker.lanes import Lanes
-from modelane_worker.traced import TracedService
 
 
 class Role(Protocol):
@@ -134,13 +134,18 @@ def _lane_opener(
         worker_state.all_total_count[0] += n
 
     def open_lane(queue: str) -> Lane:
+        # A connection of its own: one lane waits in a blocking command.
+        leased = LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix))
+        limits = role.limits
         return Lane(
             queue,
-            # A connection of its own: one lane waits in a blocking command.
-            queue=LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix)),
-            service=TracedService(worker.app, worker.hostname, role.task, role.service(queue)),
-            limits=role.limits,
+            queue=leased,
+            service=role.service(queue),
+            limits=limits,
             events=events,
+            handover=Handover(
+                role.task, leased, worker, lease_s=limits.lease_s, most=limits.max_batch_requests
+            ),
             is_revoked=worker_state.revoked.__contains__,
             count=count,
         )
