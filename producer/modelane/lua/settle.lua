@@ -13,17 +13,22 @@
 --   reason    '': settled for good; else the message is buried with this reason
 -- returns     the number of each outcome that was ignored, counted from 0
 
-local ignored, replies = {}, {}
-for i = 2, #ARGV, 6 do
-  local tag, id, value, ttl, reply, reason = unpack(ARGV, i, i + 5)
-  if reason ~= '' then
-    local message = redis.call('HGET', KEYS[1], tag)
-    if message then redis.call('HSET', KEYS[3], id, reason .. '\n' .. message) end
-  end
-  if redis.call('HDEL', KEYS[1], tag) == 0 then
-    ignored[#ignored + 1] = (i - 2) / 6
+redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+
+local tags, n = {}, (#ARGV - 1) / 6
+for i = 1, n do tags[i] = ARGV[6 * i - 4] end
+local leases = redis.call('ZMSCORE', KEYS[2], unpack(tags))
+
+local ignored, held, replies = {}, {}, {}
+for i = 1, n do
+  if not leases[i] then
+    ignored[#ignored + 1] = i - 1
   else
-    redis.call('ZREM', KEYS[2], tag)
+    local tag, id, value, ttl, reply, reason = unpack(ARGV, 6 * i - 4, 6 * i + 1)
+    held[#held + 1] = tag
+    if reason ~= '' then
+      redis.call('HSET', KEYS[3], id, reason .. '\n' .. redis.call('HGET', KEYS[1], tag))
+    end
     if ttl ~= '0' then
       local key = ARGV[1] .. id
       redis.call('SET', key, value, 'EX', ttl)
@@ -35,6 +40,10 @@ for i = 2, #ARGV, 6 do
       end
     end
   end
+end
+if #held > 0 then -- each call from a script costs as much as what it does: one for all
+  redis.call('HDEL', KEYS[1], unpack(held))
+  redis.call('ZREM', KEYS[2], unpack(held))
 end
 for channel, values in pairs(replies) do
   redis.call('PUBLISH', channel, '\221' .. struct.pack('>I4', #values) .. table.concat(values))
