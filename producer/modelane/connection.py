@@ -7,23 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.settings import Settings
 
 #: Seconds.  Longer than any blocking call (``tick_s``) and any script, so that only a dead peer exceeds it.
-SOCKET_TIMEOUT_S = 15.0
+SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
 
 
 def connect(settings: Settings) -> redis.Redis:
-    """A client with its own pool; connects on first use, safe to share between threads."""
+    """A client with its own pool; connects on first use, safe to share between threads.
+
+    It repeats nothing by itself: whoever called knows whether, when and how a repeat is harmless.
+    """
     return redis.Redis.from_url(
         settings.broker_url,
         socket_timeout=max(SOCKET_TIMEOUT_S, settings.tick_s * 2),
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_keepalive=True,
         health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
     )
 
 

@@ -19,7 +19,7 @@ import redis
 from redis.commands.core import Script
 
 from modelane.connection import broker_errors
-from modelane.errors import QueueFull
+from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, QueueKeys, priority_step
 
 #: Retry-after, in seconds, that a full lane answers as long as its rate is not known.
@@ -84,6 +84,7 @@ class LeasedQueue:
         self._release = script(client, "release")
         self._renew = script(client, "renew")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
+        self._unheard: list[str] = []  # tokens of reserves whose reply was lost
 
     def put(
         self,
@@ -115,13 +116,25 @@ class LeasedQueue:
             raise QueueFull(self.keys.queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
         return int(depth)
 
-    def reserve(self, *, lease_s: float, max_requests: int, max_rows: int, max_bytes: int) -> Reserved:
-        """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included."""
-        token = os.urandom(6).hex()
-        with broker_errors():
-            now, *pairs = self._reserve(
-                keys=self._reserve_keys, args=(lease_s, max_requests, max_rows, max_bytes, token)
-            )
+    def reserve(
+        self, *, lease_s: float, max_requests: int, max_rows: int, max_bytes: int, max_attempts: int
+    ) -> Reserved:
+        """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included.
+
+        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased.  A message that has
+        lost workers shares its batch with few others, and with none before its last of ``max_attempts``.
+        """
+        again = bool(self._unheard)
+        token = self._unheard.pop() if again else os.urandom(6).hex()
+        try:
+            with broker_errors():
+                now, *pairs = self._reserve(
+                    keys=self._reserve_keys,
+                    args=(lease_s, max_requests, max_rows, max_bytes, token, max_attempts, int(again)),
+                )
+        except BrokerUnavailable:
+            self._unheard.append(token)
+            raise
         return Reserved(float(now), tuple(map(Lease, pairs[::2], pairs[1::2])))
 
     def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:

@@ -48,7 +48,7 @@ def bury(server, prefix):
 
 
 def reserve(queue):
-    return queue.reserve(lease_s=60, max_requests=10, max_rows=10, max_bytes=10**6).leases
+    return queue.reserve(lease_s=60, max_requests=10, max_rows=10, max_bytes=10**6, max_attempts=3).leases
 
 
 def test_a_dead_letter_is_found_with_its_reason_and_message(bury, letters):

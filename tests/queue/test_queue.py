@@ -26,7 +26,11 @@ def put(queue, *messages, **options):
 
 def reserve(queue, lease_s=HOLDS, max_requests=100, max_rows=1000, max_bytes=10**6):
     return queue.reserve(
-        lease_s=lease_s, max_requests=max_requests, max_rows=max_rows, max_bytes=max_bytes
+        lease_s=lease_s,
+        max_requests=max_requests,
+        max_rows=max_rows,
+        max_bytes=max_bytes,
+        max_attempts=3,
     ).leases
 
 
@@ -149,7 +153,7 @@ class TestReserve:
         assert sorted(got, key=int) == [str(i) for i in range(500)]
 
     def test_it_tells_the_time_of_the_server(self, queue):
-        now_s = queue.reserve(lease_s=1, max_requests=1, max_rows=1, max_bytes=1).now_s
+        now_s = queue.reserve(lease_s=1, max_requests=1, max_rows=1, max_bytes=1, max_attempts=1).now_s
 
         assert abs(now_s - time.time()) < 5
 
@@ -189,6 +193,40 @@ class TestLease:
         time.sleep(RUNS_OUT * 2)
 
         assert names(reserve(queue)) == ["high", "low"]
+
+    def test_what_has_lost_workers_comes_in_ever_smaller_batches_and_alone_before_its_last_attempt(
+        self, queue
+    ):
+        put(queue, *(message(str(n)) for n in range(30)))
+        reserve(queue, RUNS_OUT)
+        time.sleep(RUNS_OUT * 2)
+        put(queue, message("later"))
+
+        few = reserve(queue, RUNS_OUT)
+        time.sleep(RUNS_OUT * 2)
+        alone = reserve(queue, RUNS_OUT)
+
+        assert names(few) == [str(n) for n in range(10)]  # the root of 100
+        assert names(alone) == ["0"]
+
+    def test_a_reserve_whose_reply_was_lost_finds_its_leases_again(self, queue, server, monkeypatch):
+        put(queue, message("a"), message("b"))
+        put(queue, message("c"), priority=9)
+
+        def reply_is_lost(keys, args):
+            answered(keys=keys, args=args)
+            raise redis.ConnectionError("reset by peer")
+
+        answered = queue._reserve
+        with monkeypatch.context() as patch:
+            patch.setattr(queue, "_reserve", reply_is_lost)
+            with pytest.raises(BrokerUnavailable):
+                reserve(queue, max_requests=3)
+
+        put(queue, message("later"))
+        assert names(reserve(queue)) == ["a", "b", "c"]
+        assert names(reserve(queue)) == ["later"]
+        assert server.hlen(queue.keys.leased) == 4
 
     def test_a_renewed_lease_does_not_return(self, queue):
         put(queue, message("a"))
@@ -368,6 +406,19 @@ class TestTrouble:
             server.config_set("maxmemory", 0)
 
         assert names(reserve_returned(queue)) == ["a"]
+
+    def test_a_full_memory_can_still_be_emptied(self, queue, server):
+        put(queue, message("a"), message("b"))
+        reserve(queue, RUNS_OUT)
+        time.sleep(RUNS_OUT * 2)
+        server.config_set("maxmemory", 1)
+        try:
+            a, b = reserve(queue)
+            assert queue.renew([a.tag, b.tag], lease_s=HOLDS) == 2
+            assert queue.release([a.tag], delay_s=0, counts=True) == 1
+            assert settle(queue, b, *reserve(queue)) == frozenset()
+        finally:
+            server.config_set("maxmemory", 0)
 
     def test_scripts_that_the_server_has_forgotten_are_sent_again(self, queue, server):
         put(queue, message("a"))

