@@ -34,10 +34,6 @@ local function largest_batch_with(message)
   return math.max(1, math.floor(ARGV[2] ^ (1 - attempts / (ARGV[6] - 1))))
 end
 
-local function tag_of(list, number) -- of one width: leases of one time return in the order of their tags
-  return list .. 'L:' .. ARGV[5] .. ':' .. (10000 + number)
-end
-
 local until_ = string.format('%.6f', now + ARGV[1])
 local most, rows_left, bytes_left = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local reply, leased, n = {string.format('%.6f', now)}, {}, 0
