@@ -13,8 +13,9 @@ from modelane.settings import Settings
 from modelane_training.recipe import recipe_of
 from modelane_training.trainer import train
 from modelane_worker.intake import Call, Outcome
-from modelane_worker.lane import Limits, Service
+from modelane_worker.lane import Service
 from modelane_worker.lanes import Lanes
+from modelane_worker.limits import Limits
 from modelane_worker.step import limits
 
 logger = logging.getLogger(__name__)

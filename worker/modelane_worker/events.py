@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -86,57 +88,65 @@ class Events:
         """Publish what waits, for at most ``timeout_s``."""
         self._herald.close(timeout_s)
 
-    def received(self, call: Call | Refused) -> None:
-        if call.envelope is None:
-            return
-        headers = call.envelope.headers
-        self._herald.add(
-            _Received(
-                *self._of(headers.id),
-                headers.task,
-                headers.argsrepr or "",
-                headers.kwargsrepr or "",
-                headers.root_id,
-                headers.parent_id,
-                headers.retries or 0,
-                headers.eta,
-                headers.expires,
+    def received(self, calls: Iterable[Call | Refused]) -> None:
+        now = self._now()
+        for call in calls:
+            if call.envelope is None:
+                continue
+            headers = call.envelope.headers
+            self._herald.add(
+                _Received(
+                    *self._worker,
+                    headers.id,
+                    *now,
+                    headers.task,
+                    headers.argsrepr or "",
+                    headers.kwargsrepr or "",
+                    headers.root_id,
+                    headers.parent_id,
+                    headers.retries or 0,
+                    headers.eta,
+                    headers.expires,
+                )
             )
-        )
 
-    def started(self, call: Call) -> None:
-        self._herald.add(_Started(*self._of(call.envelope.headers.id)))
+    def started(self, calls: Iterable[Call]) -> None:
+        now = self._now()
+        for call in calls:
+            self._herald.add(_Started(*self._worker, call.envelope.headers.id, *now))
 
-    def ended(self, call: Call | Refused, outcome: Outcome, runtime_s: float) -> None:
-        """The terminal event; ``runtime_s`` is the wall time of the batch that a request was part of."""
-        if call.envelope is None:
-            return
-        common = self._of(call.envelope.headers.id)
-        if isinstance(outcome, Expired | Revoked):
-            self._herald.add(_Revoked(*common, expired=isinstance(outcome, Expired)))
-        elif isinstance(outcome, ModelaneError):
-            sentence = f"{outcome.code}: {outcome}"
-            self._herald.add(_Failed(*common, sentence, sentence))
-        else:
-            self._herald.add(_Succeeded(*common, _describe(outcome), runtime_s))
+    def ended(self, ends: Iterable[tuple[Call | Refused, Outcome]], runtime_s: float) -> None:
+        """The terminal events; ``runtime_s`` is the wall time of the batch that the requests were part of."""
+        now = self._now()
+        for call, outcome in ends:
+            if call.envelope is None:
+                continue
+            common = (*self._worker, call.envelope.headers.id, *now)
+            if isinstance(outcome, dict):
+                self._herald.add(_Succeeded(*common, _describe(outcome), runtime_s))
+            elif isinstance(outcome, Expired | Revoked):
+                self._herald.add(_Revoked(*common, expired=isinstance(outcome, Expired)))
+            else:
+                sentence = f"{outcome.code}: {outcome}"
+                self._herald.add(_Failed(*common, sentence, sentence))
 
     def retried(self, call: Call, error: ModelaneError) -> None:
-        self._herald.add(_Retried(*self._of(call.envelope.headers.id), str(error)))
+        self._herald.add(_Retried(*self._worker, call.envelope.headers.id, *self._now(), str(error)))
 
     def publish(self) -> None:
         """Let go what was said: once a batch, not once an event."""
         self._herald.ring()
 
-    def _of(self, id_: str) -> tuple[str, int, int, str, float, int]:
-        """The fields of an :class:`_Event`, about a request, now."""
-        return (*self._worker, id_, time.time(), self._tick())
+    def _now(self) -> tuple[float, int]:
+        """Two clocks: this machine's, and the logical one, which orders events of many."""
+        return time.time(), self._tick()
 
 
-def _describe(outcome: Outcome) -> str:
+def _describe(result: dict[str, Any]) -> str:
     """A result as Flower shows it: who answered and in what shape; never the values."""
-    if isinstance(outcome, dict) and isinstance(values := outcome.get("values"), np.ndarray):
-        return _describe_array(outcome["version"], values.shape, values.dtype)
-    return str(outcome)
+    if isinstance(values := result.get("values"), np.ndarray):
+        return _describe_array(result["version"], values.shape, values.dtype)
+    return str(result)
 
 
 @lru_cache(maxsize=256)  # numpy takes microseconds to name a dtype

@@ -103,6 +103,12 @@ def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for ea
     return Call(lease.tag, lease.message, envelope, body, queued_s)
 
 
+def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[str], bool]) -> Call | Refused:
+    """Decide again about a call that was held for a while; arguments as for :func:`admit`."""
+    refused = _refusal(call.envelope, now_s, is_revoked)
+    return call if refused is None else Refused(call.tag, call.envelope, refused)
+
+
 def _read_envelope(message: bytes) -> wire.Envelope:
     try:
         return wire.read_envelope(message)

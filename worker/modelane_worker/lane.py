@@ -1,7 +1,7 @@
 """The lane: reserve all that waits, answer it once, settle it; again.
 
-reserve → intake → service → settle.  One thread a lane.  Nothing is hoarded: while one batch computes, the
-next one gathers in Redis, so the batch grows with the load by itself and priorities stay true.
+supply → service → settle.  One thread a lane.  Nothing is hoarded: while one batch computes, the next one
+gathers in Redis, so the batch grows with the load by itself and priorities stay true.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from modelane.errors import (
     PredictionFailed,
     TryLater,
 )
-from modelane.queue import LeasedQueue, Reserved, Settlement
+from modelane.queue import LeasedQueue, Settlement
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
-from modelane_worker.intake import Call, Foreign, Later, Outcome, Refused, admit
+from modelane_worker.intake import Call, Outcome, Refused
+from modelane_worker.limits import Limits
+from modelane_worker.supply import Batch, Supply
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +43,6 @@ class Service(Protocol):
     def answer(self, calls: Sequence[Call]) -> list[Outcome]:
         """One outcome a call, in their order."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one lane may take and how long; the settings of the same names."""
-
-    max_batch_requests: int
-    max_batch_rows: int
-    max_batch_bytes: int
-    max_request_bytes: int
-    max_attempts: int
-    lease_s: float
-    tick_s: float
-    result_ttl_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +86,7 @@ class Lane:
         self._service = service
         self._limits = limits
         self._events = events
-        self._is_revoked = is_revoked
+        self._supply = Supply(queue, limits, handover=handover, is_revoked=is_revoked)
         self._count = count
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
@@ -107,7 +95,7 @@ class Lane:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no further batch; the one in hand is finished and settled."""
+        """Take no further batch; those that are reserved are finished and settled."""
         self._stopping.set()
 
     def join(self, timeout_s: float | None = None) -> bool:
@@ -116,32 +104,25 @@ class Lane:
         return not self._thread.is_alive()
 
     def renew(self) -> None:
-        """Keep the leases of the batch in hand.
+        """Keep the leases of what is held.
 
         Raises:
             BrokerUnavailable: Redis does not answer.
         """
-        if calls := self.in_hand.calls:
-            self._queue.renew([call.tag for call in calls], lease_s=self._limits.lease_s)
+        if tags := [*(call.tag for call in self.in_hand.calls), *self._supply.tags]:
+            self._queue.renew(tags, lease_s=self._limits.lease_s)
         self.handover.renew()
 
     def _run(self) -> None:
-        limits = self._limits
-        while not self._stopping.is_set():
-            if not self.handover.has_room(limits.tick_s):
+        while not self._stopping.is_set() or self._supply.is_ahead:
+            if not self._supply.is_ahead and not self.handover.has_room(self._limits.tick_s):
                 continue
             try:
-                reserved = self._queue.reserve(
-                    lease_s=limits.lease_s,
-                    max_requests=limits.max_batch_requests,
-                    max_rows=limits.max_batch_rows,
-                    max_bytes=limits.max_batch_bytes,
-                    max_attempts=limits.max_attempts,
-                )
-                if reserved.leases:
-                    self._serve(reserved)
+                batch = self._supply.next()
+                if batch.n_messages:
+                    self._serve(batch)
                 else:
-                    self._queue.wait(limits.tick_s)
+                    self._queue.wait(self._limits.tick_s)
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
                 self._stopping.wait(BROKER_RETRY_S)
@@ -151,46 +132,21 @@ class Lane:
                 self._stopping.wait(BROKER_RETRY_S)
             finally:
                 self.in_hand = InHand()
+        self._supply.close()
         self.handover.close()
 
-    def _serve(self, reserved: Reserved) -> None:
-        calls, refused = self._admit(reserved)
+    def _serve(self, batch: Batch) -> None:
+        calls = tuple(batch.calls)
         self.in_hand = InHand(calls, began_s := time.monotonic())
-        for call in calls:
-            self._events.received(call)
-            self._events.started(call)
-        if calls:
-            self._events.publish()
+        if not self._stopping.is_set():
+            self._supply.reserve_ahead(batch)
+        self._events.received((*calls, *batch.refused))
+        self._events.started(calls)
+        self._events.publish()
         outcomes = self._answer(calls)
         took_s = time.monotonic() - began_s
-        self._settle(calls, outcomes, refused, took_s)
-        self._count(len(calls))
-
-    def _admit(self, reserved: Reserved) -> tuple[tuple[Call, ...], list[Refused]]:
-        calls: list[Call] = []
-        refused: list[Refused] = []
-        for lease in reserved.leases:
-            admitted = admit(
-                lease,
-                reserved.now_s,
-                is_revoked=self._is_revoked,
-                is_foreign=self.handover.wants,
-                max_attempts=self._limits.max_attempts,
-                max_bytes=self._limits.max_request_bytes,
-            )
-            match admitted:
-                case Call():
-                    calls.append(admitted)
-                case Foreign():
-                    if (error := self.handover.take(admitted)) is not None:
-                        refused.append(Refused(admitted.tag, admitted.envelope, error))
-                case Refused():
-                    refused.append(admitted)
-                case Later():
-                    self._queue.release([admitted.tag], delay_s=admitted.delay_s, counts=False)
-        for item in refused:
-            self._events.received(item)
-        return tuple(calls), refused
+        self._count(len(calls))  # first: who has his answer may ask for the count
+        self._settle(calls, outcomes, batch.refused, took_s)
 
     def _answer(self, calls: tuple[Call, ...]) -> list[Outcome]:
         if not calls:
@@ -229,14 +185,13 @@ class Lane:
                 len(ignored),
                 extra={"event": "fenced", "queue": self.name, "n_requests": len(ignored)},
             )
-        for position, (item, outcome) in enumerate(ends):
-            if position not in ignored:
-                self._events.ended(item, outcome, took_s)
+        answered = [end for position, end in enumerate(ends) if position not in ignored]
+        self._events.ended(answered, took_s)
         self._events.publish()
         logger.debug(
             "%s: %d answered in %.1f ms",
             self.name,
-            len(ends) - len(ignored),
+            len(answered),
             took_s * 1e3,
             extra={"event": "batch_done", "queue": self.name, "n_requests": len(ends)},
         )

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
-from modelane_worker.lane import Limits, Service
+from modelane_worker.lane import Service
 from modelane_worker.lanes import Lanes
+from modelane_worker.limits import Limits
 from modelane_worker.live import Models
 from modelane_worker.service import PredictService
 from modelane_worker.step import limits

@@ -22,8 +22,9 @@ from modelane.settings import Settings
 from modelane_worker.bell import Bell
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
-from modelane_worker.lane import Lane, Limits, Service
+from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
+from modelane_worker.limits import Limits
 
 
 class Role(Protocol):
