@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -110,7 +111,7 @@ class LeasedQueue:
         with broker_errors():
             accepted, depth = self._put(
                 keys=(*self.keys.priorities, self.keys.put(token)),
-                args=(step, max_depth, PUT_TTL_S, *messages),
+                args=(step, max_depth, PUT_TTL_S, time.time(), *messages),
             )
         if not accepted:
             raise QueueFull(self.keys.queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)

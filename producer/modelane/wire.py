@@ -66,6 +66,7 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempts: int = 0  #: workers that were lost with it
     rows: int = 0  #: what the sender says; a hint for the batch's size, nothing else
     sent_s: float = 0.0  #: Unix time on the sender's clock; 0 if it does not say
+    clock_off_s: float = 0.0  #: what makes Redis time of the sender's; 0 if its clock is right enough
     body: msgspec.Raw  #: a JSON string, not looked at before somebody wants it
     content_type: str = msgspec.field(name="content-type")
     content_encoding: str = msgspec.field(name="content-encoding")
@@ -84,11 +85,14 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def expires_s(self) -> float | None:
-        return _unix(self.headers.expires)
+        return self._redis_time(self.headers.expires)
 
     @property
     def eta_s(self) -> float | None:
-        return _unix(self.headers.eta)
+        return self._redis_time(self.headers.eta)
+
+    def _redis_time(self, moment: str | None) -> float | None:
+        return None if (sender_s := _unix(moment)) is None else sender_s + self.clock_off_s
 
 
 class Embed(msgspec.Struct):

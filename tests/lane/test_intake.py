@@ -46,6 +46,16 @@ def iso(offset_s: float) -> str:
     return datetime.fromtimestamp(NOW_S + offset_s, UTC).isoformat()
 
 
+def test_a_deadline_is_held_against_redis_time_whatever_the_senders_clock_says():
+    expires = datetime.fromtimestamp(NOW_S - 7200 + 10, UTC).isoformat()
+
+    in_time = admitted(a_message(headers={"expires": expires}, clock_off_s=7200.0))
+    late = admitted(a_message(headers={"expires": expires}, clock_off_s=7180.0))
+
+    assert isinstance(in_time, Call)
+    assert isinstance(late.error, Expired)
+
+
 def test_a_sound_message_is_a_call_that_knows_how_long_it_waited():
     call = admitted(a_message())
 

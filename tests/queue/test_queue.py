@@ -86,6 +86,17 @@ class TestPut:
 
         assert names(reserve(queue)) == ["a"]
 
+    def test_a_senders_clock_that_is_hours_off_is_noted_in_its_messages(self, queue, monkeypatch):
+        put(queue, message("right"))
+        hours_ago = time.time() - 7200
+        monkeypatch.setattr(time, "time", lambda: hours_ago)
+        put(queue, message("late"), message("later"))
+
+        right, *late = [json.loads(lease.message) for lease in reserve(queue)]
+
+        assert "clock_off_s" not in right
+        assert [note["clock_off_s"] for note in late] == pytest.approx([7200, 7200], abs=5)
+
     def test_thousands_of_messages_go_in_one_put(self, queue):
         put(queue, *(message(str(i)) for i in range(20_000)), max_depth=20_000)
 

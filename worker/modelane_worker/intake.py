@@ -99,7 +99,7 @@ def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for ea
         return Foreign(lease.tag, lease.message, envelope, refused)
     if refused is not None:
         return Refused(lease.tag, envelope, refused)
-    queued_s = max(0.0, now_s - envelope.sent_s) if envelope.sent_s else 0.0
+    queued_s = max(0.0, now_s - envelope.sent_s - envelope.clock_off_s) if envelope.sent_s else 0.0
     return Call(lease.tag, lease.message, envelope, body, queued_s)
 
 
