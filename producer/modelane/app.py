@@ -35,6 +35,8 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
         broker_url=settings.broker_url,
         broker_transport_options=transport,
         broker_connection_retry_on_startup=True,
+        # What a replica, a full disk or a loading server answers passes; a worker that ended would not.
+        broker_channel_error_retry=True,
         result_backend=settings.broker_url,
         result_backend_transport_options=transport,
         result_backend_always_retry=True,
