@@ -118,7 +118,14 @@ class LeasedQueue:
         return int(depth)
 
     def reserve(
-        self, *, lease_s: float, max_requests: int, max_rows: int, max_bytes: int, max_attempts: int
+        self,
+        *,
+        lease_s: float,
+        max_requests: int,
+        max_rows: int,
+        max_bytes: int,
+        max_attempts: int,
+        only_first_attempts: bool = False,
     ) -> Reserved:
         """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included.
 
@@ -131,7 +138,8 @@ class LeasedQueue:
             with broker_errors():
                 now, *pairs = self._reserve(
                     keys=self._reserve_keys,
-                    args=(lease_s, max_requests, max_rows, max_bytes, token, max_attempts, int(again)),
+                    args=(lease_s, max_requests, max_rows, max_bytes, token)
+                    + (max_attempts, int(again), int(only_first_attempts)),
                 )
         except BrokerUnavailable:
             self._unheard.append(token)

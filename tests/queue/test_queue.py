@@ -24,13 +24,14 @@ def put(queue, *messages, **options):
     return queue.put(messages, **{"max_depth": 1000} | options)
 
 
-def reserve(queue, lease_s=HOLDS, max_requests=100, max_rows=1000, max_bytes=10**6):
+def reserve(queue, lease_s=HOLDS, max_requests=100, max_rows=1000, max_bytes=10**6, **options):
     return queue.reserve(
         lease_s=lease_s,
         max_requests=max_requests,
         max_rows=max_rows,
         max_bytes=max_bytes,
         max_attempts=3,
+        **options,
     ).leases
 
 
@@ -219,6 +220,15 @@ class TestLease:
 
         assert names(few) == [str(n) for n in range(10)]  # the root of 100
         assert names(alone) == ["0"]
+
+    def test_what_has_lost_workers_is_not_reserved_ahead(self, queue):
+        put(queue, message("a"))
+        reserve(queue, RUNS_OUT)
+        time.sleep(RUNS_OUT * 2)
+        put(queue, message("b"))
+
+        assert reserve(queue, only_first_attempts=True) == ()
+        assert names(reserve(queue)) == ["a", "b"]
 
     def test_a_reserve_whose_reply_was_lost_finds_its_leases_again(self, queue, server, monkeypatch):
         put(queue, message("a"), message("b"))

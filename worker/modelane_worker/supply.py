@@ -93,14 +93,16 @@ class Supply:
         """Begin with the next one while ``batch`` computes, if it is so heavy that more is likely to wait."""
         rows = sum(call.envelope.rows for call in batch.calls)
         n_bytes = sum(len(call.message) for call in batch.calls)
+        if any(call.envelope.attempts for call in batch.calls):
+            return  # one of them may end this worker: nothing else shall be lost with it
         heavy = rows > self._limits.max_batch_rows // 2 or n_bytes > self._limits.max_batch_bytes // 2
         if heavy and self._handover.has_room(0):
-            self._ahead = self._reader.submit(self._reserve)
+            self._ahead = self._reader.submit(self._reserve, only_first_attempts=True)
 
     def close(self) -> None:
         self._reader.shutdown()
 
-    def _reserve(self) -> Batch:
+    def _reserve(self, *, only_first_attempts: bool = False) -> Batch:
         limits = self._limits
         reserved = self._queue.reserve(
             lease_s=limits.lease_s,
@@ -108,6 +110,7 @@ class Supply:
             max_rows=limits.max_batch_rows,
             max_bytes=limits.max_batch_bytes,
             max_attempts=limits.max_attempts,
+            only_first_attempts=only_first_attempts,
         )
         batch = Batch(reserved.now_s, len(reserved.leases))
         for lease in reserved.leases:

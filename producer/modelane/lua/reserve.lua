@@ -8,6 +8,7 @@
 -- ARGV[5]     token, unique to this call
 -- ARGV[6]     attempts after which a message is buried
 -- ARGV[7]     1: the same call was made before, and its reply lost
+-- ARGV[8]     1: only what has lost no worker
 -- returns     {now, tag, message, tag, message, ...}; now is Redis time, seconds
 --
 -- A tag is <list><kind>:<token>:<number>.  Kind L is a lease: when it runs out, its worker was lost, and the
@@ -77,7 +78,8 @@ local function take(list)
     -- Our client writes the rows at the front; others count as one row and by their bytes.
     local rows = tonumber(string.match(string.sub(message, 1, 48), '"rows":(%d+)') or 1)
     local company = largest_batch_with(message)
-    if n > 0 and (n >= company or rows > rows_left or #message > bytes_left) then
+    local is_full = n > 0 and (n >= company or rows > rows_left or #message > bytes_left)
+    if is_full or (ARGV[8] == '1' and string.find(message, '^{"attempts":')) then
       redis.call('RPUSH', KEYS[list], message)
       return false
     end
