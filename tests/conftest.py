@@ -13,6 +13,10 @@ from modelane.embedded import RedisServer
 from modelane.settings import ENV_PREFIX
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", type=float, default=0.0, help="break everything at random for so many seconds")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_modelane_environment() -> Iterator[None]:
     """A developer's shell cannot change a result."""

@@ -1,0 +1,35 @@
+"""A client in a process of its own: submits requests, says their ids, and waits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from faults import frail
+from modelane.client import Client
+from modelane.settings import Settings
+from modelane.tether import tethered
+
+N_REQUESTS = 50
+
+
+def start_caller(settings: Settings) -> tuple[subprocess.Popen[str], list[str]]:
+    """The process, when it waits, and the ids of its requests for the first rows."""
+    env = {**os.environ, **settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = tethered([sys.executable, "-m", "faults.caller"])
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, [process.stdout.readline().strip() for _ in range(N_REQUESTS)]
+
+
+def main() -> None:
+    client, rows = Client(), frail.rows()
+    waiting = [client.submit(frail.MODEL, rows[n : n + 1]) for n in range(N_REQUESTS)]
+    print(*(prediction.id for prediction in waiting), sep="\n", flush=True)
+    for prediction in waiting:
+        prediction.result()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The stage of every fault, and the table that they end in: ``uv run pytest tests/faults``."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+
+from faults import frail
+from faults.load import Toll
+from faults.scene import Scene
+from modelane.embedded import RedisServer
+from modelane.settings import Settings
+
+TABLE = pytest.StashKey[list[Toll]]()
+HEADINGS = ("fault", "times", "in flight", "answered", "lost", "wrong", "stored twice", "first answer s")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TABLE] = []
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("published")
+    frail.publish(Settings(home=str(home)))
+    return home
+
+
+@pytest.fixture
+def scene(published: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    shutil.copytree(published, tmp_path / "home")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
+        yield Scene(tmp_path / "home", server, ends, request.config.stash[TABLE])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not (table := config.stash[TABLE]):
+        return
+    terminalreporter.section("fault table")
+    width = max(len(toll.fault) for toll in table)
+    terminalreporter.line(f"{HEADINGS[0]:{width}}  " + "  ".join(HEADINGS[1:]))
+    for toll in table:
+        fault, *counts, seconds = astuple(toll)
+        numbers = "  ".join(f"{n:{len(h)}}" for n, h in zip(counts, HEADINGS[1:], strict=False))
+        terminalreporter.line(f"{fault:{width}}  {numbers}  {seconds:{len(HEADINGS[-1])}.2f}")

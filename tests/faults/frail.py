@@ -1,0 +1,81 @@
+"""A model that does as its rows tell it: most are answered, some end the process that computes them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
+from sklearn.tree import DecisionTreeRegressor
+
+from modelane.settings import Settings
+from modelane_worker import artefact
+from modelane_worker.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.signing import SigningKey
+from modelane_worker.store import Store
+
+MODEL = "frail"
+
+#: What the first number of a row may say; no true row has a negative one.
+ABORT, SEGFAULT, HANG = -1.0, -2.0, -3.0
+
+#: Seconds that a predict takes: most faults then meet a batch in flight, and the load stays modest.
+PREDICT_S = 0.02
+
+
+def rows() -> NDArray[np.float64]:
+    table: NDArray[np.float64] = load_breast_cancer().data
+    return table
+
+
+class Frail:
+    """A tree that has learnt each row's own number, so that a mixed-up answer is always a wrong one."""
+
+    def __init__(self) -> None:
+        self._tree = DecisionTreeRegressor().fit(rows(), np.arange(len(rows())))
+
+    def predict(self, batch: NDArray[np.float64]) -> NDArray[np.float64]:
+        orders = set(batch[:, 0])
+        if ABORT in orders:
+            os.abort()
+        if SEGFAULT in orders:
+            ctypes.string_at(0)
+        if HANG in orders:
+            time.sleep(3600)
+        time.sleep(PREDICT_S)
+        answers: NDArray[np.float64] = self._tree.predict(batch)
+        return answers
+
+
+def telling(order: float) -> NDArray[np.float64]:
+    """One row that gives an order."""
+    row = rows()[:1].copy()
+    row[0, 0] = order
+    return row
+
+
+def publish(settings: Settings) -> None:
+    """Make it the champion of a new store."""
+    now = datetime.now(UTC)
+    card = Card(
+        model=MODEL,
+        version=new_version(now, b"\0\0\0\0"),
+        created=now,
+        task="regression",
+        target="number",
+        features=tuple(Feature(f"x{number}", "float64") for number in range(rows().shape[1])),
+        classes=(),
+        methods=("predict",),
+        metrics={},
+        data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
+        libraries=artefact.libraries(),
+        example=tuple(rows()[0].tolist()),
+    )
+    key = SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
+    store = Store(settings.store_path)
+    store.publish(card, {artefact.MODEL_FILE: artefact.dump(Frail())}, key)
+    store.promote(MODEL, card.version)

@@ -1,0 +1,120 @@
+"""Requests that never stop while something breaks, and what became of each."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faults import frail
+from modelane.client import Client
+
+#: Seconds between two requests that a client wanted to send but could not.
+BACK_OFF_S = 0.05
+
+#: A stored answer, as Redis writes it down before it tells anybody.
+_STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")
+
+
+def stored_in(folder: Path) -> Counter[str]:
+    """How often each answer was stored: the append-only file forgets nothing, whatever breaks."""
+    written = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.aof")))
+    return Counter(id_.decode() for id_ in _STORED.findall(written))
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault: when it happened, and how many requests were in flight."""
+
+    at_s: float
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toll:
+    """A row of the fault table."""
+
+    fault: str
+    times: int
+    in_flight: int
+    answered: int
+    lost: int
+    wrong: int
+    stored_twice: int
+    first_answer_s: float
+
+
+class Load(AbstractContextManager["Load"]):
+    """A client that keeps so many single-row requests in flight."""
+
+    def __init__(self, client: Client, in_flight: int) -> None:
+        self._client = client
+        self._room = threading.Semaphore(in_flight)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._rows = frail.rows()
+        self.sent: list[tuple[int, Any]] = []
+        self.answered_at_s: list[float] = []
+        self.strikes: list[Strike] = []
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._room.release()
+        self._thread.join()
+
+    def struck(self) -> None:
+        """A fault has just happened."""
+        in_flight = sum(not prediction.done() for _, prediction in list(self.sent))
+        self.strikes.append(Strike(time.monotonic(), in_flight))
+
+    def is_answered_again(self) -> bool:
+        """Whether an answer has come since the last strike."""
+        return self.answered_at_s[-1] > self.strikes[-1].at_s
+
+    def toll(self, fault: str, stored: Counter[str]) -> Toll:
+        """Wait for all, then count."""
+        expected = frail.Frail().predict(self._rows)
+        lost = wrong = 0
+        for number, prediction in self.sent:
+            if prediction.exception() is not None:
+                lost += 1
+            elif not np.array_equal(prediction.result().values, expected[number : number + 1]):
+                wrong += 1
+        return Toll(
+            fault=fault,
+            times=len(self.strikes),
+            in_flight=sum(strike.in_flight for strike in self.strikes),
+            answered=len(self.sent) - lost,
+            lost=lost,
+            wrong=wrong,
+            stored_twice=sum(stored[prediction.id] > 1 for _, prediction in self.sent),
+            first_answer_s=max((self._silence_s(strike) for strike in self.strikes), default=0.0),
+        )
+
+    def _silence_s(self, strike: Strike) -> float:
+        return min(at for at in self.answered_at_s if at > strike.at_s) - strike.at_s
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping.is_set():
+            self._room.acquire()
+            number = (number + 1) % len(self._rows)
+            prediction = self._client.submit(frail.MODEL, self._rows[number : number + 1])
+            self.sent.append((number, prediction))
+            prediction.add_done_callback(self._done)
+
+    def _done(self, _: Future[Any]) -> None:
+        self.answered_at_s.append(time.monotonic())
+        self._room.release()

@@ -1,0 +1,63 @@
+"""A worker that dies at one step of a request's way, or whose clock is off.
+
+``FAULT_STEP=reserved|predicting|predicted|settled FAULT_CLOCK_S=seconds celery -A faults.mortal worker``
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from modelane.queue import LeasedQueue, Reserved, Settlement
+from modelane_worker import live, step
+from modelane_worker.engine import Engine
+
+STEP = os.environ.get("FAULT_STEP", "")
+CLOCK_S = float(os.environ.get("FAULT_CLOCK_S", "0"))
+
+
+def die_at(name: str) -> None:
+    if name == STEP:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class MortalQueue(LeasedQueue):
+    def reserve(self, **limits: Any) -> Reserved:
+        reserved = super().reserve(**limits)
+        if reserved.leases:
+            die_at("reserved")
+        return reserved
+
+    def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
+        die_at("predicted")
+        lost = super().settle(settlements)
+        die_at("settled")
+        return lost
+
+
+class MortalEngine(Engine):
+    def predict(self, *request: Any) -> Any:
+        threading.Timer(0.005, die_at, ["predicting"]).start()
+        return super().predict(*request)
+
+    def warm_up(self) -> None:
+        """Nobody waits for the example, so nobody dies of it."""
+
+
+def celery_app() -> Any:
+    """The real application, made of the parts above; with the clock as it is told."""
+    if CLOCK_S:
+        right = time.time
+        time.time = lambda: right() + CLOCK_S
+    step.LeasedQueue = MortalQueue  # type: ignore[misc]
+    live.Engine = MortalEngine  # type: ignore[misc]
+    from modelane_worker.celery import app
+
+    return app
+
+
+app = celery_app()

@@ -1,0 +1,52 @@
+"""A wire that can be cut without either end being told: what a half-open connection is."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import AbstractContextManager, suppress
+
+from modelane.ports import LOOPBACK
+
+_PIECE = 65_536
+
+
+class Proxy(AbstractContextManager["Proxy"]):
+    """Forwards connections on a port of its own to ``port``."""
+
+    def __init__(self, port: int) -> None:
+        self._target = (LOOPBACK, port)
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self._silent: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://{LOOPBACK}:{self._listener.getsockname()[1]}/0"
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._listener, *self._open):
+            each.close()
+
+    def silence(self) -> None:
+        """Forward nothing more of what is connected now, and close nothing; new connections work."""
+        self._silent |= self._open
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+                self._open |= {near, far}
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(_PIECE):
+                if source in self._silent:
+                    return  # and leave both open
+                sink.sendall(piece)
+            if source not in self._silent:
+                sink.shutdown(socket.SHUT_WR)

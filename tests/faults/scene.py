@@ -1,0 +1,116 @@
+"""A Redis that writes everything down, workers that can be broken, and a load that must not notice."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from acceptance.workplace import DEADLINE_S, Process, Workplace, eventually
+from faults import frail
+from faults.load import Load, Toll, stored_in
+from modelane.client import Client
+from modelane.embedded import RedisServer
+from modelane.keys import QueueKeys, predict_queue
+
+TESTS = Path(__file__).parents[1]
+LANE = predict_queue(frail.MODEL)
+KEYS = QueueKeys(LANE)
+
+#: Requests that a load keeps in flight, and that one batch may answer: several batches are always waiting.
+IN_FLIGHT, BATCH = 32, 8
+
+
+class Scene(Workplace):
+    """A workplace whose model is frail and whose end is counted."""
+
+    def __init__(self, home: Path, server: RedisServer, ends: ExitStack, table: list[Toll]) -> None:
+        super().__init__(home, server, ends, max_batch_requests=BATCH)
+        self._table = table
+        self._folder = home.parent / "redis"
+
+    def worker(  # type: ignore[override]
+        self,
+        *,
+        broker_url: str = "",
+        ready: bool = True,
+        step: str = "",
+        clock_s: float = 0,
+        **settings: object,
+    ) -> Process:
+        """A worker; with ``step`` or ``clock_s`` one as :mod:`faults.mortal` has them."""
+        self._number += 1
+        name = f"w{self._number}@faults"
+        settings |= {"broker_url": broker_url or self.settings.broker_url}
+        env = msgspec.structs.replace(self.settings, **settings).to_env()
+        env |= {
+            "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
+            "FAULT_STEP": step,
+            "FAULT_CLOCK_S": str(clock_s),
+        }
+        app = "faults.mortal" if step or clock_s else "modelane_worker"
+        process = Process(app, name, env, self.home / f"{name}.log", "--loglevel=INFO")
+        self._ends.callback(process.kill)
+        if ready:
+            eventually(lambda: is_open(process), f"the lane of {name}")
+        return process
+
+    def client(self, *, broker_url: str = "", **options: object) -> Client:
+        settings = msgspec.structs.replace(self.settings, broker_url=broker_url or self.settings.broker_url)
+        return self._ends.enter_context(Client(settings=settings, **{"timeout_s": DEADLINE_S} | options))
+
+    @contextmanager
+    def under_load(self, fault: str, **client: str) -> Iterator[Load]:
+        """What happens in this block must not be noticed: all is answered, stored once, and right."""
+        with Load(self.client(**client), IN_FLIGHT) as load:
+            eventually(lambda: load.answered_at_s, "the first answer")
+            yield load
+            eventually(load.is_answered_again, "an answer after the last fault")
+        toll = load.toll(fault, self.stored())
+        self._table.append(toll)
+        assert (toll.lost, toll.wrong, toll.stored_twice) == (0, 0, 0), self._words(load)
+        assert toll.times > 0
+        eventually(self.is_at_rest, "an empty lane")
+
+    def stored(self) -> Counter[str]:
+        """How often each answer was stored."""
+        return stored_in(self._folder)
+
+    def restart_redis(self) -> None:
+        self.server.kill()
+        self.server.start()
+
+    def append(self, commands: bytes) -> None:
+        """Write into the file that a server, now dead, will read when it starts."""
+        newest = max(self._folder.rglob("*.aof"), key=lambda path: path.stat().st_mtime)
+        with newest.open("ab") as file:
+            file.write(commands)
+
+    def is_at_rest(self) -> bool:
+        return not (
+            self.redis.llen(KEYS.first) or self.redis.hlen(KEYS.leased) or self.redis.zcard(KEYS.leases)
+        )
+
+    def holds_a_batch(self) -> bool:
+        return bool(self.redis.hlen(KEYS.leased))
+
+    def in_turn(self, load: Load, times: int, strike: Callable[[], object]) -> None:
+        """Strike so often, each time after an answer to the one before."""
+        for _ in range(times):
+            strike()
+            load.struck()
+            eventually(load.is_answered_again, "an answer after a fault")
+
+    def _words(self, load: Load) -> str:
+        errors = {repr(sent.exception())[:300] for _, sent in load.sent if sent.exception()}
+        return "\n".join([*errors, *(path.read_text()[-3000:] for path in self.home.glob("*.log"))])
+
+
+def is_open(process: Process) -> bool:
+    assert process.runs, process.said
+    return f"lane {LANE} is open" in process.said

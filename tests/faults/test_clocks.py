@@ -1,0 +1,28 @@
+"""Deadlines are held against the clock of Redis: whose own clock is hours off is answered all the same."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from acceptance.workplace import eventually
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize("hours", [-6, +6])
+def test_the_clock_of_a_worker_may_be_off(scene, hours):
+    scene.worker(clock_s=hours * HOUR_S)
+    with scene.under_load(f"clock of a worker {hours:+} h off") as load:
+        load.struck()
+
+
+@pytest.mark.parametrize("hours", [-6, +6])
+def test_the_clock_of_a_client_may_be_off(scene, monkeypatch, hours):
+    scene.worker()
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + hours * HOUR_S)
+    with scene.under_load(f"clock of a client {hours:+} h off") as load:
+        load.struck()
+        eventually(load.is_answered_again, "an answer")

@@ -1,0 +1,70 @@
+"""Connections may break, one by one or all, loudly or silently."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+
+from acceptance.workplace import eventually
+from faults import frail
+from faults.caller import start_caller
+from faults.proxy import Proxy
+from faults.scene import IN_FLIGHT, KEYS
+
+
+def test_each_connection_may_be_closed(scene):
+    scene.worker()
+    with scene.under_load("CLIENT KILL of each connection, in turn") as load:
+        own = scene.redis.client_id()
+        for number in [int(client["id"]) for client in scene.redis.client_list()]:
+            if number != own and scene.redis.client_kill_filter(_id=number):
+                load.struck()
+                eventually(load.is_answered_again, "an answer after it")
+
+
+def test_all_connections_may_be_closed_at_once(scene):
+    scene.worker()
+    with scene.under_load("CLIENT KILL of all connections at once") as load:
+        scene.in_turn(load, 5, lambda: scene.redis.client_kill_filter(_type="normal", skipme=True))
+
+
+def test_the_reply_subscription_may_be_lost(scene):
+    scene.worker()
+    with scene.under_load("CLIENT KILL TYPE pubsub") as load:
+        scene.in_turn(load, 10, lambda: scene.redis.client_kill_filter(_type="pubsub"))
+
+
+@pytest.mark.parametrize("whose", ["worker", "client"])
+def test_connections_may_be_half_open(scene, whose):
+    with Proxy(scene.server.port) as proxy:
+        scene.worker(broker_url=proxy.url if whose == "worker" else "")
+        client = {"broker_url": proxy.url} if whose == "client" else {}
+        with scene.under_load(f"all connections of a {whose} half-open", **client) as load:
+            proxy.silence()
+            load.struck()
+
+
+def test_a_client_may_die_while_it_waits(scene, tmp_path):
+    # Given another process whose requests lie in the queue because the worker stands still
+    worker = scene.worker()
+    with scene.under_load("kill -9 of a client that waits") as load:
+        worker.send(signal.SIGSTOP)
+        caller, sent = start_caller(scene.settings)
+        eventually(lambda: in_redis(scene) == IN_FLIGHT + len(sent), "its requests in the queue")
+        caller.kill()
+        caller.wait()
+        load.struck()
+        worker.send(signal.SIGCONT)
+    # Then its answers are there, once each, for whoever asks by id
+    stored = scene.stored()
+    expected = frail.Frail().predict(frail.rows())
+    for number, id_ in enumerate(sent):
+        assert stored[id_] == 1
+        answer = scene.celery.AsyncResult(id_).get(timeout=10)
+        np.testing.assert_array_equal(answer["values"], expected[number : number + 1])
+
+
+def in_redis(scene) -> int:
+    return scene.redis.llen(KEYS.first) + scene.redis.hlen(KEYS.leased)

@@ -1,0 +1,81 @@
+"""Redis may die, be busy, full or read-only, and forget its scripts: what it holds is answered later."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import redis
+
+from acceptance.workplace import eventually
+from faults.scene import KEYS
+from modelane.ports import LOOPBACK
+
+
+def test_redis_may_be_killed_again_and_again(scene):
+    scene.worker()
+    with scene.under_load("kill -9 and restart of Redis, append-only file on") as load:
+        for _ in range(5):
+            load.struck()
+            scene.restart_redis()
+            eventually(load.is_answered_again, "an answer after the restart")
+
+
+def test_redis_may_take_long_to_load(scene):
+    worker = scene.worker()
+    with scene.under_load("Redis is LOADING a large append-only file") as load:
+        load.struck()
+        scene.server.kill()
+        scene.append(b"*2\r\n$4\r\nINCR\r\n$3\r\npad\r\n" * 4_000_000)
+        scene.server.start()
+        eventually(load.is_answered_again, "an answer after loading")
+    assert "loading the dataset" in worker.said
+
+
+def test_a_full_redis_is_drained_and_then_takes_more(scene):
+    # Given leases that will run out while there is no memory
+    lost, worker = scene.worker(), scene.worker()
+    with scene.under_load("Redis is out of memory (OOM, noeviction)") as load:
+        eventually(scene.holds_a_batch, "a batch in hand")
+        scene.redis.config_set("maxmemory", 1)
+        lost.kill()
+        load.struck()
+        eventually(scene.is_at_rest, "a drained lane")
+        scene.redis.config_set("maxmemory", 0)
+        load.struck()
+    assert worker.runs
+
+
+def test_redis_may_become_a_replica(scene, free_port):
+    worker = scene.worker()
+    with scene.under_load("Redis is a read-only replica") as load:
+        scene.redis.replicaof(LOOPBACK, free_port)
+        load.struck()
+        eventually(lambda: "READONLY" in worker.said, "a refusal")
+        scene.redis.replicaof("NO", "ONE")
+        load.struck()
+
+
+def test_redis_may_be_busy_with_a_script(scene):
+    worker = scene.worker()
+    scene.redis.config_set("lua-time-limit", 50)
+
+    def keep_busy() -> None:
+        with suppress(redis.ResponseError), redis.Redis(port=scene.server.port) as client:
+            client.eval("while true do end", 0)
+
+    with scene.under_load("Redis is BUSY with somebody's script") as load:
+        busy = threading.Thread(target=keep_busy)
+        busy.start()
+        load.struck()
+        eventually(lambda: "BUSY" in worker.said, "a refusal")
+        scene.redis.script_kill()
+        busy.join()
+        load.struck()
+
+
+def test_redis_may_forget_its_scripts(scene):
+    scene.worker()
+    with scene.under_load("SCRIPT FLUSH") as load:
+        scene.in_turn(load, 10, scene.redis.script_flush)
+    assert scene.redis.hlen(KEYS.dead) == 0

@@ -1,0 +1,69 @@
+"""A worker may end at any moment, in any way: what it held is answered by another one."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+from acceptance.workplace import eventually
+from faults.scene import KEYS, is_open
+
+
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [
+        ("reserved", "between reserve and decode"),
+        ("predicting", "during predict"),
+        ("predicted", "between predict and settle"),
+        ("settled", "after settle"),
+    ],
+)
+def test_a_worker_may_be_killed_at_every_step(scene, step, where):
+    scene.worker()
+    with scene.under_load(f"kill -9 of a worker {where}") as load:
+        scene.in_turn(load, 2, lambda: scene.worker(step=step, ready=False).wait())
+
+
+def test_workers_may_be_killed_at_random(scene):
+    workers = [scene.worker(), scene.worker()]
+    with scene.under_load("kill -9 of one of two workers, at random") as load:
+        for _ in range(10):
+            victim = workers.pop(random.randrange(2))
+            eventually(lambda victim=victim: is_open(victim), "the victim")
+            victim.kill()
+            load.struck()
+            workers.append(scene.worker(ready=False))
+
+
+def test_a_stalled_worker_that_wakes_up_late_is_fenced_off(scene):
+    stalled = scene.worker()
+    with scene.under_load("SIGSTOP past the lease, then SIGCONT") as load:
+        eventually(scene.holds_a_batch, "a batch in hand")
+        stalled.send(signal.SIGSTOP)
+        load.struck()
+        scene.worker()
+        eventually(load.is_answered_again, "the other one's answers")
+        held = set(scene.redis.hkeys(KEYS.leased))
+        eventually(lambda: not held & set(scene.redis.hkeys(KEYS.leased)), "its leases' end")
+        stalled.send(signal.SIGCONT)
+        eventually(lambda: "another worker's stand" in stalled.said, "the fence")
+
+
+def test_two_workers_share_a_lane(scene):
+    scene.worker()
+    with scene.under_load("a second worker comes and goes") as load:
+        scene.in_turn(load, 2, lambda: scene.worker().end())
+
+
+@pytest.mark.parametrize("signals", ["TERM", "TERM TERM", "TERM KILL"])
+def test_a_worker_may_be_told_to_end_with_a_batch_in_flight(scene, signals):
+    scene.worker()
+    with scene.under_load(f"SIG{signals.replace(' ', ', SIG')} with a batch in flight") as load:
+        for _ in range(2):
+            ending = scene.worker()
+            for name in signals.split():
+                ending.send(signal.Signals[f"SIG{name}"])
+            load.struck()
+            assert ending.wait() == (0 if "KILL" not in signals else -signal.SIGKILL), ending.said
