@@ -88,33 +88,39 @@ class Replies:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                with broker_errors():
-                    self._read(self._redis.pubsub())  # type: ignore[no-untyped-call]  # redis-py's gap
+                with broker_errors(), self._redis.pubsub() as subscription:  # type: ignore[no-untyped-call]  # redis-py's gap
+                    self._read(subscription)
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.debug("replies: %s", exc)
                 self._overdue()
                 self._closing.wait(RETRY_S)
 
     def _read(self, subscription: redis.client.PubSub) -> None:
+        """Deliver what comes, until the subscription turns out to be deaf: its peer is gone, nobody said so."""
         subscription.subscribe(self._channel)
-        look_at = 0.0
+        look_at, heard = 0.0, True
         while not self._closing.is_set():
             message = subscription.get_message(timeout=LOOK_S)
+            heard = heard or message is not None
             if message is not None and message["type"] == "message":
                 self._deliver_all(_many, message["data"])
             elif message is not None:  # subscribed, for the first time or again: answers may have passed
                 look_at = 0.0
             if time.monotonic() >= look_at:
-                self._look(self._overdue())
-                look_at = time.monotonic() + LOOK_S
+                if self._look(self._overdue()) and not heard:
+                    return
+                look_at, heard = time.monotonic() + LOOK_S, False
 
-    def _look(self, pending: Iterable[str]) -> None:
-        """Deliver the stored answers of ``pending``."""
+    def _look(self, pending: Iterable[str]) -> int:
+        """Deliver the stored answers of ``pending``; how many there were."""
+        n = 0
         keys = [f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in pending]
         for first in range(0, len(keys), MAX_KEYS):
             for stored in self._redis.mget(keys[first : first + MAX_KEYS]):
                 if stored is not None:
+                    n += 1
                     self._deliver_all(_one, stored)
+        return n
 
     def _deliver_all(self, decoder: msgspec.msgpack.Decoder[Any], data: Any) -> None:
         """Whoever can write to Redis can write nonsense here: it must not end the reading of the rest."""
