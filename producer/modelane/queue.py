@@ -117,7 +117,7 @@ class LeasedQueue:
             raise QueueFull(self.keys.queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
         return int(depth)
 
-    def reserve(
+    def reserve(  # noqa: PLR0913  a batch has this many limits
         self,
         *,
         lease_s: float,
@@ -138,8 +138,10 @@ class LeasedQueue:
             with broker_errors():
                 now, *pairs = self._reserve(
                     keys=self._reserve_keys,
-                    args=(lease_s, max_requests, max_rows, max_bytes, token)
-                    + (max_attempts, int(again), int(only_first_attempts)),
+                    args=(
+                        *(lease_s, max_requests, max_rows, max_bytes),
+                        *(token, max_attempts, int(again), int(only_first_attempts)),
+                    ),
                 )
         except BrokerUnavailable:
             self._unheard.append(token)

@@ -96,7 +96,7 @@ class Replies:
                 self._closing.wait(RETRY_S)
 
     def _read(self, subscription: redis.client.PubSub) -> None:
-        """Deliver what comes, until the subscription turns out to be deaf: its peer is gone, nobody said so."""
+        """Deliver what comes, until the subscription turns out to be deaf: its peer is gone unsaid."""
         subscription.subscribe(self._channel)
         look_at, heard = 0.0, True
         while not self._closing.is_set():
