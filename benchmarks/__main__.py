@@ -1,0 +1,60 @@
+"""`uv run python -m benchmarks`: measure, print a table, keep the figures and draw them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.figure import Effort, Figure
+
+NAMES = ("throughput", "latency", "bulk", "idle", "memory", "batches", "profile")
+RESULTS = Path(__file__).parent / "results"
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.option("--quick", is_flag=True, help="One short pair each, into no file: shows that it works.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder of figures and plots.")
+def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
+    r"""Measure Modelane against stock Celery, or against the same predict in this process.
+
+    Names: throughput, latency, bulk, idle, memory, batches, profile; none means all, in about six minutes.
+    Everything runs on loopback and ends with this program.
+
+    \b
+    Exit status:
+        0  every target is met
+        1  not so; the table says which
+    """
+    console = Console(highlight=False)
+    console.width = max(console.width, 150)  # a table in a pipe, too
+    figures: dict[str, Figure] = {}
+    for name in names or NAMES:
+        began_s = time.monotonic()
+        with console.status(name) as status:
+            effort = Effort(
+                rounds=1 if quick else 5,
+                seconds=1.0 if quick else 3.0,
+                say=lambda text, name=name, status=status: status.update(f"{name}: {text}"),
+            )
+            figures[name] = import_module(f"benchmarks.{name}").measure(effort)
+        console.print(f"{name}: {time.monotonic() - began_s:.0f} s")
+        if not quick:
+            report.write(out / "results.json", {name: figures[name]})
+    report.show(console, figures)
+    if not quick:
+        from benchmarks import plot  # noqa: PLC0415  slow to import, and only here
+
+        for path in plot.draw(out / "results.json", out):
+            console.print(f"drawn: {path}")
+    sys.exit(0 if all(line.met for figure in figures.values() for line in figure.lines) else 1)
+
+
+if __name__ == "__main__":
+    main()

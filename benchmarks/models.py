@@ -1,0 +1,78 @@
+"""What is served: a forest of 100 trees, and a model that costs nothing and so shows what all else costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+
+from modelane.settings import Settings
+from modelane_worker import artefact
+from modelane_worker.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.signing import SigningKey, TrustedKeys
+from modelane_worker.store import Store
+
+METHOD = "predict_proba"
+
+Rows = NDArray[np.float64]
+
+
+class Free:
+    """Answers with its first two columns."""
+
+    def predict_proba(self, rows: NDArray[Any]) -> NDArray[Any]:
+        answers: NDArray[Any] = rows[:, :2]
+        return answers
+
+
+@cache
+def rows() -> Rows:
+    """The 569 rows of 30 numbers that all requests are cut from."""
+    table: Rows = load_breast_cancer().data
+    return table
+
+
+@cache
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(100, random_state=0).fit(*load_breast_cancer(return_X_y=True))
+
+
+def publish(settings: Settings, **estimators: object) -> None:
+    """Put estimators into a new store, each as the champion of the model that its keyword names."""
+    key = SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
+    store = Store(settings.store_path)
+    for model, estimator in estimators.items():
+        card = _card(model)
+        store.publish(card, {artefact.MODEL_FILE: artefact.dump(estimator)}, key)
+        store.promote(model, card.version)
+
+
+def load(settings: Settings) -> dict[str, Any]:
+    """The estimators of a store, by their model's name."""
+    store, trusted = Store(settings.store_path), TrustedKeys.load(settings.trusted_keys_path)
+    return {
+        model: artefact.load(store.read(model, store.resolve(model), trusted)) for model in store.models()
+    }
+
+
+def _card(model: str) -> Card:
+    now = datetime.now(UTC)
+    return Card(
+        model=model,
+        version=new_version(now, b"\0\0\0\0"),
+        created=now,
+        task="classification",
+        target="benign",
+        features=tuple(Feature(f"x{number}", "float64") for number in range(rows().shape[1])),
+        classes=(0, 1),
+        methods=(METHOD,),
+        metrics={},
+        data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
+        libraries=artefact.libraries(),
+        example=tuple(rows()[0].tolist()),
+    )

@@ -1,0 +1,67 @@
+"""A prediction worker with stopwatches around its steps: ``celery -A benchmarks.timed_worker worker``.
+
+At its end it writes, into the file that ``BENCHMARKS_TIMES`` names, the seconds of CPU that each step took by
+itself, what it called left out.  CPU, because on a busy machine the rest says more about the neighbours.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from modelane.queue import LeasedQueue
+from modelane_worker.celery import app
+from modelane_worker.engine import Engine
+from modelane_worker.events import Events
+from modelane_worker.herald import Herald
+from modelane_worker.lane import Lane
+from modelane_worker.service import PredictService
+from modelane_worker.supply import Supply
+
+__all__ = ["app"]
+
+STEPS: tuple[tuple[type[Any], str, str], ...] = (
+    (LeasedQueue, "reserve", "reserve: Redis"),
+    (Supply, "_reserve", "decode"),
+    (PredictService, "answer", "check, join, split"),
+    (Engine, "predict", "predict"),
+    (Lane, "_settle", "write results"),
+    (LeasedQueue, "settle", "settle: Redis"),
+    (Events, "received", "events"),
+    (Events, "started", "events"),
+    (Events, "ended", "events"),
+    (Herald, "_publish", "publish events, in a thread"),
+    (Lane, "_serve", "the loop itself"),
+)
+
+_seconds: defaultdict[str, float] = defaultdict(float)
+_running = threading.local()
+
+
+def _timed(owner: type[Any], method: str, step: str) -> None:
+    work = getattr(owner, method)
+
+    @functools.wraps(work)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        inner_s, _running.inner_s = getattr(_running, "inner_s", 0.0), 0.0
+        began_s = time.thread_time()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            took_s = time.thread_time() - began_s
+            _seconds[step] += took_s - _running.inner_s
+            _running.inner_s = inner_s + took_s
+
+    setattr(owner, method, timed)
+
+
+for _step in STEPS:
+    _timed(*_step)
+atexit.register(lambda: Path(os.environ["BENCHMARKS_TIMES"]).write_text(json.dumps(_seconds)))
