@@ -31,13 +31,14 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
     )
     app = Celery("modelane", set_as_current=False)
     transport = {"global_keyprefix": settings.prefix} if settings.prefix else {}
+    backend = settings.broker_url if settings.has_lanes else settings.result_url or "rpc://"
     app.conf.update(
         broker_url=settings.broker_url,
-        broker_transport_options=transport,
+        broker_transport_options=transport if settings.has_lanes else {},
         broker_connection_retry_on_startup=True,
         # What a replica, a full disk or a loading server answers passes; a worker that ended would not.
         broker_channel_error_retry=True,
-        result_backend=settings.broker_url,
+        result_backend=backend,
         result_backend_transport_options=transport,
         result_backend_always_retry=True,
         result_expires=settings.result_ttl_s,
@@ -59,7 +60,7 @@ def route(
 ) -> dict[str, str] | None:
     """Celery's router: a prediction goes to its model's lane, a retraining to the trainers."""
     if name == PREDICT_TASK:
-        model = args[0] if args else kwargs.get("model")
+        model = kwargs["model"] if "model" in kwargs else next(iter(args), None)
         return {"queue": predict_queue(str(model))}
     if name == RETRAIN_TASK:
         return {"queue": RETRAIN_QUEUE}

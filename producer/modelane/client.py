@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any, Self, TypeVar
 
+from modelane.connection import require_lanes
 from modelane.errors import TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.prediction import Answer, Prediction, Retrained, read_answer, read_retrained
@@ -33,6 +34,9 @@ class Client:
         url: of Redis; by default the setting ``MODELANE_BROKER_URL``.
         settings: all settings; by default read from the environment.
         timeout_s: how long a request may take, unless it says otherwise.
+
+    Raises:
+        SettingsError: a setting has a wrong value, or the broker is not Redis.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Client:
     ) -> None:
         environ = os.environ | ({"MODELANE_BROKER_URL": url} if url else {})
         self._settings = settings or Settings.from_env(environ)
+        require_lanes(self._settings)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._wires: Wires | None = None

@@ -10,12 +10,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from modelane.errors import BrokerRefused, BrokerUnavailable
+from modelane.errors import BrokerRefused, BrokerUnavailable, SettingsError
 from modelane.settings import Settings
 
 #: Seconds.  Longer than any blocking call (``tick_s``) and any script, so that only a dead peer exceeds it.
 SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
+
+
+def require_lanes(settings: Settings) -> None:
+    """Raises :class:`SettingsError`: the broker is another one than Redis."""
+    if not settings.has_lanes:
+        raise SettingsError(
+            "MODELANE_BROKER_URL is no Redis, and this needs one: elsewhere, send tasks with Celery's own "
+            "client (docs/other-brokers.md)"
+        )
 
 
 def connect(settings: Settings) -> redis.Redis:

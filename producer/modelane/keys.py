@@ -9,6 +9,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
     modelane.tasks                     list        what Celery's own consumer runs           until taken
+    modelane.revoked                   sorted set  id → Redis time at which it was revoked   as in Celery
     modelane.reply.<client>            channel     answers for one client                    -
     modelane.models                    channel     name of a model whose alias moved         -
     celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
@@ -34,6 +35,7 @@ QUEUE_PREFIX = "modelane."
 PREDICT_QUEUE_PREFIX = "modelane.predict."
 DEAD_SUFFIX = ".dead"
 
+REVOKED_KEY = "modelane.revoked"
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
 RESULT_KEY_PREFIX = "celery-task-meta-"

@@ -20,6 +20,11 @@ from modelane.errors import SettingsError
 
 ENV_PREFIX = "MODELANE_"
 
+#: Brokers that lanes run on.
+LANE_SCHEMES = frozenset({"redis", "rediss"})
+#: Brokers where Celery's own consumer takes the place of lanes (docs/other-brokers.md).
+OTHER_SCHEMES = frozenset({"amqp", "amqps", "memory"})
+
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -35,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Redis that carries queues, results and events; `rediss://` for TLS"),
     ] = "redis://127.0.0.1:6379/0"
+    result_url: Annotated[
+        str,
+        Meta(description="Celery's result backend if the broker is not Redis; empty: `rpc://`"),
+    ] = ""
     prefix: Annotated[
         str,
         Meta(description="put before every Redis key and channel; ends with one of `: _ - .`"),
@@ -118,6 +127,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {ENV_PREFIX + name.upper(): str(value) for name, value in msgspec.structs.asdict(self).items()}
 
     @property
+    def has_lanes(self) -> bool:
+        """Whether the broker is one that lanes run on; on another one Celery consumes by itself."""
+        return urlsplit(self.broker_url).scheme in LANE_SCHEMES
+
+    @property
     def home_path(self) -> Path:
         return Path(self.home)
 
@@ -143,11 +157,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"MODELANE_PREFIX={self.prefix!r}: must end with one of : _ - . (say {self.prefix}:)"
             )
-        if (scheme := urlsplit(self.broker_url).scheme) not in {"redis", "rediss"}:
+        if (scheme := urlsplit(self.broker_url).scheme) not in LANE_SCHEMES | OTHER_SCHEMES:
             # The URL itself is not repeated: it may hold a password.
             raise SettingsError(
                 f"MODELANE_BROKER_URL starts with {scheme + '://' if scheme else 'no scheme'}: "
-                "expected redis://HOST:PORT/DB or rediss://…"
+                "expected redis://HOST:PORT/DB or rediss://…, or, without lanes, amqp://… or amqps://…"
+            )
+        if self.result_url and self.has_lanes:
+            raise SettingsError(
+                "MODELANE_RESULT_URL is set, but lanes store answers on the Redis of MODELANE_BROKER_URL; "
+                "it is for other brokers"
             )
         if (scheme := urlsplit(self.store_url).scheme) not in {"", "file"}:
             raise SettingsError(

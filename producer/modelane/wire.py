@@ -12,6 +12,7 @@ outside, and nothing unpickles.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -187,15 +188,28 @@ def _read_json_body(raw: bytes) -> Body:
 def read_request(envelope: Envelope, body: Body) -> Request:
     """Raises :class:`BadInput`: arguments that ``modelane.predict`` does not have."""
     args, kwargs, _ = body
-    if len(args) > 2:
+    return request_of(envelope.headers.id, args, kwargs)
+
+
+def request_of(id_: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Request:
+    """What a call of ``modelane.predict`` asks for; rows may come first where the model is named.
+
+    So a link of a chain can be ``signature("modelane.predict", kwargs={"model": "churn"})``: Celery puts the
+    result of the link before it in front.
+
+    Raises:
+        BadInput: arguments that it does not have.
+    """
+    names = [name for name in ("model", "rows") if name not in kwargs]
+    if len(args) > len(names):
         raise BadInput(f"modelane.predict takes (model, rows), {len(args)} arguments came")
-    named = dict(zip(("model", "rows"), args, strict=False)) | kwargs
+    named = dict(zip(names, args, strict=False)) | kwargs
     try:
         a = msgspec.convert(named, _Arguments)
     except msgspec.ValidationError as exc:
         raise BadInput(f"modelane.predict(model, rows, method, columns, params): {exc}") from exc
     return Request(
-        id=envelope.headers.id,
+        id=id_,
         model=a.model,
         rows=a.rows,
         method=a.method,

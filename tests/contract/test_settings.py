@@ -31,7 +31,8 @@ def test_a_variable_is_read_in_its_own_type():
         ("MODELANE_LEASE_S", "soon", "expected a number"),
         ("MODELANE_LEASE_S", "nan", "expected a number"),
         ("MODELANE_LEASE_S", "inf", "finite"),
-        ("MODELANE_BROKER_URL", "amqp://somewhere", "expected redis://"),
+        ("MODELANE_BROKER_URL", "kafka://somewhere", "expected redis://"),
+        ("MODELANE_RESULT_URL", "redis://somewhere", "for other brokers"),
         ("MODELANE_STORE_URL", "s3://bucket/models", "do not exist yet"),
         ("MODELANE_PREFIX", "shop", "must end with"),
     ],
@@ -53,6 +54,13 @@ def test_a_child_process_gets_the_same_settings():
     settings = Settings(lease_s=3.25, prefix="shop:", broker_url="redis://h:1/2")
 
     assert Settings.from_env(settings.to_env()) == settings
+
+
+def test_another_broker_is_taken_but_has_no_lanes():
+    other = Settings.from_env({"MODELANE_BROKER_URL": "amqp://host", "MODELANE_RESULT_URL": "redis://host"})
+
+    assert not other.has_lanes
+    assert Settings().has_lanes
 
 
 def test_a_password_in_the_broker_url_is_not_repeated_in_an_error():

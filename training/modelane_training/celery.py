@@ -10,7 +10,7 @@ from celery import Celery
 from modelane.keys import RETRAIN_TASK
 from modelane.settings import Settings
 from modelane_training.service import TrainRole, retrain_model
-from modelane_worker.step import lane_worker
+from modelane_worker.program import worker_app
 
 
 def build(settings: Settings) -> Celery:
@@ -19,7 +19,7 @@ def build(settings: Settings) -> Celery:
     def retrain(model: str) -> dict[str, Any]:
         return retrain_model(settings, model)
 
-    app = lane_worker(settings, TrainRole(settings))
+    app = worker_app(settings, TrainRole(settings))
     app.task(name=RETRAIN_TASK)(retrain)
     return app
 

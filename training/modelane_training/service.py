@@ -14,7 +14,6 @@ from modelane_training.recipe import recipe_of
 from modelane_training.trainer import train
 from modelane_worker.intake import Call, Outcome
 from modelane_worker.lane import Service
-from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
 from modelane_worker.step import limits
 
@@ -83,5 +82,5 @@ class TrainRole:
     def select(self, names: Collection[str]) -> None:
         self._only = frozenset(map(check_model_name, names))
 
-    def refresh(self, lanes: Lanes) -> None:
-        lanes.open(RETRAIN_QUEUE)
+    def queues(self) -> list[str]:
+        return [RETRAIN_QUEUE]

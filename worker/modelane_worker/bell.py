@@ -18,11 +18,13 @@ RETRY_S = 2.0
 
 
 def ring(settings: Settings, model: str) -> None:
-    """Tell all workers that an alias of ``model`` has moved.
+    """Tell all workers that an alias of ``model`` has moved; without lanes they look by themselves.
 
     Raises:
         BrokerUnavailable: nobody was told; workers find out by themselves a little later.
     """
+    if not settings.has_lanes:
+        return
     with broker_errors(), connect(settings) as client:
         client.publish(settings.prefix + MODELS_CHANNEL, model)
 

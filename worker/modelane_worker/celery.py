@@ -9,15 +9,15 @@ from celery import Celery
 from modelane.settings import Settings
 from modelane_worker import tasks
 from modelane_worker.live import Models
+from modelane_worker.program import worker_app
 from modelane_worker.role import PredictRole
-from modelane_worker.step import lane_worker
 from modelane_worker.store import Store
 
 
 def build(settings: Settings) -> Celery:
     """A Celery application whose worker runs the lanes of the models in the store."""
     models = Models(Store(settings.store_path), settings.trusted_keys_path)
-    app = lane_worker(settings, PredictRole(settings, models))
+    app = worker_app(settings, PredictRole(settings, models))
     tasks.register(app, models, max_batch_rows=settings.max_batch_rows)
     return app
 

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
 from modelane_worker.lane import Service
-from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
 from modelane_worker.live import Models
 from modelane_worker.service import PredictService
@@ -36,10 +35,8 @@ class PredictRole:
     def select(self, names: Collection[str]) -> None:
         self._models.only = frozenset(map(check_model_name, names))
 
-    def refresh(self, lanes: Lanes) -> None:
-        for model in self._models.wanted():
-            if self._models.get(model).refresh():
-                lanes.open(predict_queue(model))
+    def queues(self) -> list[str]:
+        return [predict_queue(model) for model in self._models.wanted() if self._models.get(model).refresh()]
 
 
 def queue_model(queue: str) -> str:

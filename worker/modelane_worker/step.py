@@ -6,18 +6,18 @@ breaks, and lanes look after their own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any, Protocol
 
-import click
-from celery import Celery, bootsteps
+from celery import bootsteps
 from celery.worker import state as worker_state
 
-from modelane import app as modelane_app
 from modelane.connection import connect
-from modelane.keys import QueueKeys
+from modelane.keys import REVOKED_KEY, QueueKeys
 from modelane.queue import LeasedQueue
+from modelane.scheduled import Scheduled
 from modelane.settings import Settings
 from modelane_worker.bell import Bell
 from modelane_worker.events import Events
@@ -25,6 +25,7 @@ from modelane_worker.handover import Handover
 from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
+from modelane_worker.revoked import Revoked
 
 
 class Role(Protocol):
@@ -50,60 +51,44 @@ class Role(Protocol):
     def select(self, names: Collection[str]) -> None:
         """Serve these models only: the command line's ``--models``."""
 
-    def refresh(self, lanes: Lanes) -> None:
-        """Open the lanes that are possible now.
+    def queues(self) -> list[str]:
+        """Those that can be served now.
 
         Raises:
             ModelaneError: not possible to tell now; asked again later.
         """
+        ...
 
 
 #: Seconds that the last events have to leave when a worker stops.
 EVENTS_TIMEOUT_S = 5.0
 
 
-def lane_worker(settings: Settings, role: Role) -> Celery:
-    """A Celery application whose workers run a role's lanes."""
-    app = modelane_app.build(settings, result_serializer="json")
-    app.conf.update(
-        worker_consumer="modelane_worker.consumer:LaneConsumer",
-        # Lanes do the work, in threads; the pool runs the odd task that Celery traces itself.
-        worker_pool="threads",
-        worker_concurrency=1,
-    )
-    app.user_options["worker"].add(
-        click.Option(["--models"], help="Serve these models only, separated by commas.")
-    )
-    app.steps["worker"].add(lanes_step(settings, role))
-    return app
-
-
 def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
-    """A bootstep class for ``app.steps["worker"]``."""
+    """A bootstep class for ``app.steps["worker"]``; :class:`LaneConsumer` builds on what it sets."""
 
     class LanesStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         name = "Lanes"
         requires = frozenset({"celery.worker.components:Pool"})
 
-        def __init__(self, worker: Any, models: str | None = None, **kwargs: Any) -> None:
-            super().__init__(worker, **kwargs)
-            if models:
-                role.select([name.strip() for name in models.split(",") if name.strip()])
-
-        def start(self, worker: Any) -> None:
+        def create(self, worker: Any) -> None:
+            client = connect(settings)
             self.events = Events(worker.app, worker.hostname)
-            self.events.start()
-            self.lanes = Lanes(
+            worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
+            worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
+            worker.is_lane = role.is_lane
+            worker.lanes = self.lanes = Lanes(
                 _lane_opener(worker, settings, role, self.events),
                 lease_s=settings.lease_s,
                 batch_limit_s=role.batch_limit_s,
-                refresh=role.refresh,
+                refresh=lambda lanes: _refresh(lanes, role, worker.revoked),
                 refresh_s=settings.store_poll_s,
             )
-            worker.lanes = self.lanes
-            worker.is_lane = role.is_lane
-            self.lanes.start()
             self.bell = Bell(settings, on_ring=self.lanes.ring)
+
+        def start(self, worker: Any) -> None:
+            self.events.start()
+            self.lanes.start()
             self.bell.start()
 
         def stop(self, worker: Any) -> None:
@@ -118,6 +103,13 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
     return LanesStep
 
 
+def _refresh(lanes: Lanes, role: Role, revoked: Revoked) -> None:
+    # Before the first lane opens: what was revoked while no worker ran is not begun.
+    revoked.learn()
+    for queue in role.queues():
+        lanes.open(queue)
+
+
 def limits(settings: Settings, **changed: int) -> Limits:
     """The settings of the same names."""
     names = [field.name for field in fields(Limits)]
@@ -130,9 +122,12 @@ def _lane_opener(
     role: Role,
     events: Events,
 ) -> Callable[[str], Lane]:
+    counting = threading.Lock()  # lanes count at the same time
+
     def count(n: int) -> None:
-        worker_state.total_count[role.task] += n
-        worker_state.all_total_count[0] += n
+        with counting:
+            worker_state.total_count[role.task] += n
+            worker_state.all_total_count[0] += n
 
     def open_lane(queue: str) -> Lane:
         # A connection of its own: one lane waits in a blocking command.

@@ -7,47 +7,46 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import numpy as np
 from celery import Celery
 
+from modelane import wire
 from modelane.errors import BadInput
 from modelane.keys import PREDICT_TASK, check_model_name
-from modelane.wire import Request
+from modelane.tensors import Tensor
 from modelane_worker import batch
 from modelane_worker.live import Models
+
+#: Characters of a result that logs and Flower show: which model and version, not what it said.
+RESULT_SHOWN = 64
 
 
 def register(app: Celery, models: Models, *, max_batch_rows: int) -> None:
     """Give the application its task."""
 
-    def predict(  # noqa: PLR0913, PLR0917  the wire's arguments
-        self: Any,
-        model: str,
-        rows: Any,
-        method: str = "predict",
-        columns: list[str] | None = None,
-        params: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        if models.only and model not in models.only:
-            raise BadInput(f"this worker does not serve {model!r:.80}")
-        live = models.get(check_model_name(model))
-        live.refresh()
-        engine = live.engine
-        request = Request(
-            id=self.request.id or "",
-            model=model,
-            rows=rows,
-            method=method,
-            columns=tuple(columns) if columns is not None else None,
-            params=params or {},
-        )
-        (outcome,) = batch.answer([request], engine, max_rows=max_batch_rows)
-        if not isinstance(outcome, batch.Predicted):
-            raise outcome
-        return {
-            "model": model,
-            "version": engine.card.version,
-            "method": method,
-            "values": outcome.values.tolist(),
-        }
+    def predict(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        request = wire.request_of(self.request.id, args, kwargs)
+        if isinstance(request.rows, np.ndarray):  # kombu has read our client's form to the end
+            request = msgspec.structs.replace(request, rows=Tensor.of(request.rows))
+        return _answer(request, models, max_batch_rows)
 
-    app.task(name=PREDICT_TASK, bind=True)(predict)
+    # Not checked by Celery: a call with wrong arguments gets the same words wherever it is run.
+    app.task(name=PREDICT_TASK, bind=True, typing=False, resultrepr_maxsize=RESULT_SHOWN)(predict)
+
+
+def _answer(request: wire.Request, models: Models, max_batch_rows: int) -> dict[str, Any]:
+    if models.only and request.model not in models.only:
+        raise BadInput(f"this worker does not serve {request.model!r:.80}")
+    live = models.get(check_model_name(request.model))
+    live.refresh()
+    engine = live.engine
+    (outcome,) = batch.answer([request], engine, max_rows=max_batch_rows)
+    if not isinstance(outcome, batch.Predicted):
+        raise outcome
+    return {
+        "model": request.model,
+        "version": engine.card.version,
+        "method": request.method,
+        "values": outcome.values.tolist(),
+    }

@@ -1,0 +1,55 @@
+"""Ordinary tasks of a user: a worker gets them by Celery's own ``--include stock.tasks``."""
+
+from __future__ import annotations
+
+import time
+
+from celery import current_app, shared_task
+
+
+@shared_task
+def positives(answer):
+    """How many rows of a prediction are of class 1."""
+    return sum(int(value) for value in answer["values"])
+
+
+@shared_task
+def total(numbers):
+    return sum(numbers)
+
+
+@shared_task
+def together(answers):
+    """All values of many predictions, in their order."""
+    return [value for answer in answers for value in answer["values"]]
+
+
+@shared_task
+def echo(value):
+    return value
+
+
+@shared_task
+def fail(message):
+    raise ValueError(message)
+
+
+@shared_task(bind=True, max_retries=3)
+def second_time(self, value):
+    """Succeeds when it runs again."""
+    if self.request.retries == 0:
+        raise self.retry(countdown=0.2)
+    return value
+
+
+@shared_task
+def nap(seconds):
+    """Keeps a worker busy."""
+    time.sleep(seconds)
+    return seconds
+
+
+@shared_task
+def note_error(request, exc, traceback):
+    """An errback; Celery stores no result of it, so it leaves one itself."""
+    current_app.backend.store_result(f"told-{request.id}", f"{type(exc).__name__}: {exc}", "SUCCESS")

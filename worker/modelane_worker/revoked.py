@@ -1,0 +1,65 @@
+"""Ids that were revoked, kept on Redis: a worker that starts later, or missed the broadcast, knows them too.
+
+This takes the place of Celery's *mingle*, which asks the other workers, waits a second for their answers
+whenever it connects, and learns nothing if there is no other worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import redis
+from celery.worker import state as worker_state
+
+from modelane.connection import broker_errors
+
+#: Seconds of overlap between two looks: ids are noted a moment after the time under which they are noted.
+OVERLAP_S = 5.0
+
+
+class Revoked:
+    """Celery's own set of a worker's revoked ids, shared by all workers.
+
+    Args:
+        client: a connection to Redis.
+        key: sorted set, id → Redis time of its revocation.
+    """
+
+    def __init__(self, client: redis.Redis, key: str) -> None:
+        self._redis = client
+        self._key = key
+        self._since_s = 0.0
+
+    def add(self, ids: Collection[str]) -> None:
+        """Remember them here and for others, as many and as long as Celery does.
+
+        Raises:
+            BrokerUnavailable: only this worker knows them.
+        """
+        if not ids:
+            return
+        worker_state.revoked.update(ids)
+        with broker_errors():
+            now_s = self._now_s()
+            pipeline = self._redis.pipeline()
+            pipeline.zadd(self._key, dict.fromkeys(ids, now_s))
+            pipeline.zremrangebyscore(self._key, "-inf", now_s - worker_state.REVOKE_EXPIRES)
+            pipeline.zremrangebyrank(self._key, 0, -worker_state.REVOKES_MAX - 1)
+            pipeline.execute()
+
+    def learn(self) -> None:
+        """Take over what was added since the last time.
+
+        Raises:
+            BrokerUnavailable: nothing was learned.
+        """
+        with broker_errors():
+            now_s = self._now_s()
+            found: Any = self._redis.zrangebyscore(self._key, self._since_s, "+inf")
+        self._since_s = now_s - OVERLAP_S
+        worker_state.merge_revoked([id_.decode() for id_ in found])
+
+    def _now_s(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return float(seconds) + microseconds / 1e6
