@@ -10,6 +10,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
     modelane.tasks                     list        what Celery's own consumer runs           until taken
     modelane.revoked                   sorted set  id → Redis time at which it was revoked   as in Celery
+    modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
     modelane.reply.<client>            channel     answers for one client                    -
     modelane.models                    channel     name of a model whose alias moved         -
     celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
@@ -38,6 +39,7 @@ DEAD_SUFFIX = ".dead"
 REVOKED_KEY = "modelane.revoked"
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
+SUSPECT_KEY_PREFIX = "modelane.suspect."
 RESULT_KEY_PREFIX = "celery-task-meta-"
 
 #: kombu's Redis transport: four lists a queue, served in this order (``priority_steps``, ``sep``).
@@ -46,6 +48,9 @@ _PRIORITY_SEPARATOR = "\x06\x16"
 
 #: Seconds that a put is remembered.  Longer than any retry of it, short enough to cost little memory.
 PUT_TTL_S = 120
+
+#: Seconds that a dead worker's suspect is known: until the last of its leases has returned, a day at most.
+SUSPECT_TTL_S = 86_400
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

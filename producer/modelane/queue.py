@@ -21,7 +21,7 @@ from redis.commands.core import Script
 
 from modelane.connection import broker_errors
 from modelane.errors import BrokerUnavailable, QueueFull
-from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, QueueKeys, priority_step
+from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, SUSPECT_KEY_PREFIX, QueueKeys, priority_step
 
 #: Retry-after, in seconds, that a full lane answers as long as its rate is not known.
 DEFAULT_RETRY_AFTER_S = 1.0
@@ -74,10 +74,16 @@ class LeasedQueue:
 
     Every method raises ``BrokerUnavailable`` if Redis does not answer; calling it again is then always
     right: no verb does harm when it is carried out twice.  ``BrokerRefused`` means that an operator must act.
+
+    Args:
+        client: its connection may be kept waiting.
+        keys: of the queue.
+        process: of which the leases are; letters and digits.
     """
 
-    def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
+    def __init__(self, client: redis.Redis, keys: QueueKeys, process: str = "") -> None:
         self.keys = keys
+        self._process = process or os.urandom(4).hex()
         self._redis = client
         self._put = script(client, "put")
         self._reserve = script(client, "reserve")
@@ -133,7 +139,7 @@ class LeasedQueue:
         lost workers shares its batch with few others, and with none before its last of ``max_attempts``.
         """
         again = bool(self._unheard)
-        token = self._unheard.pop() if again else os.urandom(6).hex()
+        token = self._unheard.pop() if again else f"{self._process}.{os.urandom(6).hex()}"
         try:
             with broker_errors():
                 now, *pairs = self._reserve(
@@ -141,6 +147,7 @@ class LeasedQueue:
                     args=(
                         *(lease_s, max_requests, max_rows, max_bytes),
                         *(token, max_attempts, int(again), int(only_first_attempts)),
+                        self.keys.prefix + SUSPECT_KEY_PREFIX,
                     ),
                 )
         except BrokerUnavailable:

@@ -221,6 +221,17 @@ class TestLease:
         assert names(few) == [str(n) for n in range(10)]  # the root of 100
         assert names(alone) == ["0"]
 
+    def test_only_the_suspect_of_a_dead_process_loses_an_attempt(self, server, queue):
+        dead = LeasedQueue(server, queue.keys, process="dead")
+        put(dead, message("suspect"), message("neighbour"))
+        suspect, _ = reserve(dead, RUNS_OUT)
+        server.set("modelane.suspect.dead", suspect.tag)
+        time.sleep(RUNS_OUT * 2)
+
+        returned = [json.loads(lease.message) for lease in reserve(queue)]
+
+        assert [found.get("attempts", 0) for found in returned] == [1, 0]
+
     def test_what_has_lost_workers_is_not_reserved_ahead(self, queue):
         put(queue, message("a"))
         reserve(queue, RUNS_OUT)

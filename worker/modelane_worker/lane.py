@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Outcome, Refused
 from modelane_worker.limits import Limits
 from modelane_worker.supply import Batch, Supply
+from modelane_worker.suspicion import Suspicion
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Lane:
         limits: sizes and times.
         events: tells Celery's monitors.
         handover: gets what Celery itself has to run.
+        suspicion: who is to blame if this worker dies.
         is_revoked: whether an id was revoked by remote control.
         count: told how many requests of a task were answered, for Celery's own statistics.
     """
@@ -76,6 +79,7 @@ class Lane:
         limits: Limits,
         events: Events,
         handover: Handover,
+        suspicion: Suspicion,
         is_revoked: Callable[[str], bool],
         count: Callable[[int], None],
     ) -> None:
@@ -86,6 +90,7 @@ class Lane:
         self._service = service
         self._limits = limits
         self._events = events
+        self._suspicion = suspicion
         self._supply = Supply(queue, limits, handover=handover, is_revoked=is_revoked)
         self._count = count
         self._stopping = threading.Event()
@@ -143,10 +148,16 @@ class Lane:
         self._events.received((*calls, *batch.refused))
         self._events.started(calls)
         self._events.publish()
-        outcomes = self._answer(calls)
+        with self._on_last_attempt(calls):
+            outcomes = self._answer(calls)
         took_s = time.monotonic() - began_s
         self._count(len(calls))  # first: who has his answer may ask for the count
         self._settle(calls, outcomes, batch.refused, took_s)
+
+    def _on_last_attempt(self, calls: tuple[Call, ...]) -> AbstractContextManager[None]:
+        if len(calls) == 1 and 0 < calls[0].envelope.attempts == self._limits.max_attempts - 1:
+            return self._suspicion.of(calls[0].tag)
+        return nullcontext()
 
     def _answer(self, calls: tuple[Call, ...]) -> list[Outcome]:
         if not calls:

@@ -26,6 +26,7 @@ from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
 from modelane_worker.revoked import Revoked
+from modelane_worker.suspicion import Suspicion
 
 
 class Role(Protocol):
@@ -78,7 +79,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
             worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
             worker.is_lane = role.is_lane
             worker.lanes = self.lanes = Lanes(
-                _lane_opener(worker, settings, role, self.events),
+                _lane_opener(worker, settings, role, self.events, Suspicion(client, settings.prefix)),
                 lease_s=settings.lease_s,
                 batch_limit_s=role.batch_limit_s,
                 refresh=lambda lanes: _refresh(lanes, role, worker.revoked),
@@ -121,6 +122,7 @@ def _lane_opener(
     settings: Settings,
     role: Role,
     events: Events,
+    suspicion: Suspicion,
 ) -> Callable[[str], Lane]:
     counting = threading.Lock()  # lanes count at the same time
 
@@ -131,7 +133,7 @@ def _lane_opener(
 
     def open_lane(queue: str) -> Lane:
         # A connection of its own: one lane waits in a blocking command.
-        leased = LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix))
+        leased = LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix), suspicion.process)
         limits = role.limits
         return Lane(
             queue,
@@ -142,6 +144,7 @@ def _lane_opener(
             handover=Handover(
                 role.task, leased, worker, lease_s=limits.lease_s, most=limits.max_batch_requests
             ),
+            suspicion=suspicion,
             is_revoked=worker_state.revoked.__contains__,
             count=count,
         )

@@ -9,14 +9,16 @@
 -- ARGV[6]     attempts after which a message is buried
 -- ARGV[7]     1: the same call was made before, and its reply lost
 -- ARGV[8]     1: only what has lost no worker
+-- ARGV[9]     what stands before a process in the key of its suspect
 -- returns     {now, tag, message, tag, message, ...}; now is Redis time, seconds
 --
--- A tag is <list><kind>:<token>:<number>.  Kind L is a lease: when it runs out, its worker was lost, and the
+-- A tag is <list><kind>:<process>.<token>:<number>.  Kind L is a lease: when it runs out, its worker was lost, and the
 -- message returns with one more attempt.  Kind D is a delay that somebody asked for: no attempt is counted.
 -- Attempts travel in the message itself, as its first JSON field, so it stays a plain Celery message.
 --
 -- A message that has lost workers is served in ever smaller batches, its last attempt alone: what kills a
--- worker stands alone before it is buried, and takes no neighbour with it.
+-- worker stands alone before it is buried, and takes no neighbour with it.  Nor one from another lane of its
+-- worker: if that named a suspect before it died, no other lease of it counts an attempt.
 
 redis.call('PERSIST', KEYS[6]) -- changes nothing, but a script that has written may go on when memory is full
 
@@ -27,6 +29,12 @@ local function one_more_attempt(message)
   local attempts, rest = string.match(message, '^{"attempts":(%d+),(.*)$')
   if attempts then return '{"attempts":' .. (attempts + 1) .. ',' .. rest end
   return '{"attempts":1,' .. string.sub(message, 2)
+end
+
+local function is_to_blame(tag)
+  if string.sub(tag, 2, 2) ~= 'L' then return false end
+  local suspect = redis.call('GET', ARGV[9] .. (string.match(tag, ':(%w+)%.') or ''))
+  return not suspect or suspect == tag
 end
 
 local function largest_batch_with(message)
@@ -64,7 +72,7 @@ for i = #due, 1, -1 do -- backwards, so that the one due longest is served first
   local tag = due[i]
   local message = redis.call('HGET', KEYS[5], tag)
   if message then
-    if string.sub(tag, 2, 2) == 'L' then message = one_more_attempt(message) end
+    if is_to_blame(tag) then message = one_more_attempt(message) end
     redis.call('RPUSH', KEYS[tonumber(string.sub(tag, 1, 1))], message)
     redis.call('HDEL', KEYS[5], tag)
   end
