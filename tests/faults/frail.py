@@ -21,10 +21,12 @@ from modelane_worker.store import Store
 MODEL = "frail"
 
 #: What the first number of a row may say; no true row has a negative one.
-ABORT, SEGFAULT, HANG = -1.0, -2.0, -3.0
+ABORT, SEGFAULT, HANG, SLOW = -1.0, -2.0, -3.0, -4.0
 
 #: Seconds that a predict takes: most faults then meet a batch in flight, and the load stays modest.
 PREDICT_S = 0.02
+#: The same, if a row asks for it: longer than a worker needs to open its next lane.
+SLOW_S = 5.0
 
 
 def rows() -> NDArray[np.float64]:
@@ -46,6 +48,8 @@ class Frail:
             ctypes.string_at(0)
         if HANG in orders:
             time.sleep(3600)
+        if SLOW in orders:
+            time.sleep(SLOW_S)
         time.sleep(PREDICT_S)
         answers: NDArray[np.float64] = self._tree.predict(batch)
         return answers
@@ -58,11 +62,11 @@ def telling(order: float) -> NDArray[np.float64]:
     return row
 
 
-def publish(settings: Settings) -> None:
-    """Make it the champion of a new store."""
+def publish(settings: Settings, model: str = MODEL) -> None:
+    """Make it the champion of a model that is new in the store."""
     now = datetime.now(UTC)
     card = Card(
-        model=MODEL,
+        model=model,
         version=new_version(now, b"\0\0\0\0"),
         created=now,
         task="regression",
@@ -75,7 +79,8 @@ def publish(settings: Settings) -> None:
         libraries=artefact.libraries(),
         example=tuple(rows()[0].tolist()),
     )
-    key = SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
+    path = settings.signing_key_path
+    key = SigningKey.load(path) if path.exists() else SigningKey.create(path, settings.trusted_keys_path)
     store = Store(settings.store_path)
     store.publish(card, {artefact.MODEL_FILE: artefact.dump(Frail())}, key)
-    store.promote(MODEL, card.version)
+    store.promote(model, card.version)

@@ -18,6 +18,7 @@ class Proxy(AbstractContextManager["Proxy"]):
         self._target = (LOOPBACK, port)
         self._listener = socket.create_server((LOOPBACK, 0))
         self._silent: set[socket.socket] = set()
+        self.subscriptions: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -33,6 +34,10 @@ class Proxy(AbstractContextManager["Proxy"]):
         """Forward nothing more of what is connected now, and close nothing; new connections work."""
         self._silent |= self._open
 
+    def silence_subscriptions(self) -> None:
+        """The same for connections that have subscribed to something."""
+        self._silent |= self.subscriptions
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -45,6 +50,8 @@ class Proxy(AbstractContextManager["Proxy"]):
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(_PIECE):
+                if b"SUBSCRIBE" in piece:
+                    self.subscriptions |= {source, sink}
                 if source in self._silent:
                     return  # and leave both open
                 sink.sendall(piece)

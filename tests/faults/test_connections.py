@@ -46,6 +46,18 @@ def test_connections_may_be_half_open(scene, whose):
             load.struck()
 
 
+def test_a_subscription_may_be_half_open(scene):
+    scene.worker()
+    with (
+        Proxy(scene.server.port) as proxy,
+        scene.under_load("the reply subscription half-open", broker_url=proxy.url) as load,
+    ):
+        before = set(proxy.subscriptions)
+        proxy.silence_subscriptions()
+        load.struck()
+        eventually(lambda: proxy.subscriptions - before, "a new subscription")
+
+
 def test_a_client_may_die_while_it_waits(scene, tmp_path):
     # Given another process whose requests lie in the queue because the worker stands still
     worker = scene.worker()

@@ -10,6 +10,7 @@ from faults import frail
 from faults.frail import MODEL
 from faults.scene import KEYS
 from modelane.errors import Buried
+from modelane.keys import QueueKeys, predict_queue
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,25 @@ def test_only_the_culprit_is_buried(scene, order, fault):
     np.testing.assert_array_equal(answers, np.arange(200))
     assert len(workers) == 4
     assert scene.is_at_rest()
+
+
+def test_a_slow_request_in_another_lane_of_the_worker_is_not_buried_with_it(scene):
+    # Given a lane that is opened first and computes for longer than the worker lives
+    frail.publish(scene.settings, "a-neighbour")
+    client = scene.client()
+    slow = client.submit("a-neighbour", frail.telling(frail.SLOW))
+    culprit = client.submit(MODEL, frail.telling(frail.ABORT))
+    for model in ("a-neighbour", MODEL):
+        keys = QueueKeys(predict_queue(model))
+        eventually(lambda keys=keys: scene.redis.llen(keys.first) == 1, "both in their queues")
+    workers = []
+
+    def both_have_ended() -> bool:
+        if not (workers and workers[-1].runs):
+            workers.append(scene.worker(ready=False))
+        return slow.done() and culprit.done()
+
+    eventually(both_have_ended, "the burial and the answer")
+
+    assert slow.result().model == "a-neighbour"
+    assert isinstance(culprit.exception(), Buried)

@@ -1,8 +1,8 @@
 """Whose fault it is when a worker dies.  lane → SUSPICION → reserve, in the worker that comes after it.
 
-Lanes of one worker die together, so each loss costs all of them an attempt: a slow request could be buried for
-what another lane's did.  A request on its last attempt is therefore computed under suspicion: it alone is to
-blame if the worker dies meanwhile, and one worker suspects one at a time.
+Lanes of one worker die together, so each loss costs all of them an attempt: a slow request could be buried
+for what another lane's did.  A request on its last attempt is therefore computed under suspicion: it alone is
+to blame if the worker dies meanwhile, and one worker suspects one at a time.
 """
 
 from __future__ import annotations
