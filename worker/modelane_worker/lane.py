@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelane import results
@@ -53,6 +53,7 @@ class InHand:
 
     calls: tuple[Call, ...] = ()
     since_s: float = 0.0  #: ``time.monotonic`` when it began
+    computed: bool = False  #: nothing is left but to store the answers; Redis may be away for long
 
 
 class Lane:
@@ -150,6 +151,7 @@ class Lane:
         self._events.publish()
         with self._on_last_attempt(calls):
             outcomes = self._answer(calls)
+        self.in_hand = replace(self.in_hand, computed=True)
         took_s = time.monotonic() - began_s
         self._count(len(calls))  # first: who has his answer may ask for the count
         self._settle(calls, outcomes, batch.refused, took_s)

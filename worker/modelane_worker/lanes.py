@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import threading
@@ -113,14 +114,24 @@ class Lanes:
             thread.join()
 
     def _keep_leases(self) -> None:
+        self._expect_to_live()
         while not self._drained.wait(self._lease_s / 3):
+            self._expect_to_live()
             self._retired = [lane for lane in self._retired if not lane.join(0)]
             for lane in (*self.lanes, *self._retired):
                 self._keep(lane)
 
+        faulthandler.cancel_dump_traceback_later()
+
+    def _expect_to_live(self) -> None:
+        """A predict that holds the GIL stops this thread too; faulthandler ends the process without it."""
+        limit_s = min(self._batch_limit_s + self._lease_s, threading.TIMEOUT_MAX)
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=2)  # Celery redirects sys.stderr
+
     def _keep(self, lane: Lane) -> None:
         in_hand = lane.in_hand
-        if in_hand.calls and time.monotonic() - in_hand.since_s > self._batch_limit_s:
+        computes = in_hand.calls and not in_hand.computed
+        if computes and time.monotonic() - in_hand.since_s > self._batch_limit_s:
             logger.critical(
                 "%s: a batch of %d requests computes for more than %g s; this worker ends, "
                 "its requests return to the queue",

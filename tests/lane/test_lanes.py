@@ -1,0 +1,73 @@
+"""When a lane's batch counts as hung, and ends its worker."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from modelane_worker.lane import InHand
+from modelane_worker.lanes import EXIT_HUNG, Lanes
+
+LIMIT_S = 60.0
+
+
+class KeptLane:
+    """A lane that holds a batch; says when its leases are renewed."""
+
+    name = "modelane.predict.m"
+
+    def __init__(self, in_hand: InHand) -> None:
+        self.in_hand = in_hand
+        self.renewed = threading.Event()
+
+    def start(self) -> None:
+        pass
+
+    def renew(self) -> None:
+        self.renewed.set()
+
+
+@pytest.fixture
+def ended_with():
+    return []
+
+
+def kept(in_hand: InHand, ended_with: list[int]) -> KeptLane:
+    lane = KeptLane(in_hand)
+    lanes = Lanes(
+        lambda _: lane,
+        lease_s=0.03,
+        batch_limit_s=LIMIT_S,
+        refresh=lambda _: None,
+        refresh_s=60,
+        end=ended_with.append,
+    )
+    lanes.open(lane.name)
+    lanes.start()
+    assert lane.renewed.wait(10)
+    lanes._running.clear()
+    lanes.drain()
+    return lane
+
+
+def a_batch(age_s: float, *, computed: bool = False) -> InHand:
+    return InHand((SimpleNamespace(),), time.monotonic() - age_s, computed)
+
+
+def test_a_batch_that_computes_past_its_limit_ends_the_worker(ended_with):
+    kept(a_batch(LIMIT_S + 1), ended_with)
+
+    assert set(ended_with) == {EXIT_HUNG}
+
+
+def test_a_batch_within_its_limit_is_renewed(ended_with):
+    kept(a_batch(1), ended_with)
+
+    assert ended_with == []
+
+
+def test_answers_that_wait_for_redis_are_not_thrown_away_however_long_it_takes(ended_with):
+    kept(a_batch(LIMIT_S + 1, computed=True), ended_with)
+
+    assert ended_with == []
