@@ -20,7 +20,7 @@ def build(settings: Settings) -> Celery:
         return retrain_model(settings, model)
 
     app = worker_app(settings, TrainRole(settings))
-    app.task(name=RETRAIN_TASK)(retrain)
+    app.task(name=RETRAIN_TASK, shared=False)(retrain)
     return app
 
 

@@ -31,8 +31,13 @@ def register(app: Celery, models: Models, *, max_batch_rows: int) -> None:
             request = msgspec.structs.replace(request, rows=Tensor.of(request.rows))
         return _answer(request, models, max_batch_rows)
 
-    # Not checked by Celery: a call with wrong arguments gets the same words wherever it is run.
-    app.task(name=PREDICT_TASK, bind=True, typing=False, resultrepr_maxsize=RESULT_SHOWN)(predict)
+    app.task(
+        name=PREDICT_TASK,
+        bind=True,
+        shared=False,  # it is this application's, with its models
+        typing=False,  # wrong arguments are refused by the same words wherever it is run
+        resultrepr_maxsize=RESULT_SHOWN,
+    )(predict)
 
 
 def _answer(request: wire.Request, models: Models, max_batch_rows: int) -> dict[str, Any]:

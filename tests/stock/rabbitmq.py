@@ -1,0 +1,78 @@
+"""A RabbitMQ server of our own: Debian's package, on free ports, in a folder, stopped afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from acceptance.workplace import DEADLINE_S, eventually
+from modelane.ports import LOOPBACK, free_port
+from modelane.tether import tethered
+
+#: Not the one on PATH: that wants to change to a user of its own.
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+def is_installed() -> bool:
+    return SERVER.exists()
+
+
+@contextmanager
+def running_rabbitmq(folder: Path) -> Iterator[str]:
+    """The server's URL."""
+    port, epmd_port = free_port(), free_port()
+    plugins = folder / "plugins"
+    plugins.write_text("[].")
+    env = os.environ | {
+        "HOME": str(folder),  # Erlang's cookie
+        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "RABBITMQ_NODENAME": f"modelane-{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+        "RABBITMQ_LOGS": "-",
+    }
+    log = folder / "rabbitmq.log"
+    # Erlang would start its port mapper by itself, and leave it running.
+    with (
+        _running(["epmd", "-port", str(epmd_port)], env, folder / "epmd.log"),
+        _running([str(SERVER)], env, log) as server,
+    ):
+        url = f"amqp://guest:guest@{LOOPBACK}:{port}//"
+        eventually(lambda: server.poll() is not None or _answers(url), "RabbitMQ", 2 * DEADLINE_S)
+        assert server.poll() is None, log.read_text()
+        yield url
+
+
+@contextmanager
+def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            tethered(command), env=env, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Connection(url, connect_timeout=2) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+    except (OperationalError, OSError):
+        return False
+    return True
