@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
@@ -67,7 +68,7 @@ class DeadLetters:
         """The dead letter of a request, in whichever queue."""
         for queue in self.queues():
             with broker_errors():
-                letter = self._redis.hget(self._keys(queue).dead, id_)
+                letter: Any = self._redis.hget(self._keys(queue).dead, id_)
             if letter is not None:
                 return _letter(queue, id_, letter)
         return None

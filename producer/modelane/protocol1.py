@@ -13,11 +13,10 @@ from typing import Any
 import msgspec
 
 from modelane.errors import Undecodable
-from modelane.wire import JSON_TYPE, Embed, Envelope, Headers, Properties
+from modelane.wire import JSON_TYPE, Embed, Envelope, Headers, Properties, read_attempts
 
 
 class _Message(msgspec.Struct, kw_only=True):
-    attempts: int = 0
     body: str
     content_type: str = msgspec.field(name="content-type")
     content_encoding: str = msgspec.field(name="content-encoding")
@@ -57,7 +56,7 @@ def read_envelope(message: bytes) -> Envelope:
     body = json.dumps([task.args, task.kwargs, msgspec.to_builtins(embed)])
     properties = msgspec.structs.replace(outer.properties, body_encoding=None)
     return Envelope(
-        attempts=outer.attempts,
+        attempts=read_attempts(message),
         body=msgspec.Raw(msgspec.json.encode(body)),
         content_type=outer.content_type,
         content_encoding=outer.content_encoding,

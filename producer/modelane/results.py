@@ -13,15 +13,18 @@ from typing import Any
 
 import msgspec
 
-from modelane.errors import Expired, ModelaneError, Revoked
+from modelane.errors import Expired, ModelaneError, PredictionFailed, Revoked
 from modelane.tensors import from_wire, to_wire
 from modelane.wire import Envelope
+
+#: Characters of an error's sentence; a model's own error may repeat all of its rows.
+MAX_SENTENCE = 1000
 
 _json_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.tolist())
 _msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
 
-class ResultDocument(msgspec.Struct, kw_only=True):
+class ResultDocument(msgspec.Struct, kw_only=True, gc=False):
     """Celery's result document."""
 
     task_id: str
@@ -35,13 +38,22 @@ class ResultDocument(msgspec.Struct, kw_only=True):
 
 
 def write_result(envelope: Envelope, value: Any, now_s: float) -> bytes:
-    """The stored result of a request that was answered; ``value`` is what ``AsyncResult.get`` returns."""
-    return _document(envelope, "SUCCESS", value, now_s)
+    """The stored result of a request that was answered; ``value`` is what ``AsyncResult.get`` returns.
+
+    A model may say anything: what cannot be written becomes a failure in words.
+    """
+    try:
+        return _document(envelope, "SUCCESS", value, now_s)
+    except Exception as exc:  # whatever the objects in it raise
+        error = PredictionFailed(f"the model's answer cannot be sent: {exc}")
+        return write_failure(envelope, error, now_s)
 
 
 def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> bytes:
     """The stored result of a request that was not answered, in Celery's own form."""
-    status, name, module, sentence = "FAILURE", error.code, "modelane.errors", str(error)
+    status, name, module = "FAILURE", error.code, "modelane.errors"
+    # Half a surrogate pair, as some JSON holds, cannot be written again.
+    sentence = str(error)[:MAX_SENTENCE].encode(errors="replace").decode()
     if isinstance(error, Expired | Revoked):
         status = "REVOKED"
         if envelope.form == "json":  # a stock client expects Celery's own exception

@@ -25,9 +25,11 @@ _DTYPE = re.compile(r"\|b1|[|<][iu]1|<[iu][248]|<f[248]|<U(?P<length>[1-9]\d{0,3
 
 #: Rows and columns, and one more for models that answer with a matrix per row.
 MAX_DIMENSIONS = 3
+#: Of one dimension; numpy cannot make an array of more, not even an empty one.
+MAX_SIZE = 2**31
 
 
-class Tensor(msgspec.Struct, array_like=True, frozen=True):
+class Tensor(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An array as it travels: checked, but not yet copied into numpy."""
 
     dtype: str
@@ -80,7 +82,7 @@ def from_wire(code: int, payload: memoryview) -> Tensor:
         tensor = _decoder.decode(payload)
     except msgspec.DecodeError as exc:
         raise BadInput(f"a tensor cannot be read: {exc}") from exc
-    if len(tensor.shape) > MAX_DIMENSIONS or min(tensor.shape, default=0) < 0:
+    if len(tensor.shape) > MAX_DIMENSIONS or not all(0 <= n <= MAX_SIZE for n in tensor.shape):
         raise BadInput(f"a tensor has an impossible shape, {tensor.shape!r:.80}")
     n_bytes = math.prod(tensor.shape) * _itemsize(tensor.dtype)
     if n_bytes != len(tensor.data):

@@ -223,6 +223,45 @@ def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
     assert str(error) in str(meta["result"])
 
 
+@pytest.mark.parametrize("value", [np.array([1 + 2j]), np.array(["2026"], "M8[Y]"), object(), "\ud800"])
+def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
+    for message in (stocks(), ours()):
+        stored = results.write_result(wire.read_envelope(message), {"values": value}, 0.0)
+        document = results.loads(stored)
+        if document["status"] == "FAILURE":
+            assert "cannot be sent" in document["result"]["exc_message"][0]
+        else:
+            assert document["result"]["values"] is not None
+
+
+def test_an_error_that_repeats_all_rows_is_cut():
+    stored = results.write_failure(wire.read_envelope(stocks()), PredictionFailed("x" * 10**6), 0.0)
+
+    assert len(stored) < 2000
+
+
+def test_an_error_with_half_a_character_can_be_written():
+    stored = results.write_failure(wire.read_envelope(stocks()), BadInput("\ud800"), 0.0)
+
+    assert json.loads(stored)["status"] == "FAILURE"
+
+
+def test_a_body_with_half_a_character_is_refused():
+    body = base64.b64encode(b'[["churn", [["\\ud800", NaN]]], {}, {}]').decode()
+    message = json.dumps(json.loads(stocks()) | {"body": body}).encode()
+
+    with pytest.raises(Undecodable):
+        read(message)
+
+
+def test_other_clients_arguments_are_described_anew():
+    envelope = wire.read_envelope(stocks(argsrepr="('churn', [[4711]])"))
+
+    wire.redact(envelope, wire.read_body(envelope))
+
+    assert envelope.headers.argsrepr == "([1x2 rows])"
+
+
 def test_rows_are_described_by_shape_and_never_by_value():
     assert wire.describe([[4711, 1]]) == "[1x2 rows]"
     assert wire.describe([{"a": 4711}]) == "[1x1 records]"

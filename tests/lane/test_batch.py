@@ -128,6 +128,22 @@ def test_a_model_that_answers_too_few_or_too_many_rows_fails_all_it_touched(answ
     assert all(isinstance(outcome, PredictionFailed) for outcome in outcomes)
 
 
+def test_a_request_that_our_own_checks_trip_over_takes_no_neighbour_with_it(monkeypatch):
+    def stumble(request):
+        if request.id == "2":
+            raise RecursionError
+        return Engine.block(ENGINE, request)
+
+    monkeypatch.setattr(ENGINE, "block", stumble)
+    good, bad = sent((1, 2, 3)), Request(id="2", model="churn", rows=[[1, 2, 3]])
+
+    first, second, third = answers([good, bad, good], 100)
+
+    assert isinstance(second, PredictionFailed)
+    assert isinstance(first, batch.Predicted)
+    assert isinstance(third, batch.Predicted)
+
+
 def test_an_unknown_method_is_refused_for_its_caller_only():
     good, bad = answers([sent((1, 2, 3)), sent((1, 2, 3), method="explain")], 100)
 

@@ -44,7 +44,8 @@ def test_none_is_a_missing_value():
         ([[1, 2]], {}, "takes 3 features, row 0 has 2"),
         ([[1, 2, 3], [1, 2, 3, 4]], {}, "row 1 has 4"),
         ([[1, 2, 3], 7], {}, "row 1 is no list"),
-        ([[1, 2, "x"]], {}, "takes numbers"),
+        ([[1, 2, "x"]], {}, "row 0, column 'spend' is a str"),
+        ([[1, 2, 3], [1, 10**400, 3]], {}, "row 1, column 'visits' is too large"),
         ([[1, 2, [3]]], {}, "takes numbers"),
         ([[1, 2, {"a": 1}]], {}, "takes numbers"),
         ([], {}, "no rows"),
@@ -65,6 +66,13 @@ def test_none_is_a_missing_value():
 def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows, options, words):
     with pytest.raises(BadInput, match=words):
         block(rows, **options)
+
+
+def test_an_error_does_not_repeat_what_it_complains_of():
+    with pytest.raises(BadInput) as refused:
+        block([[1, 2, "secret-4111"]])
+
+    assert "4111" not in str(refused.value)
 
 
 @pytest.mark.parametrize("method", ["explain", "__init__", "fit", "", "set_params"])

@@ -28,7 +28,7 @@ def a_message(**changes) -> bytes:
     )
     message = json.loads(written)
     message["headers"] |= changes.pop("headers", {})
-    return json.dumps(message | changes).encode()
+    return json.dumps(message | changes, separators=(",", ":")).encode()
 
 
 def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
@@ -88,11 +88,16 @@ def test_a_message_with_an_eta_waits_for_it():
 
 
 def test_a_message_that_lost_too_many_workers_is_buried():
-    assert isinstance(admitted(a_message(attempts=2)), Call)
-    refused = admitted(a_message(attempts=3))
+    assert isinstance(admitted(b'{"attempts":2,' + a_message()[1:]), Call)
+    refused = admitted(b'{"attempts":3,' + a_message()[1:])
 
     assert isinstance(refused.error, Buried)
     assert refused.bury
+
+
+def test_attempts_that_a_sender_invents_do_not_hide_those_of_the_queue():
+    assert isinstance(admitted(b'{"attempts":3,' + a_message(attempts=0)[1:]).error, Buried)
+    assert isinstance(admitted(a_message(attempts=-5)), Call)
 
 
 def test_a_message_beyond_the_limit_is_refused_before_its_body_is_read():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +27,7 @@ class Predictor(Protocol):
     def predict(self, method: str, rows: NDArray[Any], params: dict[str, Any]) -> NDArray[Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
+class Predicted(msgspec.Struct, frozen=True, gc=False):
     """One request's share of a batch.
 
     Attributes:
@@ -67,6 +66,8 @@ def answer(
             block = model.block(request)
         except ModelaneError as error:
             outcomes[position] = error
+        except Exception as exc:  # a request that our own checks trip over takes no neighbour with it
+            outcomes[position] = PredictionFailed(f"the request cannot be read: {type(exc).__name__}")
         else:
             groups.setdefault(block.key, []).append((position, block))
     for group in groups.values():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +18,7 @@ from modelane_worker.card import Card
 GroupKey = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, gc=False):
     """One request's rows, ready to be joined with others of the same key.
 
     Attributes:
@@ -113,8 +112,19 @@ class Engine:
                 raise BadInput(f"{self.card.model} takes {len(self._columns)} features, row {number} {got}")
         try:
             return np.asarray(rows, dtype=np.float64)
-        except (ValueError, TypeError) as exc:
-            raise BadInput(f"{self.card.model} takes numbers: {exc}") from exc
+        except (ValueError, TypeError, OverflowError) as exc:
+            raise BadInput(f"{self.card.model} takes numbers: {self._culprit(rows)}") from exc
+
+    def _culprit(self, rows: list[Any]) -> str:
+        """Where the first value stands that is no number, and of which kind; never the value itself."""
+        for number, row in enumerate(rows):
+            for name, value in zip(self._columns, row, strict=True):
+                try:
+                    float(np.asarray(value, dtype=np.float64))
+                except (ValueError, TypeError, OverflowError):
+                    kind = "too large" if isinstance(value, int) else f"a {type(value).__name__}"
+                    return f"row {number}, column {name!r} is {kind}"
+        return "these rows hold something else"
 
     def _values(self, number: int, record: Any) -> list[Any]:
         if not isinstance(record, dict):

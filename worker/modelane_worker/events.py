@@ -21,7 +21,7 @@ from modelane_worker.herald import Herald
 from modelane_worker.intake import Call, Outcome, Refused
 
 
-class _Event(msgspec.Struct, tag_field="type"):
+class _Event(msgspec.Struct, tag_field="type", gc=False):
     """What all events say; Celery's names."""
 
     hostname: str
@@ -127,11 +127,10 @@ class Events:
             elif isinstance(outcome, Expired | Revoked):
                 self._herald.add(_Revoked(*common, expired=isinstance(outcome, Expired)))
             else:
-                sentence = f"{outcome.code}: {outcome}"
-                self._herald.add(_Failed(*common, sentence, sentence))
+                self._herald.add(_Failed(*common, _in_public(outcome), ""))
 
     def retried(self, call: Call, error: ModelaneError) -> None:
-        self._herald.add(_Retried(*self._worker, call.envelope.headers.id, *self._now(), str(error)))
+        self._herald.add(_Retried(*self._worker, call.envelope.headers.id, *self._now(), _in_public(error)))
 
     def publish(self) -> None:
         """Let go what was said: once a batch, not once an event."""
@@ -140,6 +139,11 @@ class Events:
     def _now(self) -> tuple[float, int]:
         """Two clocks: this machine's, and the logical one, which orders events of many."""
         return time.time(), self._tick()
+
+
+def _in_public(error: ModelaneError) -> str:
+    """What happened, without the sentence: that is the caller's, and may repeat his data."""
+    return f"{error.code}: {type(error).__doc__}"
 
 
 def _describe(result: dict[str, Any]) -> str:

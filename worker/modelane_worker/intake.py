@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from modelane import protocol1, wire
 from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
 from modelane.queue import Lease
@@ -14,8 +16,7 @@ from modelane.queue import Lease
 Outcome = dict[str, Any] | ModelaneError
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A message that is wanted now.
 
     Attributes:
@@ -95,6 +96,8 @@ def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for ea
         return Refused(lease.tag, envelope, error, bury=envelope is None)
     except ModelaneError as error:
         return Refused(lease.tag, envelope, error)
+    if envelope.form == "json":
+        wire.redact(envelope, body)
     if is_foreign(envelope, body):
         return Foreign(lease.tag, lease.message, envelope, refused)
     if refused is not None:

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -221,8 +221,10 @@ class Lane:
 
     def _retry(self, call: Call, error: TryLater) -> None:
         """Give it back with back-off and jitter; it counts as an attempt, so it cannot go on for ever."""
-        delay_s = RETRY_DELAY_S * 2**call.envelope.attempts * random.uniform(0.5, 1.5)  # noqa: S311
-        self._queue.release([call.tag], delay_s=delay_s, counts=True)
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311  # spreads retries, guards nothing
+        with suppress(BrokerUnavailable):  # then its lease runs out, to the same end
+            delay_s = RETRY_DELAY_S * 2**call.envelope.attempts * jitter
+            self._queue.release([call.tag], delay_s=delay_s, counts=True)
         self._events.retried(call, error)
 
     def _settlement(self, item: Call | Refused, outcome: Outcome, now_s: float) -> Settlement:

@@ -102,7 +102,8 @@ class Lanes:
 
     def drain(self) -> None:
         """Stop all lanes warmly: no further batch, the ones in hand are settled."""
-        self._closing.set()
+        with self._lock:  # no lane is being opened any more
+            self._closing.set()
         self._ring.set()
         lanes = (*self.lanes, *self._retired)
         for lane in lanes:
@@ -146,12 +147,16 @@ class Lanes:
             lane.renew()
         except ModelaneError as exc:
             logger.warning("%s: %s", lane.name, exc, extra={"event": "renew_failed"})
+        except Exception:  # the leases of all lanes hang on this loop
+            logger.exception("%s: leases could not be renewed", lane.name, extra={"event": "renew_failed"})
 
     def _keep_fresh(self) -> None:
         while not self._closing.is_set():
             try:
                 self._refresh(self)
             except ModelaneError as exc:
-                logger.error("%s", exc, extra={"event": "refresh_failed"})  # noqa: TRY400
+                logger.error("%s", exc, extra={"event": "refresh_failed"})  # noqa: TRY400  # it says all
+            except Exception:  # new versions of all models hang on this loop
+                logger.exception("the store could not be looked through", extra={"event": "refresh_failed"})
             self._ring.wait(self._refresh_s)
             self._ring.clear()

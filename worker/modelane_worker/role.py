@@ -36,7 +36,10 @@ class PredictRole:
         self._models.only = frozenset(map(check_model_name, names))
 
     def queues(self) -> list[str]:
-        return [predict_queue(model) for model in self._models.wanted() if self._models.get(model).refresh()]
+        wanted = self._models.wanted()
+        for model in set(self._models.served()).difference(wanted):
+            self._models.get(model).refresh()  # an operator has added its lane: it follows its champion too
+        return [predict_queue(model) for model in wanted if self._models.get(model).refresh()]
 
 
 def queue_model(queue: str) -> str:

@@ -81,10 +81,12 @@ class Store:
         self.root = root
 
     @_disk_errors()
+    @_disk_errors()
     def models(self) -> list[str]:
-        """Those with at least one version."""
-        return [name for name in _folders(self.root) if _is_model(name) and self.versions(name)]
+        """Those with at least one version; a folder that cannot be read hides its own model only."""
+        return [name for name in _folders(self.root) if _is_model(name) and self._has_versions(name)]
 
+    @_disk_errors()
     @_disk_errors()
     def versions(self, model: str) -> list[str]:
         """Whole versions, oldest first; anything else that lies in the folder is passed over."""
@@ -207,6 +209,12 @@ class Store:
         return home
 
     @_disk_errors()
+    def _has_versions(self, model: str) -> bool:
+        try:
+            return bool(self.versions(model))
+        except StoreError:
+            return False
+
     def _existing(self, model: str, version: str) -> Path:
         home = self._home(model)
         if is_version(version) and _is_whole(home / version):

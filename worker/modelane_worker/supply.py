@@ -10,8 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from modelane.errors import BrokerUnavailable
 from modelane.queue import LeasedQueue
 from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Foreign, Later, Refused, admit, refuse_late
@@ -131,7 +133,8 @@ class Supply:
                     if (error := self._handover.take(admitted)) is not None:
                         batch.refused.append(Refused(admitted.tag, admitted.envelope, error))
                 case Later():
-                    self._queue.release([admitted.tag], delay_s=admitted.delay_s, counts=False)
+                    with suppress(BrokerUnavailable):  # then it comes back when its lease runs out
+                        self._queue.release([admitted.tag], delay_s=admitted.delay_s, counts=False)
         return batch
 
     def _without_late(self, batch: Batch) -> Batch:
