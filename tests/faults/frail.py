@@ -21,10 +21,10 @@ from modelane_worker.store import Store
 MODEL = "frail"
 
 #: What the first number of a row may say; no true row has a negative one.
-ABORT, SEGFAULT, HANG, SLOW = -1.0, -2.0, -3.0, -4.0
+ABORT, SEGFAULT, HANG, HANG_WITH_GIL, SLOW = -1.0, -2.0, -3.0, -4.0, -5.0
 
 #: Seconds that a predict takes: most faults then meet a batch in flight, and the load stays modest.
-PREDICT_S = 0.02
+PREDICT_S = 0.03
 #: The same, if a row asks for it: longer than a worker needs to open its next lane.
 SLOW_S = 5.0
 
@@ -48,6 +48,8 @@ class Frail:
             ctypes.string_at(0)
         if HANG in orders:
             time.sleep(3600)
+        if HANG_WITH_GIL in orders:
+            ctypes.PyDLL(None).sleep(3600)
         if SLOW in orders:
             time.sleep(SLOW_S)
         time.sleep(PREDICT_S)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
 from collections import Counter
-from concurrent.futures import Future
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,7 @@ import numpy as np
 
 from faults import frail
 from modelane.client import Client
-
-#: Seconds between two requests that a client wanted to send but could not.
-BACK_OFF_S = 0.05
+from modelane.prediction import Prediction
 
 #: A stored answer, as Redis writes it down before it tells anybody.
 _STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")
@@ -52,27 +51,18 @@ class Toll:
     first_answer_s: float
 
 
-class Load(AbstractContextManager["Load"]):
-    """A client that keeps so many single-row requests in flight."""
+class Ledger:
+    """What was sent, when something broke, and when answers came."""
 
-    def __init__(self, client: Client, in_flight: int) -> None:
-        self._client = client
-        self._room = threading.Semaphore(in_flight)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
-        self._rows = frail.rows()
+    def __init__(self) -> None:
         self.sent: list[tuple[int, Any]] = []
         self.answered_at_s: list[float] = []
         self.strikes: list[Strike] = []
 
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._room.release()
-        self._thread.join()
+    def add(self, number: int, prediction: Prediction[Any]) -> None:
+        """A request for the row of that number."""
+        self.sent.append((number, prediction))
+        prediction.add_done_callback(lambda _: self.answered_at_s.append(time.monotonic()))
 
     def struck(self) -> None:
         """A fault has just happened."""
@@ -83,9 +73,14 @@ class Load(AbstractContextManager["Load"]):
         """Whether an answer has come since the last strike."""
         return self.answered_at_s[-1] > self.strikes[-1].at_s
 
+    def some_answers(self, most: int = 300) -> Callable[[], bool]:
+        """A question whose answer is yes after a random number of answers: a random moment under load."""
+        enough = len(self.answered_at_s) + random.randrange(most)
+        return lambda: len(self.answered_at_s) > enough
+
     def toll(self, fault: str, stored: Counter[str]) -> Toll:
         """Wait for all, then count."""
-        expected = frail.Frail().predict(self._rows)
+        expected = frail.Frail().predict(frail.rows())
         lost = wrong = 0
         for number, prediction in self.sent:
             if prediction.exception() is not None:
@@ -100,21 +95,38 @@ class Load(AbstractContextManager["Load"]):
             lost=lost,
             wrong=wrong,
             stored_twice=sum(stored[prediction.id] > 1 for _, prediction in self.sent),
-            first_answer_s=max((self._silence_s(strike) for strike in self.strikes), default=0.0),
+            first_answer_s=max(self._silence_s(strike) for strike in self.strikes),
         )
 
     def _silence_s(self, strike: Strike) -> float:
-        return min(at for at in self.answered_at_s if at > strike.at_s) - strike.at_s
+        """Until the first answer after it; a strike after the last answer was met by none."""
+        return min((at - strike.at_s for at in self.answered_at_s if at > strike.at_s), default=0.0)
+
+
+class Load(Ledger, AbstractContextManager["Load"]):
+    """A client that keeps so many single-row requests in flight."""
+
+    def __init__(self, client: Client, in_flight: int) -> None:
+        super().__init__()
+        self._client = client
+        self._room = threading.Semaphore(in_flight)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._room.release()
+        self._thread.join()
 
     def _run(self) -> None:
-        number = 0
+        rows, number = frail.rows(), 0
         while not self._stopping.is_set():
             self._room.acquire()
-            number = (number + 1) % len(self._rows)
-            prediction = self._client.submit(frail.MODEL, self._rows[number : number + 1])
-            self.sent.append((number, prediction))
-            prediction.add_done_callback(self._done)
-
-    def _done(self, _: Future[Any]) -> None:
-        self.answered_at_s.append(time.monotonic())
-        self._room.release()
+            number = (number + 1) % len(rows)
+            prediction = self._client.submit(frail.MODEL, rows[number : number + 1])
+            self.add(number, prediction)
+            prediction.add_done_callback(lambda _: self._room.release())

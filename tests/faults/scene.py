@@ -13,7 +13,7 @@ import msgspec
 
 from acceptance.workplace import DEADLINE_S, Process, Workplace, eventually
 from faults import frail
-from faults.load import Load, Toll, stored_in
+from faults.load import Ledger, Load, Toll, stored_in
 from modelane.client import Client
 from modelane.embedded import RedisServer
 from modelane.keys import QueueKeys, predict_queue
@@ -60,6 +60,13 @@ class Scene(Workplace):
             eventually(lambda: is_open(process), f"the lane of {name}")
         return process
 
+    def workers(self, n: int) -> list[Process]:
+        """So many, started at the same time."""
+        workers = [self.worker(ready=False) for _ in range(n)]
+        for worker in workers:
+            eventually(lambda worker=worker: is_open(worker), f"the lane of {worker.name}")
+        return workers
+
     def client(self, *, broker_url: str = "", **options: object) -> Client:
         settings = msgspec.structs.replace(self.settings, broker_url=broker_url or self.settings.broker_url)
         return self._ends.enter_context(Client(settings=settings, **{"timeout_s": DEADLINE_S} | options))
@@ -71,9 +78,13 @@ class Scene(Workplace):
             eventually(lambda: load.answered_at_s, "the first answer")
             yield load
             eventually(load.is_answered_again, "an answer after the last fault")
-        toll = load.toll(fault, self.stored())
+        self.count(fault, load)
+
+    def count(self, fault: str, ledger: Ledger) -> None:
+        """Wait for all answers, add a row to the table, and see that it holds nothing but noughts."""
+        toll = ledger.toll(fault, self.stored())
         self._table.append(toll)
-        assert (toll.lost, toll.wrong, toll.stored_twice) == (0, 0, 0), self._words(load)
+        assert (toll.lost, toll.wrong, toll.stored_twice) == (0, 0, 0), self._words(ledger)
         assert toll.times > 0
         eventually(self.is_at_rest, "an empty lane")
 
@@ -106,8 +117,8 @@ class Scene(Workplace):
             load.struck()
             eventually(load.is_answered_again, "an answer after a fault")
 
-    def _words(self, load: Load) -> str:
-        errors = {repr(sent.exception())[:300] for _, sent in load.sent if sent.exception()}
+    def _words(self, ledger: Ledger) -> str:
+        errors = {repr(sent.exception())[:300] for _, sent in ledger.sent if sent.exception()}
         return "\n".join([*errors, *(path.read_text()[-3000:] for path in self.home.glob("*.log"))])
 
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from acceptance.workplace import eventually
-from faults.scene import KEYS, is_open
+from faults.scene import KEYS
 
 
 @pytest.mark.parametrize(
@@ -23,18 +23,19 @@ from faults.scene import KEYS, is_open
 def test_a_worker_may_be_killed_at_every_step(scene, step, where):
     scene.worker()
     with scene.under_load(f"kill -9 of a worker {where}") as load:
-        scene.in_turn(load, 2, lambda: scene.worker(step=step, ready=False).wait())
+        mortals = [scene.worker(step=step, ready=False) for _ in range(2)]
+        scene.in_turn(load, 2, lambda: mortals.pop().wait())
 
 
 def test_workers_may_be_killed_at_random(scene):
-    workers = [scene.worker(), scene.worker()]
+    workers = scene.workers(2)
     with scene.under_load("kill -9 of one of two workers, at random") as load:
-        for _ in range(10):
+        for _ in range(8):
+            eventually(load.some_answers(), "a random moment")
             victim = workers.pop(random.randrange(2))
-            eventually(lambda victim=victim: is_open(victim), "the victim")
             victim.kill()
             load.struck()
-            workers.append(scene.worker(ready=False))
+            workers.append(scene.worker())
 
 
 def test_a_stalled_worker_that_wakes_up_late_is_fenced_off(scene):
@@ -51,18 +52,18 @@ def test_a_stalled_worker_that_wakes_up_late_is_fenced_off(scene):
         eventually(lambda: "another worker's stand" in stalled.said, "the fence")
 
 
-def test_two_workers_share_a_lane(scene):
+def test_workers_share_a_lane(scene):
     scene.worker()
-    with scene.under_load("a second worker comes and goes") as load:
-        scene.in_turn(load, 2, lambda: scene.worker().end())
+    with scene.under_load("two more workers come and go") as load:
+        others = scene.workers(2)
+        scene.in_turn(load, 2, lambda: others.pop().end())
 
 
 @pytest.mark.parametrize("signals", ["TERM", "TERM TERM", "TERM KILL"])
 def test_a_worker_may_be_told_to_end_with_a_batch_in_flight(scene, signals):
     scene.worker()
     with scene.under_load(f"SIG{signals.replace(' ', ', SIG')} with a batch in flight") as load:
-        for _ in range(2):
-            ending = scene.worker()
+        for ending in scene.workers(2):
             for name in signals.split():
                 ending.send(signal.Signals[f"SIG{name}"])
             load.struck()
