@@ -9,8 +9,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from modelane.errors import BrokerUnavailable, ModelaneError, TryLater
 from modelane.queue import LeasedQueue
@@ -33,8 +34,7 @@ class Sender(Protocol):
     def end(self, *, error: ModelaneError) -> None: ...
 
 
-@dataclass(slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, gc=False):
     """A message on its way."""
 
     queue: str

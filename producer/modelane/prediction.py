@@ -19,8 +19,7 @@ from modelane.tensors import Tensor
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """What a model said about one request's rows.
 
     Attributes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import msgspec
 import redis
 from redis.commands.core import Script
 
@@ -27,8 +28,7 @@ from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, SUSPECT_KEY_PREFIX, Queu
 DEFAULT_RETRY_AFTER_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """The right to answer one message, until it returns to the queue."""
 
     tag: bytes
@@ -48,8 +48,7 @@ class Reserved:
     leases: tuple[Lease, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """How one leased message ends.
 
     Attributes:

@@ -30,7 +30,7 @@ RETRY_S = 0.2
 MAX_KEYS = 500
 
 
-class Reply(msgspec.Struct):
+class Reply(msgspec.Struct, gc=False):
     """What a client needs of a result document."""
 
     task_id: str
