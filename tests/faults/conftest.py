@@ -17,7 +17,17 @@ from modelane.embedded import RedisServer
 from modelane.settings import Settings
 
 TABLE = pytest.StashKey[list[Toll]]()
-HEADINGS = ("fault", "times", "in flight", "answered", "lost", "wrong", "stored twice", "first answer s")
+HEADINGS = (
+    "fault",
+    "times",
+    "in flight",
+    "answered",
+    "lost",
+    "wrong",
+    "stored twice",
+    "fenced",
+    "first answer s",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

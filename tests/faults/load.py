@@ -39,7 +39,14 @@ class Strike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toll:
-    """A row of the fault table."""
+    """A row of the fault table.
+
+    Attributes:
+        times: how often the fault was injected.
+        in_flight: requests that were in flight then, summed.
+        fenced: answers that came after another worker's and changed nothing.
+        first_answer_s: the longest silence after a fault.
+    """
 
     fault: str
     times: int
@@ -48,6 +55,7 @@ class Toll:
     lost: int
     wrong: int
     stored_twice: int
+    fenced: int
     first_answer_s: float
 
 
@@ -78,7 +86,7 @@ class Ledger:
         enough = len(self.answered_at_s) + random.randrange(most)
         return lambda: len(self.answered_at_s) > enough
 
-    def toll(self, fault: str, stored: Counter[str]) -> Toll:
+    def toll(self, fault: str, stored: Counter[str], fenced: int) -> Toll:
         """Wait for all, then count."""
         expected = frail.Frail().predict(frail.rows())
         lost = wrong = 0
@@ -95,6 +103,7 @@ class Ledger:
             lost=lost,
             wrong=wrong,
             stored_twice=sum(stored[prediction.id] > 1 for _, prediction in self.sent),
+            fenced=fenced,
             first_answer_s=max(self._silence_s(strike) for strike in self.strikes),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ KEYS = QueueKeys(LANE)
 
 #: Requests that a load keeps in flight, and that one batch may answer: several batches are always waiting.
 IN_FLIGHT, BATCH = 32, 8
+
+_FENCED = re.compile(r"(\d+) answers came after their lease had run out")
 
 
 class Scene(Workplace):
@@ -82,7 +85,7 @@ class Scene(Workplace):
 
     def count(self, fault: str, ledger: Ledger) -> None:
         """Wait for all answers, add a row to the table, and see that it holds nothing but noughts."""
-        toll = ledger.toll(fault, self.stored())
+        toll = ledger.toll(fault, self.stored(), self.fenced())
         self._table.append(toll)
         assert (toll.lost, toll.wrong, toll.stored_twice) == (0, 0, 0), self._words(ledger)
         assert toll.times > 0
@@ -91,6 +94,11 @@ class Scene(Workplace):
     def stored(self) -> Counter[str]:
         """How often each answer was stored."""
         return stored_in(self._folder)
+
+    def fenced(self) -> int:
+        """How many answers workers say came too late."""
+        said = "".join(path.read_text() for path in self.home.glob("*.log"))
+        return sum(map(int, _FENCED.findall(said)))
 
     def restart_redis(self) -> None:
         self.server.kill()

@@ -27,29 +27,28 @@ LIMITS = {"max_batch_requests": 256, "predict_limit_s": 2.0}
     ],
 )
 def test_only_the_culprit_is_buried(scene, order, fault):
-    # Given a culprit in the middle of one batch of two hundred, and workers that a supervisor restarts
+    # Given a culprit in the middle of one batch of two hundred, and two workers that a supervisor restarts
     client, ledger = scene.client(), Ledger()
     for number, row in enumerate(np.split(frail.rows()[:200], 200)):
         if number == 100:
             culprit = client.submit(MODEL, frail.telling(order))
         ledger.add(number, client.submit(MODEL, row))
     eventually(lambda: scene.redis.llen(KEYS.first) == 201, "all in the queue")
-    worker = scene.worker(ready=False, **LIMITS)
+    workers = [scene.worker(ready=False, **LIMITS) for _ in range(2)]
 
     def culprit_is_buried() -> bool:
-        nonlocal worker
-        if not worker.runs:
+        for dead in [worker for worker in workers if not worker.runs]:
             ledger.struck()
-            worker = scene.worker(ready=False, **LIMITS)
-        return culprit.done()
+            workers.remove(dead)
+            workers.append(scene.worker(ready=False, **LIMITS))
+        return culprit.done() and len(ledger.strikes) == 3
 
-    eventually(culprit_is_buried, "the burial")
+    eventually(culprit_is_buried, "the third death and the burial")
 
     # Then it has cost three workers, its caller knows, and all others have their answers
     with pytest.raises(Buried, match="3 workers were lost"):
         culprit.result()
     assert scene.redis.hkeys(KEYS.dead) == [culprit.id.encode()]
-    assert len(ledger.strikes) == 3
     scene.count(fault, ledger)
 
 
