@@ -10,7 +10,7 @@ from celery import Celery
 from modelane.keys import RETRAIN_TASK
 from modelane.settings import Settings
 from modelane_training.service import TrainRole, retrain_model
-from modelane_worker.program import worker_app
+from modelane_worker.program import settings_of, worker_app
 
 
 def build(settings: Settings) -> Celery:
@@ -24,4 +24,4 @@ def build(settings: Settings) -> Celery:
     return app
 
 
-app = build(Settings.from_env(os.environ))
+app = build(settings_of(os.environ))

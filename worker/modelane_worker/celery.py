@@ -9,7 +9,7 @@ from celery import Celery
 from modelane.settings import Settings
 from modelane_worker import tasks
 from modelane_worker.live import Models
-from modelane_worker.program import worker_app
+from modelane_worker.program import settings_of, worker_app
 from modelane_worker.role import PredictRole
 from modelane_worker.store import Store
 
@@ -22,4 +22,4 @@ def build(settings: Settings) -> Celery:
     return app
 
 
-app = build(Settings.from_env(os.environ))
+app = build(settings_of(os.environ))

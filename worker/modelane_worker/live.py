@@ -140,6 +140,7 @@ class Models:
         self._store = store
         self._trusted_keys = trusted_keys
         self._live: dict[str, LiveModel] = {}
+        self._said_absent: set[str] = set()
 
     def get(self, model: str) -> LiveModel:
         if model not in self._live:
@@ -152,7 +153,11 @@ class Models:
         Raises:
             StoreError: the store cannot be read.
         """
-        return [name for name in self._store.models() if not self.only or name in self.only]
+        stored = self._store.models()
+        if absent := self.only.difference(stored, self._said_absent):
+            self._said_absent |= absent
+            logger.warning("not in the store yet: %s", ", ".join(sorted(absent)), extra={"event": "absent"})
+        return [name for name in stored if not self.only or name in self.only]
 
     def served(self) -> list[str]:
         """Names that have been asked for, whether they are wanted or an operator added their lane."""

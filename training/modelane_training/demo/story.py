@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,9 @@ def tell(console: Console, *, keep: bool) -> list[str]:
             failures = report.failures(tally, seen)
             report.show(console, tally, seen, failures)
             if keep and not failures:
-                console.print(stage.stack.ready_line(), soft_wrap=True)
-                threading.Event().wait()
+                console.print(stage.stack.ready_line(), markup=False, soft_wrap=True)
+                with suppress(KeyboardInterrupt):  # that is how it is meant to end
+                    threading.Event().wait()
             return failures
 
 

@@ -89,14 +89,14 @@ class Traffic:
             ModelaneError: the retraining failed.
         """
         before = set(self.tally.versions)
-        retraining = self._client.retrain(self._model)
+        retraining = self._client.retrain(self._model, timeout_s=SWAP_LIMIT_S)
         sent, until_s = self.tally.requests, time.monotonic() + SWAP_LIMIT_S
         while time.monotonic() < until_s:
             self._flood(self._one_row(number) for number in range(IN_FLIGHT))
             new = sum(n for version, n in self.tally.versions.items() if version not in before)
             if retraining.done() and (new >= NEW_ANSWERS or retraining.exception()):
                 break
-        outcome = retraining.result(SWAP_LIMIT_S)
+        outcome = retraining.result()
         return f"{self.tally.requests - sent} requests, {outcome.version} answers now ({outcome.reason})"
 
     def compare(self) -> str:
