@@ -32,17 +32,21 @@ class Stage:
     """A data folder with published models, a Redis server, and the workers that a figure asks for.
 
     Args:
+        persistent: whether Redis keeps its append-only file, as `modelane up` has it.
         estimators: by the name of the model that they serve as.
     """
 
-    def __init__(self, **estimators: object) -> None:
+    def __init__(self, *, persistent: bool = True, **estimators: object) -> None:
+        self._persistent = persistent
         self._estimators = estimators
         self._ends = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
             self.folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="modelane-bench-")))
-            self.redis = ends.enter_context(RedisServer(folder=self.folder / "redis"))
+            self.redis = ends.enter_context(
+                RedisServer(folder=self.folder / "redis" if self._persistent else None)
+            )
             self.settings = Settings(broker_url=self.redis.url, home=str(self.folder))
             models.publish(self.settings, **self._estimators)
             self._ends = ends.pop_all()
