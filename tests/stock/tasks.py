@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from celery import current_app, shared_task
@@ -47,6 +48,12 @@ def nap(seconds):
     """Keeps a worker busy."""
     time.sleep(seconds)
     return seconds
+
+
+@shared_task
+def die():
+    """Takes its worker with it."""
+    os._exit(1)
 
 
 @shared_task

@@ -96,6 +96,23 @@ def test_active_and_reserved_show_what_celery_runs(caller, ask):
     assert shown("active") == shown("reserved") == set()
 
 
+def test_reserved_shows_the_batch_that_is_read_ahead(caller, app, workplace, held_lane):
+    with held_lane(), load(caller) as sent:
+        # To this worker every batch is heavy, so it reads the next one while it computes.
+        eager = workplace.worker(max_batch_bytes=2000)
+        inspect = app.control.inspect([eager.name], timeout=10.0, limit=1)
+        seen = set()
+
+        def look():
+            seen.update(info["id"] for info in inspect.reserved()[eager.name])
+            return seen
+
+        eventually(look, "a request that is held")
+
+    assert seen <= {result.id for result in sent}
+    assert eager.end() == 0, eager.said
+
+
 def test_a_nap_in_the_lane_holds_back_no_prediction(caller, expected):
     nap = caller.task("nap", 5.0, queue=LANE).delay()
 

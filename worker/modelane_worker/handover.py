@@ -1,28 +1,22 @@
 """Requests that are more than a prediction: canvas, and any other task, run by Celery's own consumer.
 
-intake → HANDOVER → Celery.  To Celery a message comes as from any broker: it sends the events, knows revokes,
-time limits and retries, stores the result and calls what is linked.  To the queue it stays leased until
-Celery acknowledges it.  Celery gets as many as its pool runs at once; the rest can go back when the worker
-stops.
+intake → HANDOVER → delivery → Celery.  A message stays leased until Celery acknowledges it.  Celery gets as
+many as its pool runs at once; the rest can go back when the worker stops.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 from collections import deque
 from typing import Any
 
-import msgspec
-from celery.worker import state as worker_state
-from kombu.message import Message
-from kombu.serialization import prepare_accept_content
-
 from modelane import wire
-from modelane.errors import BadInput, BrokerUnavailable, ModelaneError
+from modelane.errors import BadInput, BrokerUnavailable, Buried, ModelaneError
 from modelane.queue import LeasedQueue, Settlement
+from modelane_worker import delivery
 from modelane_worker.intake import Foreign
+from modelane_worker.limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +31,14 @@ class Handover:
         task: whose plain requests the lane answers itself.
         queue: where the messages are leased.
         worker: Celery's ``WorkController``; its consumer and its pool run them.
-        lease_s: of each message, renewed by :meth:`renew`.
-        most: so many may be here; then the lane waits.
+        limits: of the lane; as many as make a batch may be here.
     """
 
-    def __init__(self, task: str, queue: LeasedQueue, worker: Any, *, lease_s: float, most: int) -> None:
+    def __init__(self, task: str, queue: LeasedQueue, worker: Any, limits: Limits) -> None:
         self._task = task
         self._queue = queue
         self._worker = worker
-        self._lease_s = lease_s
-        self._most = most
+        self._limits = limits
         self._changed = threading.Condition()
         self._waiting: deque[Foreign] = deque()
         self._running: dict[bytes, Foreign] = {}
@@ -76,7 +68,7 @@ class Handover:
     def has_room(self, timeout_s: float) -> bool:
         """Wait until the lane may reserve more."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._n < self._most, timeout_s)
+            return self._changed.wait_for(self._may_reserve, timeout_s)
 
     def renew(self) -> None:
         """Keep all leases.
@@ -88,7 +80,7 @@ class Handover:
         with self._changed:
             tags = [*self._running, *(item.tag for item in self._waiting)]
         if tags:
-            self._queue.renew(tags, lease_s=self._lease_s)
+            self._queue.renew(tags, lease_s=self._limits.lease_s)
             self._call_celery()  # a call may have been lost with Celery's connection
 
     def close(self) -> None:
@@ -106,9 +98,12 @@ class Handover:
         except BrokerUnavailable as exc:
             logger.warning("%s; the leases run out", exc, extra={"event": "handover_left"})
 
-    @property
-    def _n(self) -> int:
-        return len(self._waiting) + len(self._running)
+    def _may_reserve(self) -> bool:
+        here = (*self._waiting, *self._running.values())
+        # On its last attempt it is alone: if it ends this worker again, nothing else is lost with it.
+        return len(here) < self._limits.max_batch_requests and not any(
+            item.envelope.attempts == self._limits.max_attempts - 1 for item in here
+        )
 
     def _call_celery(self) -> None:
         self._worker.consumer.call_soon(self._begin)
@@ -128,30 +123,14 @@ class Handover:
             self._settle(item, f"{type(exc).__name__}: {exc}")
 
     def _give(self, item: Foreign) -> None:
-        consumer, headers = self._worker.consumer, item.envelope.headers
-        if item.refused is not None:
-            # Celery compares with the clock of this machine, the queue with that of Redis; and it does not
-            # say that it received what it then refuses.
-            worker_state.revoked.add(headers.id)
-            if consumer.event_dispatcher:
-                consumer.event_dispatcher.send(
-                    "task-received",
-                    uuid=headers.id,
-                    name=headers.task,
-                    args=headers.argsrepr,
-                    kwargs=headers.kwargsrepr,
-                )
-        message = as_kombu(item, accept=consumer.app.conf.accept_content)
-        payload = None if "task" in message.headers else message.decode()  # protocol 1
-        consumer.strategies[headers.task](
-            message,
-            payload,
-            lambda *_: self._settle(item),
-            lambda _logger, _errors, requeue=False: self._reject(item, requeue=requeue),
-            consumer.on_task_message,
-        )
+        consumer = self._worker.consumer
+        if item.refused is None:
+            delivery.run(item, consumer, ack=self._settle, reject=self._reject)
+        else:
+            delivery.refuse(item, item.refused, consumer)
+            self._settle(item, str(item.refused) if isinstance(item.refused, Buried) else "")
 
-    def _reject(self, item: Foreign, *, requeue: bool) -> None:
+    def _reject(self, item: Foreign, requeue: bool) -> None:
         if not requeue:
             self._settle(item, "the task was rejected")
             return
@@ -182,24 +161,3 @@ class Handover:
             self._running.pop(tag, None)
             self._changed.notify_all()
         self._call_celery()
-
-
-def as_kombu(item: Foreign, accept: list[str]) -> Message:
-    """The message as kombu would have delivered it.
-
-    Args:
-        item: whose body :mod:`modelane.wire` has read, so it is well-formed.
-        accept: forms of a body that may be decoded.
-    """
-    raw = msgspec.json.decode(item.message)
-    properties = raw.get("properties") or {}
-    body = raw["body"]
-    return Message(
-        body=base64.b64decode(body) if properties.get("body_encoding") == "base64" else body,
-        content_type=raw["content-type"],
-        content_encoding=raw["content-encoding"],
-        headers=raw.get("headers"),
-        properties=properties,
-        delivery_info=properties.get("delivery_info"),
-        accept=prepare_accept_content(accept),
-    )

@@ -62,7 +62,7 @@ class Later:
     delay_s: float
 
 
-def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for each reason
+def admit(  # noqa: PLR0913  an argument for each reason
     lease: Lease,
     now_s: float,
     *,
@@ -84,11 +84,10 @@ def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for ea
     envelope: wire.Envelope | None = None
     try:
         envelope = _read_envelope(lease.message)
-        if envelope.attempts >= max_attempts:
-            return Refused(lease.tag, envelope, _buried(envelope.attempts), bury=True)
         if len(lease.message) > max_bytes:
             raise TooLarge(f"the message takes {len(lease.message)} bytes, this lane allows {max_bytes}")
-        refused = _refusal(envelope, now_s, is_revoked)
+        buried = envelope.attempts >= max_attempts
+        refused = _buried(envelope.attempts) if buried else _refusal(envelope, now_s, is_revoked)
         if refused is None and (eta_s := envelope.eta_s) is not None and eta_s > now_s:
             return Later(lease.tag, eta_s - now_s)
         body = wire.read_body(envelope)
@@ -101,7 +100,7 @@ def admit(  # noqa: PLR0911, PLR0913  a return for each fate, an argument for ea
     if is_foreign(envelope, body):
         return Foreign(lease.tag, lease.message, envelope, refused)
     if refused is not None:
-        return Refused(lease.tag, envelope, refused)
+        return Refused(lease.tag, envelope, refused, bury=buried)
     queued_s = max(0.0, now_s - envelope.sent_s - envelope.clock_off_s) if envelope.sent_s else 0.0
     return Call(lease.tag, lease.message, envelope, body, queued_s)
 

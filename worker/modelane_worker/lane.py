@@ -24,6 +24,7 @@ from modelane.errors import (
     TryLater,
 )
 from modelane.queue import LeasedQueue, Settlement
+from modelane.wire import Envelope
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Outcome, Refused
@@ -109,13 +110,21 @@ class Lane:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def reserved(self) -> list[Envelope]:
+        """What is held, but not begun."""
+        ahead = self._supply.ahead
+        calls = ahead.calls if ahead else ()
+        return [item.envelope for item in (*calls, *self.handover.waiting)]
+
     def renew(self) -> None:
         """Keep the leases of what is held.
 
         Raises:
             BrokerUnavailable: Redis does not answer.
         """
-        if tags := [*(call.tag for call in self.in_hand.calls), *self._supply.tags]:
+        ahead = self._supply.ahead
+        if tags := [*(call.tag for call in self.in_hand.calls), *(ahead.tags if ahead else ())]:
             self._queue.renew(tags, lease_s=self._limits.lease_s)
         self.handover.renew()
 

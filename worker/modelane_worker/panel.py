@@ -72,7 +72,7 @@ class LanePanel:
         reserved = [r for r in _members(worker_state.reserved_requests) if r not in active]
         infos = [request.info(safe=True) for request in reserved]
         for lane in self._lanes.lanes:
-            infos += [self._info(lane.name, item.envelope) for item in lane.handover.waiting]
+            infos += [self._info(lane.name, envelope) for envelope in lane.reserved]
         return infos
 
     def _scheduled(self, state: Any, **_: object) -> list[Info]:

@@ -134,16 +134,13 @@ def _lane_opener(
     def open_lane(queue: str) -> Lane:
         # A connection of its own: one lane waits in a blocking command.
         leased = LeasedQueue(connect(settings), QueueKeys(queue, settings.prefix), suspicion.process)
-        limits = role.limits
         return Lane(
             queue,
             queue=leased,
             service=role.service(queue),
-            limits=limits,
+            limits=role.limits,
             events=events,
-            handover=Handover(
-                role.task, leased, worker, lease_s=limits.lease_s, most=limits.max_batch_requests
-            ),
+            handover=Handover(role.task, leased, worker, role.limits),
             suspicion=suspicion,
             is_revoked=worker_state.revoked.__contains__,
             count=count,

@@ -41,7 +41,7 @@ class Batch:
 
 
 class Supply:
-    """Brings batches to one lane, whose thread alone calls it, but for ``tags``.
+    """Brings batches to one lane, whose thread alone calls it, but for ``ahead``.
 
     Args:
         queue: to reserve from.
@@ -71,10 +71,10 @@ class Supply:
         return self._ahead is not None
 
     @property
-    def tags(self) -> list[bytes]:
-        """Leases that are held ahead, to be renewed."""
+    def ahead(self) -> Batch | None:
+        """The batch that is reserved and read, but not yet taken."""
         ahead = self._ahead
-        return ahead.result().tags if ahead and ahead.done() and not ahead.exception() else []
+        return ahead.result() if ahead and ahead.done() and not ahead.exception() else None
 
     def next(self) -> Batch:
         """The batch that was reserved ahead, else what waits now: perhaps nothing.

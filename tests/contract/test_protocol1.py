@@ -1,0 +1,61 @@
+"""Messages of Celery's protocol 1."""
+
+import json
+
+import pytest
+from celery import Celery
+
+from modelane import protocol1, wire
+from modelane.errors import Undecodable
+
+
+def a_message(**options) -> bytes:
+    """As a stock client would write it."""
+    app = Celery(set_as_current=False)
+    headers, properties, body, _ = app.amqp.as_task_v1("id-1", "modelane.predict", **options)
+    message = {
+        "body": json.dumps(body),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": headers,
+        "properties": dict(properties),
+    }
+    return json.dumps(message).encode()
+
+
+def test_it_is_read_as_the_same_request_in_protocol_2():
+    envelope = protocol1.read_envelope(
+        a_message(args=("churn", [[1.0]]), kwargs={"method": "predict_proba"}, retries=2, group_id="g")
+    )
+
+    request = wire.read_request(envelope, wire.read_body(envelope))
+    assert (envelope.headers.id, envelope.headers.retries, envelope.headers.group) == ("id-1", 2, "g")
+    assert (request.model, request.rows, request.method) == ("churn", [[1.0]], "predict_proba")
+
+
+def test_its_times_are_read():
+    envelope = protocol1.read_envelope(a_message(countdown=60, expires=120))
+
+    assert envelope.expires_s is not None
+    assert envelope.eta_s is not None
+    assert round(envelope.expires_s - envelope.eta_s) == 60
+
+
+def test_what_is_linked_to_it_is_kept():
+    envelope = protocol1.read_envelope(a_message(callbacks=[{"task": "a"}], errbacks=[{"task": "b"}]))
+
+    _, _, embed = wire.read_body(envelope)
+    assert (embed.callbacks, embed.errbacks) == ([{"task": "a"}], [{"task": "b"}])
+
+
+@pytest.mark.parametrize("message", [b"nonsense", b"{}", b"[1]", a_message().replace(b"id-1", b"\xff")])
+def test_anything_else_is_refused_in_words(message):
+    with pytest.raises(Undecodable, match="protocol 1 or 2"):
+        protocol1.read_envelope(message)
+
+
+def test_a_pickled_body_is_refused():
+    message = a_message().replace(b"application/json", b"application/x-python-serialize")
+
+    with pytest.raises(Undecodable, match="not taken"):
+        protocol1.read_envelope(message)

@@ -1,0 +1,60 @@
+"""Canvas when a worker is lost: what Celery runs out of a lane is leased like everything else."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+
+import pytest
+from celery import Celery, chord
+from celery.exceptions import ChordError
+
+from acceptance.workplace import Workplace, eventually
+from modelane.embedded import RedisServer
+from stock.caller import LANE, Caller, get, refusal
+
+
+@pytest.fixture
+def alone(published, tmp_path):
+    """A workplace of its own: its workers die."""
+    shutil.copytree(published, tmp_path / "home")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
+        yield Workplace(tmp_path / "home", server, ends, max_attempts=2, lease_s=1.0)
+
+
+@pytest.fixture
+def caller(alone, rows):
+    url = alone.settings.broker_url
+    return Caller(Celery("stock", broker=url, backend=url, set_as_current=False), rows)
+
+
+def test_a_member_that_kills_its_workers_is_buried_and_its_chord_is_told(alone, caller):
+    deadly = caller.task("die", queue=LANE).set(task_id="deadly")
+    result = chord([caller.predict(), deadly], caller.task("together", queue=LANE))()
+    neighbours = [caller.predict(n).delay() for n in range(20)]
+
+    for _ in range(2):
+        worker = alone.worker("--include", "stock.tasks", ready=False)
+        eventually(lambda worker=worker: not worker.runs, "its end")
+    alone.worker("--include", "stock.tasks")
+
+    error = refusal(caller.result("deadly"))
+    assert type(error).__name__ == "Buried"
+    assert "2 workers were lost" in str(error)
+    eventually(result.ready, "the chord's end")
+    assert isinstance(result.result, ChordError)
+    assert all(get(neighbour) for neighbour in neighbours)
+    assert alone.redis.hkeys(f"{LANE}.dead") == [b"deadly"]
+
+
+def test_a_task_that_lost_its_worker_runs_again(alone, caller):
+    nap = caller.task("nap", 3.0, queue=LANE).delay()
+    first = alone.worker("--include", "stock.tasks")
+    eventually(lambda: alone.redis.hlen(f"{LANE}.leased"), "the lease")
+
+    first.kill()
+    alone.worker("--include", "stock.tasks")
+
+    assert get(nap) == 3.0
+    eventually(lambda: not alone.redis.hlen(f"{LANE}.leased"), "its acknowledgement")
