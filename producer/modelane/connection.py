@@ -57,6 +57,8 @@ def broker_errors() -> Iterator[None]:
         if _PASSING.intersection(re.findall(r"[A-Z]+", str(exc))):
             raise BrokerUnavailable(f"Redis cannot serve now: {exc}") from exc
         raise BrokerRefused(f"Redis refuses: {exc}") from exc
+    except redis.AuthenticationError as exc:
+        raise BrokerUnavailable(f"Redis does not let us in: {exc}") from exc
     except (redis.RedisError, OSError) as exc:
         raise BrokerUnavailable(f"Redis does not answer: {exc}") from exc
 

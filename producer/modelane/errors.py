@@ -15,6 +15,7 @@
     │   ├── Expired             its deadline passed before a worker came to it
     │   ├── Revoked             somebody cancelled it
     │   ├── TimedOut            the caller stopped waiting; the answer may still come
+    │   ├── ClientClosed        its client was closed, or stayed in the process that this one was forked from
     │   └── Buried              it failed its worker too often and is a dead letter now
     ├── PredictionFailed        the model raised, or answered in the wrong shape
     ├── StoreError              the model store
@@ -120,6 +121,10 @@ class Revoked(NotAnswered):
 
 class TimedOut(NotAnswered, TimeoutError):
     """The caller stopped waiting; the answer may still come."""
+
+
+class ClientClosed(NotAnswered):
+    """Its client was closed, or stayed in the process that this one was forked from."""
 
 
 class Buried(NotAnswered):

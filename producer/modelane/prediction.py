@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from modelane.errors import ModelaneError
+from modelane.errors import ClientClosed, ModelaneError
 from modelane.tensors import Tensor
 
 T = TypeVar("T")
@@ -41,7 +42,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     batch_rows: int
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=bool(copy))
+        values = self.values.astype(self.values.dtype if dtype is None else dtype, copy=bool(copy))
+        if copy is False and values is not self.values:
+            raise ValueError(f"values are {self.values.dtype}: as {dtype} they have to be copied")
+        return values
 
     def __len__(self) -> int:
         return len(self.values)
@@ -71,6 +75,7 @@ class Prediction(Future[T], Generic[T]):
 
     Attributes:
         id: of the request: the Celery task's id.
+        sent: whether Redis has confirmed that it took the request.
     """
 
     def __init__(
@@ -78,10 +83,13 @@ class Prediction(Future[T], Generic[T]):
         id: str,  # noqa: A002  the public name
         timeout_s: float,
         read: Callable[[dict[str, Any]], T],
+        late: str,
     ) -> None:
         super().__init__()
         self.id = id
+        self.sent = False
         self.read = read  #: makes the value of what the worker stored
+        self.late = late  #: what is said if that does not come in time
         self.deadline_s = time.monotonic() + timeout_s
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -97,11 +105,16 @@ class Prediction(Future[T], Generic[T]):
         except InvalidStateError:
             pass
 
+    def leave_behind(self) -> None:
+        """In a forked child: end it, since its answer goes to the parent."""
+        self._condition = threading.Condition()  # the one before may be held by a thread of the parent
+        self.end(error=ClientClosed("sent before the fork: its answer goes to the parent process"))
+
 
 def read_answer(result: dict[str, Any]) -> Answer:
     values = result["values"]
     return Answer(
-        values=values.array() if isinstance(values, Tensor) else np.array(values),
+        values=values.array() if isinstance(values, Tensor) else np.asarray(values),
         model=result["model"],
         version=result["version"],
         method=result["method"],

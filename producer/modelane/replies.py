@@ -9,25 +9,36 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import redis
 
 from modelane.connection import broker_errors
-from modelane.errors import BrokerRefused, BrokerUnavailable, ModelaneError, from_code
+from modelane.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    Expired,
+    ModelaneError,
+    Revoked,
+    Undecodable,
+    from_code,
+)
 from modelane.keys import RESULT_KEY_PREFIX
+from modelane.results import loads
 from modelane.tensors import from_wire
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks for stored answers whose publication was missed, and for passed deadlines.
+#: Seconds between two looks for stored answers whose publication was missed.
 LOOK_S = 1.0
 #: Seconds before the next try while Redis does not answer.
 RETRY_S = 0.2
 #: Results asked for at once.
 MAX_KEYS = 500
+#: Celery's states of a task that has ended; others come before (STARTED, RETRY).
+FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -41,11 +52,13 @@ class Reply(msgspec.Struct, gc=False):
         if self.status == "SUCCESS":
             return None
         failure: Mapping[str, Any] = self.result if isinstance(self.result, dict) else {}
-        sentence = failure.get("exc_message") or [self.status]
-        return from_code(str(failure.get("exc_type", self.status)), str(sentence[0]))
+        code = str(failure.get("exc_type", self.status))
+        if self.status == "REVOKED" and code != Expired.__name__:  # Celery has an error of its own for it
+            code = Revoked.__name__
+        said = failure.get("exc_message") or self.status
+        return from_code(code, str(said[0] if isinstance(said, list) else said))
 
 
-_one = msgspec.msgpack.Decoder(Reply, ext_hook=from_wire)
 _many = msgspec.msgpack.Decoder(list[Reply], ext_hook=from_wire)
 
 
@@ -57,8 +70,7 @@ class Replies:
         channel: the client's own, prefix included.
         prefix: of every key.
         deliver: called with each reply, from the reading thread.
-        overdue: called every :data:`LOOK_S`; returns ids that are still pending after ending those whose
-            deadline has passed.
+        pending: called every :data:`LOOK_S`; returns the ids that nothing has come for.
     """
 
     def __init__(
@@ -68,13 +80,13 @@ class Replies:
         prefix: str,
         *,
         deliver: Callable[[Reply], None],
-        overdue: Callable[[], list[str]],
+        pending: Callable[[], list[str]],
     ) -> None:
         self._redis = client
         self._channel = channel
         self._prefix = prefix
         self._deliver = deliver
-        self._overdue = overdue
+        self._pending = pending
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-replies", daemon=True)
 
@@ -92,8 +104,9 @@ class Replies:
                     self._read(subscription)
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.debug("replies: %s", exc)
-                self._overdue()
-                self._closing.wait(RETRY_S)
+            except Exception:
+                logger.exception("replies cannot be read", extra={"event": "replies_failed"})
+            self._closing.wait(RETRY_S)
 
     def _read(self, subscription: redis.client.PubSub) -> None:
         """Deliver what comes, until the subscription turns out to be deaf: its peer is gone unsaid."""
@@ -103,30 +116,41 @@ class Replies:
             message = subscription.get_message(timeout=LOOK_S)
             heard = heard or message is not None
             if message is not None and message["type"] == "message":
-                self._deliver_all(_many, message["data"])
+                self._deliver_all(message["data"])
             elif message is not None:  # subscribed, for the first time or again: answers may have passed
                 look_at = 0.0
             if time.monotonic() >= look_at:
-                if self._look(self._overdue()) and not heard:
+                if self._look(self._pending()) and not heard:
                     return
                 look_at, heard = time.monotonic() + LOOK_S, False
 
-    def _look(self, pending: Iterable[str]) -> int:
+    def _look(self, pending: Sequence[str]) -> int:
         """Deliver the stored answers of ``pending``; how many there were."""
         n = 0
-        keys = [f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in pending]
-        for first in range(0, len(keys), MAX_KEYS):
-            for stored in self._redis.mget(keys[first : first + MAX_KEYS]):
-                if stored is not None:
+        for first in range(0, len(pending), MAX_KEYS):
+            ids = pending[first : first + MAX_KEYS]
+            stored = self._redis.mget([f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids])
+            for id_, data in zip(ids, stored, strict=True):
+                if data is not None and (reply := _read(id_, data)).status in FINAL:
                     n += 1
-                    self._deliver_all(_one, stored)
+                    self._deliver(reply)
         return n
 
-    def _deliver_all(self, decoder: msgspec.msgpack.Decoder[Any], data: Any) -> None:
-        """Whoever can write to Redis can write nonsense here: it must not end the reading of the rest."""
+    def _deliver_all(self, published: bytes) -> None:
+        """Whoever can write to Redis can write nonsense here; what is lost by it is found stored."""
         try:
-            decoded = decoder.decode(data)
-            for reply in decoded if isinstance(decoded, list) else [decoded]:
-                self._deliver(reply)
-        except (ValueError, LookupError, TypeError, ModelaneError) as exc:
+            replies = _many.decode(published)
+        except Exception as exc:
             logger.warning("a reply cannot be read: %s", exc, extra={"event": "reply_unreadable"})
+        else:
+            for reply in replies:
+                self._deliver(reply)
+
+
+def _read(id_: str, stored: bytes | str) -> Reply:
+    """What is stored for a request: in our form, or in JSON, which Celery writes where it answers itself."""
+    try:
+        return msgspec.convert(loads(stored), Reply)
+    except Exception as exc:
+        failure = {"exc_type": Undecodable.__name__, "exc_message": f"the answer cannot be read: {exc}"}
+        return Reply(id_, "FAILURE", failure)

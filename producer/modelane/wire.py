@@ -256,7 +256,7 @@ def write_message(  # noqa: PLR0913  a message has this many parts
     """
     try:
         body = _msgpack_encoder.encode((args, kwargs, Embed()))
-    except (NotImplementedError, TypeError, OverflowError) as exc:
+    except (NotImplementedError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise BadInput(f"the request cannot be sent: {exc}") from exc
     expires = None if expires_s is None else datetime.fromtimestamp(expires_s, UTC).isoformat()
     return msgspec.json.encode(

@@ -1,28 +1,28 @@
-"""What a client has per process: its channel, the futures that are pending, and the two threads.
+"""What a client has per process: its channel, the futures that are pending, and the three threads.
 
-submit → WIRES → outbox;  replies → WIRES → the future.
+submit → WIRES → outbox;  replies → WIRES → the future;  deadlines → WIRES → the futures that are overdue.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
 import uuid
 from collections import deque
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, cast
 
 from modelane.connection import connect
-from modelane.errors import ModelaneError, TimedOut
+from modelane.deadlines import Deadlines
+from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, TimedOut, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX, QueueKeys
 from modelane.outbox import Outbox, Outgoing
 from modelane.prediction import Prediction
 from modelane.queue import LeasedQueue
 from modelane.replies import Replies, Reply
 from modelane.settings import Settings
-
-#: Requests that may wait to be sent while Redis is away.
-MAX_WAITING = 100_000
 
 #: Ids that are drawn at once.  Each system call hands the GIL to a waiting thread, and the submitting one
 #: then waits up to five milliseconds to get it back.
@@ -33,22 +33,23 @@ class Wires:
     """Made anew in a forked child: threads and sockets do not survive a fork."""
 
     def __init__(self, settings: Settings) -> None:
-        self.pid = os.getpid()
-        self.origin = f"{self.pid}@{socket.gethostname()}"
+        self.origin = f"{os.getpid()}@{socket.gethostname()}"
         self.channel = REPLY_CHANNEL_PREFIX + uuid.uuid4().hex
         self._ids: deque[str] = deque()
         self._pending: dict[str, Prediction[Any]] = {}
         self._queues: dict[str, LeasedQueue] = {}
         self._redis = connect(settings)
         self._prefix = settings.prefix
-        self._outbox = Outbox(self._queue, max_depth=settings.max_depth, max_waiting=MAX_WAITING)
+        self._deadlines = Deadlines(self._end_overdue)
+        self._outbox = Outbox(self._queue, max_depth=settings.max_depth)
         self._replies = Replies(
             self._redis,
             settings.prefix + self.channel,
             settings.prefix,
             deliver=self._deliver,
-            overdue=self._overdue,
+            pending=lambda: list(self._pending),
         )
+        self._deadlines.start()
         self._replies.start()
         self._outbox.start()
 
@@ -63,41 +64,72 @@ class Wires:
             return first
 
     def send(self, prediction: Prediction[Any], queue: str, priority: int, message: bytes) -> None:
+        """Raises what :meth:`modelane.outbox.Outbox.add` raises; the prediction is nobody's then."""
         self._pending[prediction.id] = prediction
         try:
             self._outbox.add(Outgoing(queue, priority, message, prediction))
         except ModelaneError:
-            self._pending.pop(prediction.id, None)
+            del self._pending[prediction.id]
             raise
+        prediction.add_done_callback(self._forget)
+        self._deadlines.heed(prediction.deadline_s)
+
+    def flush(self, timeout_s: float) -> None:
+        """Raises :class:`BrokerUnavailable`: Redis has not taken all that was sent so far."""
+        if left := self._outbox.flush(timeout_s):
+            raise BrokerUnavailable(
+                f"Redis has not taken {left} of the requests within {timeout_s:g} s: {self._trouble()}"
+            )
 
     def close(self, timeout_s: float) -> None:
+        until_s = time.monotonic() + timeout_s
         self._outbox.close(timeout_s)
-        self._replies.close(timeout_s)
+        self._replies.close(max(0.0, until_s - time.monotonic()))
+        self._deadlines.close()
         for prediction in list(self._pending.values()):
-            prediction.end(error=TimedOut("the client was closed before the answer came"))
+            prediction.end(error=ClientClosed("the client was closed before the answer came"))
         self._redis.close()
+
+    def leave_behind(self) -> None:
+        """In a forked child: threads and answers stayed in the parent."""
+        for prediction in list(self._pending.values()):
+            prediction.leave_behind()
 
     def _queue(self, name: str) -> LeasedQueue:
         if name not in self._queues:
             self._queues[name] = LeasedQueue(self._redis, QueueKeys(name, self._prefix))
         return self._queues[name]
 
+    def _trouble(self) -> str:
+        return str(self._outbox.trouble or "it has not answered yet")
+
+    def _forget(self, ended: Future[Any]) -> None:
+        self._pending.pop(cast("Prediction[Any]", ended).id, None)
+
     def _deliver(self, reply: Reply) -> None:
-        prediction = self._pending.pop(reply.task_id, None)
+        prediction = self._pending.get(reply.task_id)
         if prediction is None:
             return  # answered already, or given up
-        error = reply.error()
-        if error is not None:
+        if (error := reply.error()) is not None:
             prediction.end(error=error)
+            return
+        try:
+            value = prediction.read(reply.result)
+        except Exception as exc:  # whoever can write to Redis can write anything
+            prediction.end(error=Undecodable(f"the answer cannot be read: {exc!r}"))
         else:
-            prediction.end(prediction.read(reply.result))
+            prediction.end(value)
 
-    def _overdue(self) -> list[str]:
-        """Ids that are still pending, after ending those whose deadline has passed."""
-        now_s = time.monotonic()
+    def _end_overdue(self) -> float:
+        """End those whose deadline has passed; the soonest deadline of the others."""
+        now_s, soonest_s = time.monotonic(), math.inf
         for prediction in list(self._pending.values()):
-            if prediction.deadline_s < now_s:
-                prediction.end(error=TimedOut("no answer came in time; is a worker serving this model?"))
-            if prediction.done():  # now, or cancelled by its owner, or refused by the queue
-                self._pending.pop(prediction.id, None)
-        return list(self._pending)
+            if prediction.deadline_s > now_s:
+                soonest_s = min(soonest_s, prediction.deadline_s)
+            elif prediction.sent:
+                prediction.end(error=TimedOut(prediction.late))
+            else:
+                prediction.end(
+                    error=BrokerUnavailable(f"the request was not taken in time: {self._trouble()}")
+                )
+        return soonest_s

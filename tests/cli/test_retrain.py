@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
+
 import pytest
 import redis
 from click.testing import CliRunner
@@ -9,8 +13,11 @@ from click.testing import CliRunner
 from modelane import client
 from modelane.cli import main
 from modelane.client import Prediction, Retrained
+from modelane.embedded import RedisServer
 from modelane.errors import BadData
 from modelane.keys import RETRAIN_QUEUE
+
+retrain = importlib.import_module("modelane.cli.retrain")  # not the command of that name
 
 
 @pytest.fixture
@@ -19,7 +26,7 @@ def answer(monkeypatch):
 
     def answer(outcome: Retrained | Exception) -> None:
         def retrain(_: object, model: str, *, timeout_s: float) -> Prediction[Retrained]:
-            future = Prediction[Retrained]("an-id", timeout_s, lambda _: None)
+            future = Prediction[Retrained]("an-id", timeout_s, lambda _: None, "late")
             if isinstance(outcome, Exception):
                 future.set_exception(outcome)
             else:
@@ -70,16 +77,43 @@ def test_waiting_ends_at_the_timeout(redis_url, monkeypatch):
     given_up = run("churn", "--timeout", "0.2")
 
     assert given_up.exit_code == 1
-    assert "no answer came in time" in given_up.output
+    assert "no verdict came in time; is a trainer running?" in given_up.output
 
 
 def test_without_waiting_a_broker_that_is_away_is_told(free_port, monkeypatch):
     monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
+    monkeypatch.setattr(retrain, "CONFIRM_S", 0.3)
 
     failed = run("churn", "--no-wait")
 
     assert failed.exit_code == 1
-    assert "Error: Redis does not answer" in failed.output
+    assert "Redis has not taken 1 of the requests within 0.3 s: Redis does not answer" in failed.output
+    assert "retraining" not in failed.output
+
+
+def test_without_waiting_a_broker_that_is_frozen_is_told(monkeypatch):
+    monkeypatch.setattr(retrain, "CONFIRM_S", 0.3)
+    with RedisServer() as server:
+        monkeypatch.setenv("MODELANE_BROKER_URL", server.url)
+        os.kill(server.pid, signal.SIGSTOP)
+
+        failed = run("churn", "--no-wait")
+
+        os.kill(server.pid, signal.SIGCONT)
+
+    assert failed.exit_code == 1
+    assert failed.output.startswith("Error: Redis has not taken 1 of the requests within 0.3 s")
+
+
+def test_without_waiting_a_task_that_is_refused_is_told(redis_url, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+    with redis.Redis.from_url(redis_url) as server:
+        server.set(RETRAIN_QUEUE, "not a list")
+
+    failed = run("churn", "--no-wait")
+
+    assert failed.exit_code == 1
+    assert "Error: Redis refuses" in failed.output
 
 
 def test_a_name_that_no_model_can_have_is_refused():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 import click
 
-from modelane.errors import TimedOut
 from modelane.settings import Settings
+
+#: Seconds in which Redis has to take the task; longer than a restart of it, shorter than cron's patience.
+CONFIRM_S = 10.0
 
 
 @click.command()
@@ -31,18 +32,19 @@ from modelane.settings import Settings
 def retrain(model: str, *, wait: bool, timeout_s: float) -> None:
     """Retrain MODEL on a trainer, and publish it if it passes its gate.
 
-    Exits with 0 when the trainer has done its work, with 1 when it failed or the wait was too long.
+    Exits with 0 when the trainer has done its work, with 1 when it failed or the wait was too long; without
+    waiting, with 0 when Redis has the task, with 1 when it has not confirmed that.
     """
     from modelane.client import Client  # noqa: PLC0415  # `modelane --help` need not load it
 
     with Client(settings=Settings.from_env(os.environ)) as client:
         future = client.retrain(model, timeout_s=timeout_s)
+        if not wait:
+            client.flush(CONFIRM_S)
+            if future.done():  # refused
+                future.result()
         click.echo(f"{model}: retraining {future.id}")
         if wait:
             done = future.result()
             verdict = "in service" if done.promoted else "not in service"
             click.echo(f"{model}: version {done.version} is {verdict}: {done.reason}")
-            return
-    # Closing the client has sent the task, or has told the future why not.
-    with suppress(TimedOut):
-        future.result(0)

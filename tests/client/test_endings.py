@@ -1,0 +1,261 @@
+"""Every future ends, whatever Redis, workers, strangers and clocks do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from celery import Celery
+
+from client.lane import MODEL, deeply_nested
+from modelane import outbox, replies
+from modelane.app import build
+from modelane.client import Client
+from modelane.embedded import RedisServer
+from modelane.errors import (
+    BrokerUnavailable,
+    ClientClosed,
+    Expired,
+    ModelaneError,
+    PredictionFailed,
+    Revoked,
+    TimedOut,
+    Undecodable,
+)
+from modelane.settings import Settings
+
+ROWS = np.ones((2, 3))
+
+
+def test_an_answer_comes_to_the_future_that_asked(client, worker):
+    futures = [client.submit(MODEL, ROWS * n) for n in range(300)]
+
+    for n, future in enumerate(futures):
+        assert future.result(10).values.tolist() == [3.0 * n, 3.0 * n]
+
+
+class TestUnreadable:
+    @pytest.mark.parametrize("form", ["msgpack", "json"])
+    def test_a_reply_that_nests_too_deep_ends_its_future_and_no_thread(self, client, lane, form):
+        future = client.submit(MODEL, ROWS)
+        (lease,) = lane.take()
+        lane.settle(lease, deeply_nested(future.id, form))
+
+        with pytest.raises(Undecodable, match="the answer cannot be read"):
+            future.result(10)
+
+        after = client.submit(MODEL, ROWS)
+        lane.answer(lane.take())
+        assert len(after.result(10)) == 2
+
+    @pytest.mark.parametrize("result", [{"values": [1.0]}, None, [7], {"values": {}, "model": 3}])
+    def test_an_answer_of_another_shape_ends_its_future_and_no_thread(self, client, lane, server, result):
+        future = client.submit(MODEL, ROWS)
+        lane.take()
+        document = {"task_id": future.id, "status": "SUCCESS", "result": result}
+        server.set(f"celery-task-meta-{future.id}", json.dumps(document))
+
+        with pytest.raises(Undecodable, match="the answer cannot be read"):
+            future.result(10)
+
+    def test_a_callback_that_raises_stops_nothing(self, client, worker):
+        first = client.submit(MODEL, ROWS)
+        first.add_done_callback(lambda _: 1 / 0)
+
+        assert len(first.result(10)) == 2
+        assert len(client.predict(MODEL, ROWS)) == 2
+
+    def test_a_reader_that_fails_is_heard_of_and_goes_on(self, client, worker, monkeypatch, caplog):
+        look = replies.Replies._look
+        failures = iter([ValueError("a bug"), RecursionError("another")])
+
+        def fail_twice(self, pending):
+            if (error := next(failures, None)) is not None:
+                raise error
+            return look(self, pending)
+
+        monkeypatch.setattr(replies.Replies, "_look", fail_twice)
+
+        assert len(client.predict(MODEL, ROWS, timeout_s=10)) == 2
+        assert "a bug" in caplog.text
+
+    def test_a_sender_that_fails_ends_its_run_and_goes_on(self, client, worker, monkeypatch):
+        send = outbox.Outbox._send
+        failures = iter([ValueError("a bug")])
+
+        def fail_once(self, run):
+            if (error := next(failures, None)) is not None:
+                raise error
+            return send(self, run)
+
+        monkeypatch.setattr(outbox.Outbox, "_send", fail_once)
+
+        with pytest.raises(ModelaneError, match="cannot be sent: ValueError"):
+            client.predict(MODEL, ROWS)
+        assert len(client.predict(MODEL, ROWS)) == 2
+
+
+class TestStoredByCelery:
+    """Celery answers under our ids itself: what is revoked at it, and what its own consumer runs."""
+
+    @pytest.fixture
+    def celery(self, redis_url) -> Celery:
+        return build(Settings(broker_url=redis_url), result_serializer="json")
+
+    def test_a_success_is_read(self, client, lane, celery):
+        future = client.retrain(MODEL)
+        value = {"model": MODEL, "version": "v", "promoted": True, "reason": "why", "metrics": {}}
+        celery.backend.store_result(future.id, value, "SUCCESS")
+
+        assert future.result(10).promoted
+
+    def test_a_failure_is_read(self, client, celery):
+        future = client.submit(MODEL, ROWS)
+        celery.backend.mark_as_failure(future.id, ZeroDivisionError("by zero"))
+
+        with pytest.raises(PredictionFailed, match="ZeroDivisionError: by zero"):
+            future.result(10)
+
+    def test_what_is_revoked_ends_so(self, client, celery):
+        future = client.submit(MODEL, ROWS)
+        celery.backend.mark_as_revoked(future.id, "revoked")
+
+        with pytest.raises(Revoked, match="revoked"):
+            future.result(10)
+
+    def test_one_that_has_only_started_goes_on(self, client, lane, celery):
+        future = client.submit(MODEL, ROWS)
+        celery.backend.store_result(future.id, {"pid": 7}, "STARTED")
+        time.sleep(replies.LOOK_S * 1.5)
+
+        assert not future.done()
+        lane.answer(lane.take())
+        assert len(future.result(10)) == 2
+
+    @pytest.mark.parametrize("error", [Expired("too late"), Revoked("cancelled"), PredictionFailed("no")])
+    def test_what_our_worker_says_is_kept(self, client, lane, error):
+        future = client.submit(MODEL, ROWS)
+        lane.answer(lane.take(), error)
+
+        with pytest.raises(type(error), match=str(error)):
+            future.result(10)
+
+
+class TestTooLate:
+    @pytest.mark.parametrize("timeout_s", [0.05, 0.1, 0.3])
+    def test_a_deadline_is_met_within_a_moment(self, client, timeout_s):
+        client.submit(MODEL, ROWS, timeout_s=60)
+        started_s = time.monotonic()
+
+        with pytest.raises(TimedOut):
+            client.submit(MODEL, ROWS, timeout_s=timeout_s).result(10)
+
+        # 50 ms are promised; this machine may be busy.
+        assert timeout_s <= time.monotonic() - started_s < timeout_s + 0.25
+
+    def test_many_deadlines_at_once_are_met(self, client):
+        futures = [client.submit(MODEL, ROWS, timeout_s=0.05 + n / 1000) for n in range(200)]
+
+        assert all(isinstance(future.exception(5), TimedOut) for future in futures)
+
+    def test_the_sentence_fits_what_was_asked_for(self, client):
+        with pytest.raises(TimedOut, match="is a worker serving this model"):
+            client.predict(MODEL, ROWS, timeout_s=0.3)
+        with pytest.raises(TimedOut, match="is a trainer running"):
+            client.retrain(MODEL, timeout_s=0.3).result(10)
+
+    def test_a_request_that_redis_never_took_says_why(self, opened, free_port):
+        away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
+
+        with pytest.raises(BrokerUnavailable, match=r"not taken in time: Redis does not answer.*refused"):
+            away.predict(MODEL, ROWS, timeout_s=0.5)
+
+    def test_a_wrong_password_is_told_without_repeating_it(self, opened, server, redis_url):
+        server.config_set("requirepass", "right")
+        try:
+            outsider = opened(broker_url=redis_url.replace("redis://", "redis://:geheim@"))
+            with pytest.raises(BrokerUnavailable, match="does not let us in") as told:
+                outsider.predict(MODEL, ROWS, timeout_s=0.5)
+        finally:
+            server.config_set("requirepass", "")
+        assert "geheim" not in str(told.value)
+
+    def test_one_that_was_taken_knows_it(self, client):
+        future = client.submit(MODEL, ROWS)
+        client.flush()
+
+        assert future.sent
+
+
+class TestClosed:
+    def test_nothing_is_pending_after_close(self, opened):
+        client = opened()
+        futures = [client.submit(MODEL, ROWS) for _ in range(10)]
+
+        client.close()
+
+        for future in futures:
+            with pytest.raises(ClientClosed, match="closed before the answer came"):
+                future.result(0)
+
+    def test_what_is_submitted_after_close_is_refused_and_starts_no_thread(self, opened):
+        client = opened()
+        client.close()
+        client.close()
+        before = threading.active_count()
+
+        with pytest.raises(ClientClosed, match="the client is closed"):
+            client.submit(MODEL, ROWS)
+        with pytest.raises(ClientClosed):
+            client.retrain(MODEL)
+        client.flush()
+        assert threading.active_count() == before
+
+    def test_a_close_during_submits_leaves_no_future_behind(self, opened):
+        for _ in range(5):
+            client, futures, closed = opened(), [], threading.Event()
+
+            def submit(client=client, futures=futures, closed=closed):
+                try:
+                    while True:
+                        futures.append(client.submit(MODEL, ROWS))
+                except ClientClosed:
+                    closed.set()
+
+            threads = [threading.Thread(target=submit) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            while len(futures) < 50:
+                time.sleep(0.001)
+            client.close()
+            for thread in threads:
+                thread.join(10)
+
+            assert closed.is_set()
+            assert all(future.done() for future in futures)
+
+    def test_a_redis_that_is_frozen_holds_a_close_up_for_its_timeout_only(self, opened):
+        with RedisServer() as own:
+            client = Client(settings=Settings(broker_url=own.url))
+            client.submit(MODEL, ROWS)
+            client.flush()
+            os.kill(own.pid, signal.SIGSTOP)
+            future = client.submit(MODEL, ROWS)
+            started_s = time.monotonic()
+
+            client.close(timeout_s=0.5)
+
+            assert time.monotonic() - started_s < 2
+            assert isinstance(future.exception(0), ClientClosed)
+            os.kill(own.pid, signal.SIGCONT)
+
+    def test_a_context_manager_closes(self, redis_url, worker):
+        with Client(redis_url) as client:
+            assert len(client.predict(MODEL, ROWS)) == 2
+        with pytest.raises(ClientClosed):
+            client.submit(MODEL, ROWS)
