@@ -6,6 +6,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.leased                     hash        tag → message that is being answered      until settled
     <queue>.leases                     sorted set  tag → Redis time at which it returns      until settled
     <queue>.dead                       hash        id → dead letter: reason and message      until dropped
+    <queue>.rate                       string      when it was settled last, how many a second  RATE_TTL_S
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
     modelane.tasks                     list        what Celery's own consumer runs           until taken
@@ -16,8 +17,12 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
                                        channel
 
-Everything stands behind ``MODELANE_PREFIX``.  A model's name has no dot, so no queue can collide with another
-one's helpers.
+    task                               arguments                               queue
+    modelane.predict                   model, rows, method, columns, params    modelane.predict.<model>
+    modelane.retrain                   model                                   modelane.retrain
+
+Everything but the tasks stands behind ``MODELANE_PREFIX``.  A model's name has no dot, so no queue can
+collide with another one's helpers.
 """
 
 from __future__ import annotations
@@ -48,6 +53,10 @@ _PRIORITY_SEPARATOR = "\x06\x16"
 
 #: Seconds that a put is remembered.  Longer than any retry of it, short enough to cost little memory.
 PUT_TTL_S = 120
+
+#: Seconds that a lane's rate looks back, and that it is kept when nothing is settled any more.
+RATE_LOOKS_BACK_S = 5
+RATE_TTL_S = 3600
 
 #: Seconds that a dead worker's suspect is known: until the last of its leases has returned, a day at most.
 SUSPECT_TTL_S = 86_400
@@ -109,6 +118,10 @@ class QueueKeys:
     @property
     def dead(self) -> str:
         return self.first + DEAD_SUFFIX
+
+    @property
+    def rate(self) -> str:
+        return f"{self.first}.rate"
 
     def put(self, token: str) -> str:
         return f"{self.first}.put.{token}"

@@ -22,10 +22,20 @@ from redis.commands.core import Script
 
 from modelane.connection import broker_errors
 from modelane.errors import BrokerUnavailable, QueueFull
-from modelane.keys import PUT_TTL_S, RESULT_KEY_PREFIX, SUSPECT_KEY_PREFIX, QueueKeys, priority_step
+from modelane.keys import (
+    PUT_TTL_S,
+    RATE_LOOKS_BACK_S,
+    RATE_TTL_S,
+    RESULT_KEY_PREFIX,
+    SUSPECT_KEY_PREFIX,
+    QueueKeys,
+    priority_step,
+)
 
-#: Retry-after, in seconds, that a full lane answers as long as its rate is not known.
+#: Retry-after, in seconds, that a full lane answers as long as its rate is not known; and its bounds: sooner
+#: costs more than it gains, later nobody should wait to find a lane whose workers have come back.
 DEFAULT_RETRY_AFTER_S = 1.0
+SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.05, 60.0
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +100,7 @@ class LeasedQueue:
         self._release = script(client, "release")
         self._renew = script(client, "renew")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
+        self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate)
         self._unheard: list[str] = []  # tokens of reserves whose reply was lost
 
     def put(
@@ -114,12 +125,14 @@ class LeasedQueue:
         token = token or os.urandom(9).hex()
         step = priority_step(priority) + 1
         with broker_errors():
-            accepted, depth = self._put(
-                keys=(*self.keys.priorities, self.keys.put(token)),
-                args=(step, max_depth, PUT_TTL_S, time.time(), *messages),
+            accepted, depth, *room_in_s = self._put(
+                keys=(*self.keys.priorities, self.keys.put(token), self.keys.rate),
+                args=(step, max_depth, PUT_TTL_S, time.time(), RATE_LOOKS_BACK_S, *messages),
             )
         if not accepted:
-            raise QueueFull(self.keys.queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
+            room_s = float(room_in_s[0] or DEFAULT_RETRY_AFTER_S)
+            retry_after_s = min(max(room_s, SHORTEST_RETRY_AFTER_S), LONGEST_RETRY_AFTER_S)
+            raise QueueFull(self.keys.queue, depth, max_depth, retry_after_s)
         return int(depth)
 
     def reserve(  # noqa: PLR0913  a batch has this many limits
@@ -156,12 +169,13 @@ class LeasedQueue:
 
     def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
         """Store and publish outcomes; return the positions of those whose lease was lost."""
-        args: list[bytes | str | int] = [self.keys.prefix + RESULT_KEY_PREFIX]
+        prefix = self.keys.prefix + RESULT_KEY_PREFIX
+        args: list[bytes | str | int] = [prefix, RATE_LOOKS_BACK_S, RATE_TTL_S]
         for s in settlements:
             channel = self.keys.prefix + s.reply_to if s.reply_to else ""
             args += (s.tag, s.id, s.value, math.ceil(s.ttl_s), channel, s.bury_reason)
         with broker_errors():
-            ignored = self._settle(keys=(self.keys.leased, self.keys.leases, self.keys.dead), args=args)
+            ignored = self._settle(keys=self._settle_keys, args=args)
         return frozenset(ignored)
 
     def release(self, tags: Iterable[bytes], *, delay_s: float, counts: bool) -> int:

@@ -27,16 +27,22 @@ def test_results_stand_where_celery_looks_for_them():
     assert backend.task_keyprefix.decode() == keys.RESULT_KEY_PREFIX
 
 
-def test_every_constant_is_in_the_table():
-    for name in (
-        keys.RETRAIN_QUEUE,
-        keys.DEFAULT_QUEUE,
-        keys.PREDICT_QUEUE_PREFIX,
-        keys.REPLY_CHANNEL_PREFIX,
-        keys.MODELS_CHANNEL,
-        keys.RESULT_KEY_PREFIX,
-    ):
-        assert name in (keys.__doc__ or "")
+CONSTANTS = {name: value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
+
+
+@pytest.mark.parametrize("name", [name for name in CONSTANTS if not name.startswith("_")])
+def test_every_constant_is_in_the_table(name):
+    rows = [line.split()[0] for line in (keys.__doc__ or "").splitlines() if line.startswith("    ")]
+
+    assert any(CONSTANTS[name] in row for row in rows)
+
+
+def test_every_key_of_a_queue_is_in_the_table():
+    table = keys.__doc__ or ""
+    queue = QueueKeys("<queue>")
+
+    for key in (queue.leased, queue.leases, queue.dead, queue.rate, queue.put("<token>")):
+        assert f"    {key} " in table
 
 
 def test_no_two_queues_share_a_key():
@@ -45,7 +51,7 @@ def test_no_two_queues_share_a_key():
     every = [
         key
         for queue in map(QueueKeys, names)
-        for key in (*queue.priorities, queue.leased, queue.leases, queue.dead, queue.put("t"))
+        for key in (*queue.priorities, queue.leased, queue.leases, queue.dead, queue.rate, queue.put("t"))
     ]
 
     assert len(every) == len(set(every))

@@ -49,6 +49,24 @@ def names(leases) -> list[str]:
     return [name(lease) for lease in leases]
 
 
+def settle_for(queue, seconds, batch, pause_s=0.0):
+    """Be a worker for some time."""
+    until = time.monotonic() + seconds
+    while True:
+        put(queue, *(message(str(n)) for n in range(batch)))
+        settle(queue, *reserve(queue), ttl_s=0)
+        if time.monotonic() >= until:
+            return
+        time.sleep(pause_s)
+
+
+def retry_after_s(queue, n=1):
+    """What a full lane answers to ``n`` requests."""
+    with pytest.raises(QueueFull) as full:
+        put(queue, *(message(str(n)) for n in range(n)), max_depth=0)
+    return full.value.retry_after_s
+
+
 def reserve_returned(queue, n=1):
     """Reserve until ``n`` messages have come back, within a deadline."""
     got, until = [], time.monotonic() + 10
@@ -74,6 +92,43 @@ class TestPut:
         assert (full.value.depth, full.value.limit) == (2, 3)
         assert full.value.retry_after_s > 0
         assert queue.depth() == 2
+
+    def test_a_full_lane_that_has_settled_nothing_yet_says_a_second(self, queue):
+        assert retry_after_s(queue) == 1.0
+
+    def test_a_full_lane_says_when_it_has_room_by_its_own_rate(self, queue):
+        # Given a lane that settles about 200 requests a second
+        settle_for(queue, seconds=1.5, batch=20, pause_s=0.1)
+
+        # When one request finds it full, and a hundred do
+        one, many = retry_after_s(queue), retry_after_s(queue, n=100)
+
+        # Then the one comes back soon, and the hundred in about half a second, or in more on a busy machine
+        assert one < many
+        assert 0.2 < many < 10
+
+    def test_the_slower_the_lane_the_later(self, server, queue):
+        now, _ = server.time()
+        said = []
+        for rate in (0, 0.001, 20, 1e9):
+            server.set(queue.keys.rate, f"{now} {rate}")
+            said.append(retry_after_s(queue, n=100))
+
+        assert said == [60.0, 60.0, pytest.approx(5, rel=0.3), 0.05]
+
+    def test_a_lane_that_has_gone_silent_is_taken_for_slower(self, server, queue):
+        now, _ = server.time()
+        server.set(queue.keys.rate, f"{now - 50} 100")
+
+        assert retry_after_s(queue, n=100) == pytest.approx(10, rel=0.1)
+
+    @pytest.mark.parametrize("nonsense", ["nonsense", "", "1 2 3", "x 1", "1 -1"])
+    def test_nonsense_for_a_rate_is_no_rate_and_is_written_over(self, server, queue, nonsense):
+        server.set(queue.keys.rate, nonsense)
+
+        assert retry_after_s(queue) == 1.0
+        settle_for(queue, seconds=0, batch=2)
+        assert retry_after_s(queue) != 1.0
 
     def test_the_depth_limit_counts_all_priorities(self, queue):
         put(queue, message("a"), priority=9)
@@ -293,7 +348,10 @@ class TestSettle:
         put(queue, message("a"), token="t")
         settle(queue, *reserve(queue), ttl_s=0)
 
-        assert server.keys() == [queue.keys.put("t").encode()]
+        # Marks that end by themselves
+        left = server.keys()
+        assert set(left) == {queue.keys.put("t").encode(), queue.keys.rate.encode()}
+        assert all(server.ttl(key) > 0 for key in left)
 
     def test_one_reply_carries_all_outcomes_of_a_client(self, queue, server):
         listener = server.pubsub(ignore_subscribe_messages=True)

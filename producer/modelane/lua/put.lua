@@ -2,12 +2,14 @@
 --
 -- KEYS[1..4]  the lane's lists, most urgent first
 -- KEYS[5]     marks this put as done: a repeat after a lost connection changes nothing
+-- KEYS[6]     rate, as settle keeps it
 -- ARGV[1]     which list, 1..4
 -- ARGV[2]     messages that may wait in the lane
 -- ARGV[3]     seconds that the mark lives
 -- ARGV[4]     Unix time on the sender's clock
--- ARGV[5..]   messages
--- returns     {1, depth after} or {0, depth that refused it}
+-- ARGV[5]     seconds that the rate looks back
+-- ARGV[6..]   messages
+-- returns     {1, depth after}, or {0, depth that refused it, seconds until there is room; '' if unknown}
 --
 -- A sender's clock that is more than a second off is noted in its messages, as their last JSON field: the
 -- times in them are by that clock, deadlines are held against Redis time.
@@ -16,18 +18,26 @@ local depth = 0
 for i = 1, 4 do depth = depth + redis.call('LLEN', KEYS[i]) end
 if redis.call('EXISTS', KEYS[5]) == 1 then return {1, depth} end
 
-local n = #ARGV - 4
-if depth + n > tonumber(ARGV[2]) then return {0, depth} end
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local n = #ARGV - 5
+local too_many = depth + n - ARGV[2]
+if too_many > 0 then
+  local at, rate = string.match(redis.call('GET', KEYS[6]) or '', '^(%d[%d.]*) (%d[%d.e+-]*)$')
+  if not at then return {0, depth, ''} end
+  -- A lane that has been silent for long is slower than it was.
+  local silent = math.max(1, (now - at) / ARGV[5])
+  return {0, depth, string.format('%.6g', too_many / rate * silent)}
+end
 
 redis.call('SET', KEYS[5], '', 'EX', ARGV[3])
-local time = redis.call('TIME')
-local clock_off = time[1] + time[2] / 1e6 - ARGV[4]
+local clock_off = now - ARGV[4]
 if math.abs(clock_off) > 1 then
   local note = string.format(',"clock_off_s":%.3f}', clock_off)
-  for i = 5, #ARGV do ARGV[i] = string.sub(ARGV[i], 1, -2) .. note end
+  for i = 6, #ARGV do ARGV[i] = string.sub(ARGV[i], 1, -2) .. note end
 end
 local list = KEYS[tonumber(ARGV[1])]
-for first = 5, #ARGV, 1000 do -- unpack has room for some thousands
+for first = 6, #ARGV, 1000 do -- unpack has room for some thousands
   redis.call('LPUSH', list, unpack(ARGV, first, math.min(first + 999, #ARGV)))
 end
 return {1, depth + n}

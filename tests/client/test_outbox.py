@@ -1,0 +1,146 @@
+"""What gathers is sent as soon and as whole as Redis and the lane allow."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from client.lane import MODEL
+from modelane import outbox
+from modelane.errors import BrokerUnavailable, ModelaneError, QueueFull, TryLater
+from modelane.keys import predict_queue
+from modelane.outbox import Outbox, Outgoing
+
+ROWS = np.ones((2, 3))
+
+
+class Sender:
+    """Remembers how its message ended."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.error: ModelaneError | None = None
+
+    def done(self) -> bool:
+        return self.error is not None
+
+    def end(self, *, error: ModelaneError) -> None:
+        self.error = error
+
+
+class Queue:
+    """A lane with so much room; what it took, put by put."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        self.limit = limit
+        self.puts: list[list[bytes]] = []
+        self.is_open = threading.Event()
+        self.is_open.set()
+
+    def put(self, messages, **_):
+        self.is_open.wait(10)
+        depth = sum(map(len, self.puts))
+        if depth + len(messages) > self.limit:
+            raise QueueFull("q", depth, self.limit, 1.0)
+        self.puts.append(list(messages))
+
+
+@pytest.fixture
+def lane_of():
+    """Opens an outbox on a queue."""
+    opened = []
+
+    def open_on(queue: Queue) -> Outbox:
+        opened.append(Outbox(lambda name: queue, max_depth=queue.limit))
+        opened[-1].start()
+        return opened[-1]
+
+    yield open_on
+    for each in opened:
+        each.close(5)
+
+
+def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_truth(opened, lane, server):
+    # Given a lane with room for 200, and 300 requests of unrelated callers
+    client = opened(max_depth=200)
+    futures = [client.submit(MODEL, ROWS) for _ in range(300)]
+
+    client.flush()
+
+    # Then 200 wait in the lane, and each of the others knows that it is full
+    assert server.llen(predict_queue(MODEL)) == 200
+    refused = [future for future in futures if future.done()]
+    assert len(refused) == 100
+    for future in refused:
+        full = future.exception(0)
+        assert isinstance(full, QueueFull)
+        assert (full.depth, full.limit) == (200, 200)
+        assert "holds 200 messages, its limit is 200" in str(full)
+    lane.answer(lane.take(200))
+    assert sum(len(future.result(10)) for future in futures if future not in refused) == 400
+
+
+def test_one_put_that_is_too_many_is_split_where_the_room_ends(lane_of):
+    queue = Queue(limit=5)
+    queue.is_open.clear()
+    box = lane_of(queue)
+    senders = [Sender() for _ in range(9)]
+    for n, sender in enumerate(senders):
+        box.add(Outgoing("q", 0, bytes([n]), sender))
+
+    queue.is_open.set()
+
+    assert box.flush(10) == 0
+    assert [message for put in queue.puts for message in put] == [bytes([n]) for n in range(5)]
+    assert [sender.sent for sender in senders] == [True] * 5 + [False] * 4
+    assert all(isinstance(sender.error, QueueFull) for sender in senders[5:])
+
+
+def test_what_nobody_waits_for_any_more_is_not_sent(lane_of):
+    queue = Queue()
+    queue.is_open.clear()
+    box = lane_of(queue)
+    first, cancelled, last = senders = [Sender() for _ in range(3)]
+    box.add(Outgoing("elsewhere", 0, b"first", first))
+    for sender, message in ((cancelled, b"cancelled"), (last, b"last")):
+        box.add(Outgoing("q", 0, message, sender))
+    cancelled.end(error=TryLater("cancelled"))
+
+    queue.is_open.set()
+
+    assert box.flush(10) == 0
+    assert queue.puts == [[b"first"], [b"last"]]
+    assert [sender.sent for sender in senders] == [True, False, True]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_WAITING", 3), ("MAX_WAITING_BYTES", 3000)])
+def test_what_waits_is_bounded_in_number_and_in_bytes(lane_of, monkeypatch, limit, value):
+    monkeypatch.setattr(outbox, limit, value)
+    queue = Queue()
+    queue.is_open.clear()
+    box = lane_of(queue)
+    for _ in range(3):
+        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+
+    with pytest.raises(TryLater, match="3 requests of 3000 bytes wait to be sent"):
+        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+
+    # What is sent makes room
+    queue.is_open.set()
+    assert box.flush(10) == 0
+    box.add(Outgoing("q", 0, b"x" * 5000, Sender()))  # larger than all of it, and alone
+    assert box.flush(10) == 0
+
+
+def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, client, free_port):
+    futures = [client.submit(MODEL, ROWS) for _ in range(100)]
+    client.flush()
+    assert all(future.sent for future in futures)
+
+    away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
+    away.flush()  # nothing was submitted
+    away.submit(MODEL, ROWS)
+    with pytest.raises(BrokerUnavailable, match=r"not taken 1 of the requests within 0.3 s.*refused"):
+        away.flush(0.3)
