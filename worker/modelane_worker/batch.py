@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 import msgspec
@@ -106,5 +107,6 @@ def _predict(blocks: list[Block], model: Predictor, clock: Callable[[], float]) 
         half = len(blocks) // 2
         return _predict(blocks[:half], model, clock) + _predict(blocks[half:], model, clock)
     took_s = clock() - began_s
-    ends = np.cumsum([len(block.rows) for block in blocks])
-    return [Predicted(share, took_s, len(joined)) for share in np.split(values, ends[:-1])]
+    ends = accumulate(len(block.rows) for block in blocks)
+    shares = (values[end - len(block.rows) : end] for block, end in zip(blocks, ends, strict=True))
+    return [Predicted(share, took_s, len(joined)) for share in shares]
