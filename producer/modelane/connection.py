@@ -31,15 +31,22 @@ def connect(settings: Settings) -> redis.Redis:
     """A client with its own pool; connects on first use, safe to share between threads.
 
     It repeats nothing by itself: whoever called knows whether, when and how a repeat is harmless.
+
+    Raises:
+        SettingsError: the broker's URL cannot be read.
     """
-    return redis.Redis.from_url(
-        settings.broker_url,
-        socket_timeout=max(SOCKET_TIMEOUT_S, settings.tick_s * 2),
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        return redis.Redis.from_url(
+            settings.broker_url,
+            socket_timeout=max(SOCKET_TIMEOUT_S, settings.tick_s * 2),
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_keepalive=True,
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        # Without its cause: that repeats parts of the URL, and the password may be among them.
+        raise SettingsError("MODELANE_BROKER_URL cannot be read: expected redis://HOST:PORT/DB") from None
 
 
 @contextmanager

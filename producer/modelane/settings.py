@@ -6,12 +6,13 @@ own options is here too, so that one table (README, "Settings") serves a whole f
 
 from __future__ import annotations
 
-import math
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 from msgspec import Meta
@@ -25,8 +26,18 @@ LANE_SCHEMES = frozenset({"redis", "rediss"})
 #: Brokers where Celery's own consumer takes the place of lanes (docs/other-brokers.md).
 OTHER_SCHEMES = frozenset({"amqp", "amqps", "memory"})
 
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+_DAY_S = 86_400.0
+
+#: How often something is looked at: no busy loop, and no longer than a socket may be silent.
+Pause = Annotated[float, Meta(ge=0.01, le=60.0)]
+#: How long something may take; what is longer than a month is a typing error.
+Limit = Annotated[float, Meta(ge=0.1, le=31 * _DAY_S)]
+#: How long something is kept; Redis forgets by the second.
+Lifetime = Annotated[float, Meta(ge=1.0, le=366 * _DAY_S)]
+#: Up to what Lua counts without rounding.
+Count = Annotated[int, Meta(ge=1, le=2**53)]
+
+_PREFIX = re.compile(r"([A-Za-z0-9:_.-]*[:_.-])?")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     prefix: Annotated[
         str,
-        Meta(description="put before every Redis key and channel; ends with one of `: _ - .`"),
+        Meta(
+            description="put before every Redis key and channel; letters, digits, ends with one of `: _ - .`"
+        ),
     ] = ""
     home: Annotated[str, Meta(description="data folder: keys, the default store, the embedded Redis")] = (
         ".modelane"
@@ -80,23 +93,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, Meta(description="workers that a request may lose before it is buried")
     ] = 3
     lease_s: Annotated[
-        Seconds, Meta(description="how long a lost worker's requests wait for another, in seconds")
+        Annotated[float, Meta(ge=0.1, le=_DAY_S)],
+        Meta(description="how long a lost worker's requests wait for another, in seconds"),
     ] = 30.0
     tick_s: Annotated[
-        Seconds,
+        Pause,
         Meta(description="how often an idle lane looks for expired leases and ETAs, in seconds"),
     ] = 0.5
     predict_limit_s: Annotated[
-        Seconds, Meta(description="a batch that computes longer ends its worker, in seconds")
+        Limit, Meta(description="a batch that computes longer ends its worker, in seconds")
     ] = 300.0
     retrain_limit_s: Annotated[
-        Seconds, Meta(description="a retraining that runs longer ends its trainer, in seconds")
+        Limit, Meta(description="a retraining that runs longer ends its trainer, in seconds")
     ] = 6 * 3600.0
-    result_ttl_s: Annotated[Seconds, Meta(description="how long an answer is kept in Redis, in seconds")] = (
+    result_ttl_s: Annotated[Lifetime, Meta(description="how long an answer is kept in Redis, in seconds")] = (
         3600.0
     )
     store_poll_s: Annotated[
-        Seconds, Meta(description="how often a worker looks for a new champion, in seconds")
+        Annotated[float, Meta(ge=0.01, le=_DAY_S)],
+        Meta(description="how often a worker looks for a new champion, in seconds"),
     ] = 2.0
 
     @classmethod
@@ -115,8 +130,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 converted = msgspec.convert(value, field.type, strict=False)
             except msgspec.ValidationError as exc:
                 raise SettingsError(f"{variable}={value!r}: {_in_words(exc)}") from exc
-            if isinstance(converted, float) and not math.isfinite(converted):
-                raise SettingsError(f"{variable}={value!r}: expected a finite number")
             values[field.name] = converted
         settings = cls(**values)  # type: ignore[arg-type]  # each value was checked against its field
         settings._check()
@@ -129,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_lanes(self) -> bool:
         """Whether the broker is one that lanes run on; on another one Celery consumes by itself."""
-        return urlsplit(self.broker_url).scheme in LANE_SCHEMES
+        return _scheme(self.broker_url) in LANE_SCHEMES
 
     @property
     def home_path(self) -> Path:
@@ -140,8 +153,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The store's folder.  Other schemes are refused: object stores are not built yet."""
         if not self.store_url:
             return self.home_path / "models"
-        url = urlsplit(self.store_url)
-        return Path(url.path) if url.scheme == "file" else Path(self.store_url)
+        if _scheme(self.store_url) == "file":
+            return Path(url2pathname(urlsplit(self.store_url).path))
+        return Path(self.store_url)
 
     @property
     def signing_key_path(self) -> Path:
@@ -152,27 +166,50 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.trusted_keys) if self.trusted_keys else self.home_path / "keys/trusted.pem"
 
     def _check(self) -> None:
+        """No URL is repeated in an error: it may hold a password."""
         # Celery's result backend appends "_" to any other prefix, kombu does not: the two would part.
-        if self.prefix and self.prefix[-1] not in ":_-.":
+        if not _PREFIX.fullmatch(self.prefix):
             raise SettingsError(
-                f"MODELANE_PREFIX={self.prefix!r}: must end with one of : _ - . (say {self.prefix}:)"
+                f"MODELANE_PREFIX={self.prefix!r:.80}: expected letters, digits and : _ - . "
+                "and must end with one of the latter, like shop:"
             )
-        if (scheme := urlsplit(self.broker_url).scheme) not in LANE_SCHEMES | OTHER_SCHEMES:
-            # The URL itself is not repeated: it may hold a password.
+        if (scheme := _scheme(self.broker_url)) not in LANE_SCHEMES | OTHER_SCHEMES:
             raise SettingsError(
                 f"MODELANE_BROKER_URL starts with {scheme + '://' if scheme else 'no scheme'}: "
                 "expected redis://HOST:PORT/DB or rediss://…, or, without lanes, amqp://… or amqps://…"
+            )
+        if not _is_sound(self.broker_url):
+            raise SettingsError(
+                f"MODELANE_BROKER_URL cannot be read: expected {scheme}://USER:PASSWORD@HOST:PORT/DB, "
+                "where all but HOST may be left out; write / # ? @ in a password as %2F %23 %3F %40"
             )
         if self.result_url and self.has_lanes:
             raise SettingsError(
                 "MODELANE_RESULT_URL is set, but lanes store answers on the Redis of MODELANE_BROKER_URL; "
                 "it is for other brokers"
             )
-        if (scheme := urlsplit(self.store_url).scheme) not in {"", "file"}:
+        if (scheme := _scheme(self.store_url)) not in {"", "file"}:
             raise SettingsError(
-                f"MODELANE_STORE_URL={self.store_url!r}: {scheme}:// stores do not exist yet; "
-                "give a folder or a file:// URL"
+                f"MODELANE_STORE_URL: {scheme}:// stores do not exist yet; give a folder or a file:// URL"
             )
+        if scheme == "file" and not re.match("file:///[^/]", self.store_url):
+            raise SettingsError(
+                "MODELANE_STORE_URL names a host or no folder: expected three slashes, file:///srv/models"
+            )
+
+
+def _scheme(url: str) -> str:
+    """What stands before ``:``; empty for a path.  Unlike urlsplit it takes whatever follows."""
+    return matched[1].lower() if (matched := re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)) else ""
+
+
+def _is_sound(url: str) -> bool:
+    """Whether host and port can be told from each other."""
+    try:
+        urlsplit(url).port  # noqa: B018  # looking at it is what raises
+    except ValueError:
+        return False
+    return True
 
 
 def _in_words(exc: msgspec.ValidationError) -> str:

@@ -1,11 +1,13 @@
 """Settings: from the environment, refused in words, told in the README."""
 
 import re
+import traceback
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from modelane.connection import connect
 from modelane.errors import SettingsError
 from modelane.settings import ENV_PREFIX, Settings
 
@@ -27,14 +29,33 @@ def test_a_variable_is_read_in_its_own_type():
     [
         ("MODELANE_MAX_BATCH_ROWS", "lots", "expected a whole number"),
         ("MODELANE_MAX_BATCH_ROWS", "0", ">= 1"),
-        ("MODELANE_LEASE_S", "-3", "> 0"),
+        ("MODELANE_MAX_DEPTH", "1" + "0" * 30, "expected a whole number"),
+        ("MODELANE_LEASE_S", "-3", "expected a number >= 0.1"),
+        ("MODELANE_LEASE_S", "1e-9", "expected a number >= 0.1"),
+        ("MODELANE_LEASE_S", "1e300", "expected a number <= 86400.0"),
+        ("MODELANE_TICK_S", "1e300", "expected a number <= 60.0"),
+        ("MODELANE_TICK_S", "0", "expected a number >= 0.01"),
+        ("MODELANE_RESULT_TTL_S", "1e30", "expected a number <= 31622400.0"),
+        ("MODELANE_RESULT_TTL_S", "0.5", "expected a number >= 1.0"),
+        ("MODELANE_PREDICT_LIMIT_S", "1e9", "expected a number <= 2678400.0"),
+        ("MODELANE_STORE_POLL_S", "1e9", "expected a number <= 86400.0"),
         ("MODELANE_LEASE_S", "soon", "expected a number"),
         ("MODELANE_LEASE_S", "nan", "expected a number"),
-        ("MODELANE_LEASE_S", "inf", "finite"),
+        ("MODELANE_LEASE_S", "inf", "expected a number"),
         ("MODELANE_BROKER_URL", "kafka://somewhere", "expected redis://"),
+        ("MODELANE_BROKER_URL", "redis://h:abc/0", "cannot be read"),
+        ("MODELANE_BROKER_URL", "redis://[::1", "cannot be read"),
+        ("MODELANE_BROKER_URL", "amqp://h:abc", "cannot be read"),
         ("MODELANE_RESULT_URL", "redis://somewhere", "for other brokers"),
         ("MODELANE_STORE_URL", "s3://bucket/models", "do not exist yet"),
+        ("MODELANE_STORE_URL", "file://models", "three slashes"),
+        ("MODELANE_STORE_URL", "file://rel/models", "three slashes"),
+        ("MODELANE_STORE_URL", "file:models", "three slashes"),
+        ("MODELANE_STORE_URL", "file:///", "three slashes"),
         ("MODELANE_PREFIX", "shop", "must end with"),
+        ("MODELANE_PREFIX", "sh op:", "expected letters, digits"),
+        ("MODELANE_PREFIX", "shop:\n", "expected letters, digits"),
+        ("MODELANE_PREFIX", "{shop}:", "expected letters, digits"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(variable, value, words):
@@ -63,17 +84,39 @@ def test_another_broker_is_taken_but_has_no_lanes():
     assert Settings().has_lanes
 
 
-def test_a_password_in_the_broker_url_is_not_repeated_in_an_error():
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MODELANE_BROKER_URL", "http://user:geheim@host"),
+        ("MODELANE_BROKER_URL", "redis://user:geheim#1@host"),
+        ("MODELANE_BROKER_URL", "redis://user:geheim@host:abc"),
+        ("MODELANE_BROKER_URL", "redis://:geheim@[::1"),
+        ("MODELANE_STORE_URL", "s3://AKIA:geheim@bucket/models"),
+        ("MODELANE_STORE_URL", "file://user:geheim@host/models"),
+    ],
+)
+def test_a_password_in_a_url_is_not_repeated_in_an_error(variable, value):
     with pytest.raises(SettingsError) as refused:
-        Settings.from_env({"MODELANE_BROKER_URL": "http://user:geheim@host"})
+        Settings.from_env({variable: value})
 
-    assert "geheim" not in str(refused.value)
+    told = "".join(traceback.format_exception(refused.value))
+    assert "geheim" not in told.replace(value, "")
+
+
+@pytest.mark.parametrize("url", ["redis://h:abc/0", "redis://[::1", "redis://h/0?db=geheim"])
+def test_a_url_that_redis_py_cannot_read_is_a_wrong_setting_however_it_came(url):
+    with pytest.raises(SettingsError, match="MODELANE_BROKER_URL cannot be read") as refused:
+        connect(Settings(broker_url=url))
+
+    assert "geheim" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_the_store_may_be_a_folder_or_a_file_url():
     assert Settings(home="h").store_path == Path("h/models")
     assert Settings(store_url="/srv/models").store_path == Path("/srv/models")
     assert Settings(store_url="file:///srv/models").store_path == Path("/srv/models")
+    assert Settings(store_url="file:///srv/my%20models").store_path == Path("/srv/my models")
+    assert Settings(store_url="/srv/my%20models").store_path == Path("/srv/my%20models")
 
 
 def test_the_readme_has_every_setting_with_its_default_and_meaning():
