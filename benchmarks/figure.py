@@ -17,7 +17,7 @@ class Line:
         against: what it is held against, in the same run.
         result: the ratio or difference that counts.
         target: what it should be, in words.
-        met: whether it is.
+        met: whether it is; None where there is nothing to reach.
     """
 
     what: str
@@ -25,7 +25,7 @@ class Line:
     against: str
     result: str
     target: str
-    met: bool
+    met: bool | None
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ def show(console: Console, figures: Mapping[str, Figure]) -> None:
         table.add_column(heading)
     for name, figure in figures.items():
         for line in figure.lines:
-            sign = "[green]✓[/]" if line.met else "[red]✗[/]"
+            sign = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[line.met]
             table.add_row(
                 sign, f"[dim]{name}[/]\n{line.what}", line.ours, line.against, line.result, line.target
             )
