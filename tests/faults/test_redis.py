@@ -14,7 +14,7 @@ from modelane.ports import LOOPBACK
 
 def test_redis_may_be_killed_again_and_again(scene):
     scene.worker()
-    with scene.under_load("kill -9 and restart of Redis, append-only file on") as load:
+    with scene.under_load("kill -9 and restart of Redis, appendfsync always") as load:
         for _ in range(5):
             load.struck()
             scene.restart_redis()
@@ -27,7 +27,7 @@ def test_redis_may_take_long_to_load(scene):
         load.struck()
         scene.server.kill()
         scene.append(b"*2\r\n$4\r\nINCR\r\n$3\r\npad\r\n" * 4_000_000)
-        scene.server.start()
+        scene.start_redis()
         eventually(load.is_answered_again, "an answer after loading")
     assert "loading the dataset" in worker.said
 
