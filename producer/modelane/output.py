@@ -28,9 +28,11 @@ class Output:
             self._write(f"{text}\n")
 
     def _write(self, line: str) -> None:
+        # What this stream cannot encode must not stop the thread that empties a program's pipe.
+        encoding = self._stream.encoding or "utf-8"
         # Who read us may have gone (`modelane up | head`); that must not stop the programs.
-        with suppress(OSError):
-            self._stream.write(line)
+        with suppress(OSError, ValueError):
+            self._stream.write(line.encode(encoding, errors="replace").decode(encoding))
             self._stream.flush()
 
     def _prefix(self, name: str) -> str:

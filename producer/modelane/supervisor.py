@@ -134,19 +134,21 @@ class Child:
     def _keep(self) -> None:
         # Starts the program in the very thread that waits for it: see modelane.tether.
         pause_s = self._first_pause_s
-        while (process := self._start()) is not None:
+        while True:
             started_s = time.monotonic()
-            reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
-            reader.start()
-            code = process.wait()
-            _kill_group(process.pid)  # what it left behind must not hold ports or its output
-            reader.join(timeout=1)
+            try:
+                if (process := self._start()) is None:
+                    return
+            except OSError as exc:
+                why = f"cannot be started ({exc})"
+            else:
+                why = f"ended ({_in_words(self._run(process))})"
             if self._asked_to_end.is_set():
                 return
             self.deaths += 1
             if time.monotonic() - started_s >= STEADY_S:
                 pause_s = self._first_pause_s
-            self._say(f"{self.name} ended ({_in_words(code)}); starts again in {pause_s:g} s")
+            self._say(f"{self.name} {why}; starts again in {pause_s:g} s")
             self._asked_to_end.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -166,6 +168,15 @@ class Child:
                 process_group=0,  # Ctrl-C in the terminal reaches us alone
             )
             return self._process
+
+    def _run(self, process: subprocess.Popen[str]) -> int:
+        """Echo what it says until it ends; its exit code."""
+        reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
+        reader.start()
+        code = process.wait()
+        _kill_group(process.pid)  # what it left behind must not hold ports or its output
+        reader.join(timeout=1)
+        return code
 
     def _read(self, lines: Iterable[str]) -> None:
         for line in lines:

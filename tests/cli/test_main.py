@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, version
 
 import click
@@ -108,3 +111,18 @@ def test_a_wrong_setting_is_refused_in_words(monkeypatch):
 
     assert refused.exit_code == 2
     assert refused.output == "Error: MODELANE_LEASE_S='soon': expected a number\n"
+
+
+def test_a_terminal_that_knows_ascii_only_gets_no_traceback():
+    code = (
+        "import click, modelane.cli as cli\n"
+        "cli.main.add_command(click.Command('say', callback=lambda: print('\\u2713 done')))\n"
+        "cli.main(['say'])"
+    )
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (said.stdout, said.stderr, said.returncode) == ("? done\n", "", 0)

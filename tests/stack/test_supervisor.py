@@ -95,6 +95,38 @@ def test_a_reader_that_has_gone_stops_nothing():
         os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # so that closing can flush
 
 
+def test_what_the_stream_cannot_encode_is_replaced_and_stops_nothing(tmp_path):
+    said = tmp_path / "said"
+    with said.open("w", encoding="ascii") as stream:
+        Output(stream).line("worker", "fertig ✓")
+        Output(stream).plain("déjà vu")
+
+    assert said.read_text() == "worker   | fertig ?\nd?j? vu\n"
+
+
+def test_a_stream_that_is_closed_stops_nothing(tmp_path):
+    stream = (tmp_path / "said").open("w")
+    stream.close()
+
+    Output(stream).plain("nobody hears this")
+
+
+def test_a_program_whose_folder_is_gone_is_said_and_tried_again(supervisor, heard, tmp_path):
+    # Given a folder that does not exist
+    folder = tmp_path / "gone"
+    polite = python("worker", POLITE)
+    child = supervisor.start(Program(name="worker", command=polite.command, cwd=folder))
+    heard.wait_for("modelane | worker cannot be started ([Errno 2] No such file or directory")
+    heard.wait_for("starts again in 0.02 s\n")
+
+    # When it is there again
+    folder.mkdir()
+
+    # Then the program runs
+    heard.wait_for("worker   | up ")
+    assert child.deaths >= 2
+
+
 def test_a_program_that_dies_is_started_again_after_growing_pauses(supervisor, heard):
     child = supervisor.start(python("worker", "print('up'); raise SystemExit(3)"))
 
