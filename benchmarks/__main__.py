@@ -22,15 +22,12 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--quick", is_flag=True, help="One short pair each, into no file: shows that it works.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder of figures and plots.")
 def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
-    r"""Measure Modelane against stock Celery, or against the same predict in this process.
+    """Measure Modelane against stock Celery, or against the same predict in this process.
 
-    Names: throughput, latency, bulk, idle, memory, batches, profile; none means all, in about six minutes.
+    Names: throughput, latency, bulk, idle, memory, batches, profile; none means all, in about seven minutes.
     Everything runs on loopback and ends with this program.
 
-    \b
-    Exit status:
-        0  every target is met
-        1  not so; the table says which
+    Exits with 0 if every target is met, else with 1: the table says which are not.
     """
     console = Console(highlight=False)
     console.width = max(console.width, 150)  # a table in a pipe, too
