@@ -87,9 +87,7 @@ def test_after_kill_9_of_a_worker_every_request_is_answered_and_stored_once(work
     listener.get_message(timeout=1)
     app, many = workplace.celery, np.resize(rows, (1500, 30))
     ids = [
-        app.send_task(
-            "modelane.predict", args=[MODEL, [row]], queue=LANE, serializer="json"
-        ).id
+        app.send_task("modelane.predict", args=[MODEL, [row]], queue=LANE, serializer="json").id
         for row in many.tolist()
     ]
     # When the first worker is killed as soon as it holds some of them

@@ -138,6 +138,12 @@ class Workplace:
             shutil.copytree(other / "models" / MODEL / version, self.store.root / MODEL / version)
         return version
 
+    def columns(self) -> list[str]:
+        """Names of the model's columns, in their order."""
+        champion = str(self.store.champion(MODEL))
+        trusted = TrustedKeys.load(self.settings.trusted_keys_path)
+        return [feature.name for feature in self.store.read(MODEL, champion, trusted).card.features]
+
     def expected(self, version: str, rows: np.ndarray, method: str = "predict_proba") -> np.ndarray:
         """What a version says in this process."""
         trusted = TrustedKeys.load(self.settings.trusted_keys_path)
