@@ -238,3 +238,20 @@ def test_the_whole_demo_runs_as_the_readme_says(tmp_path):
     assert counts["requests"] == counts["answered"] == counts["flower"]
     assert counts["wrong"] == "0"
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_request_larger_than_a_batch_holds_up_nobody_and_is_answered_too(workplace, rows):
+    # Given a lane that predicts at most 50 rows at once, and a request of four hundred times as many
+    workplace.worker(max_batch_rows=50)
+    client = workplace.client()
+    many = np.resize(rows, (20_000, 30))
+    version = client.predict(MODEL, rows[:1]).version
+    large = client.submit(MODEL, many, method="predict_proba")
+
+    # When others ask meanwhile
+    small = [client.predict(MODEL, row[None], method="predict_proba").values for row in rows[:30]]
+
+    # Then they are answered before it is done, and it is answered whole
+    assert not large.done()
+    np.testing.assert_array_equal(np.concatenate(small), workplace.expected(version, rows[:30]))
+    np.testing.assert_array_equal(large.result().values, workplace.expected(version, many))

@@ -84,6 +84,24 @@ def test_no_predict_takes_more_rows_than_allowed_unless_one_request_has_them():
     assert [outcome.batch_rows for outcome in outcomes] == [4] * 8 + [2] * 2 + [9]
 
 
+def test_a_request_larger_than_a_batch_is_answered_in_slices_with_a_breath_between_two():
+    sizes, breaths = [], []
+
+    class Counting:
+        def predict(self, rows):
+            sizes.append(len(rows))
+            return rows[:, 0]
+
+    large = sent(*[(n, 0, 0) for n in range(10)])
+    engine = Engine(ENGINE.card, Counting())
+
+    (outcome,) = batch.answer([large], engine, max_rows=4, breathe=lambda: breaths.append(sizes[-1]))
+
+    assert outcome.values.tolist() == [float(n) for n in range(10)]
+    assert sizes == [4, 4, 2]
+    assert breaths == [4, 4]
+
+
 def test_two_requests_parameters_never_meet():
     class Echo:
         def predict(self, rows, offset=0):

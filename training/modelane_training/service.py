@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class RetrainService:
         self._settings = settings
         self._only = only
 
-    def answer(self, calls: Sequence[Call]) -> list[Outcome]:
+    def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
         return [retrain_model(self._settings, self._model(call)) for call in calls]
 
     def _model(self, call: Call) -> str:

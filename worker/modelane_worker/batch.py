@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ def answer(
     model: Predictor,
     *,
     max_rows: int,
+    breathe: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Outcome]:
     """One outcome a request, in their order.
@@ -57,7 +59,8 @@ def answer(
     Args:
         requests: any mix of methods, dtypes and parameters.
         model: one version; all requests are answered by it.
-        max_rows: most rows in one predict; a larger request is predicted alone, in one piece.
+        max_rows: most rows in one predict; a larger request is predicted alone, in slices.
+        breathe: called between two slices.
         clock: seconds.
     """
     outcomes: dict[int, Outcome] = {}
@@ -71,10 +74,11 @@ def answer(
             outcomes[position] = PredictionFailed(f"the request cannot be read: {type(exc).__name__}")
         else:
             groups.setdefault(block.key, []).append((position, block))
+    predict = partial(_predict, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
     for group in groups.values():
         for part in _cut(group, max_rows):
             blocks = [block for _, block in part]
-            for (position, _), outcome in zip(part, _predict(blocks, model, clock), strict=True):
+            for (position, _), outcome in zip(part, predict(blocks), strict=True):
                 outcomes[position] = outcome
     return [outcomes[position] for position in range(len(requests))]
 
@@ -93,20 +97,33 @@ def _cut(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[i
     yield part
 
 
-def _predict(blocks: list[Block], model: Predictor, clock: Callable[[], float]) -> list[Outcome]:
+def _predict(
+    blocks: list[Block],
+    *,
+    model: Predictor,
+    max_rows: int,
+    breathe: Callable[[], None],
+    clock: Callable[[], float],
+) -> list[Outcome]:
     """Predict blocks of one key together, or in halves if that raises."""
     joined = blocks[0].rows if len(blocks) == 1 else np.concatenate([b.rows for b in blocks])
-    began_s = clock()
+    took_s, slices = 0.0, list[NDArray[Any]]()
     try:
-        values = model.predict(blocks[0].method, joined, blocks[0].params)
+        for first in range(0, len(joined), max_rows):
+            if slices:
+                breathe()
+            began_s = clock()
+            slices.append(model.predict(blocks[0].method, joined[first : first + max_rows], blocks[0].params))
+            took_s += clock() - began_s
+        values = slices[0] if len(slices) == 1 else np.concatenate(slices)
         if len(values) != len(joined):
             raise PredictionFailed(f"the model answered {len(values)} rows to {len(joined)}")
     except ModelaneError as error:
         if len(blocks) == 1:
             return [error]
         half = len(blocks) // 2
-        return _predict(blocks[:half], model, clock) + _predict(blocks[half:], model, clock)
-    took_s = clock() - began_s
+        again = partial(_predict, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
+        return again(blocks[:half]) + again(blocks[half:])
     ends = accumulate(len(block.rows) for block in blocks)
     shares = (values[end - len(block.rows) : end] for block, end in zip(blocks, ends, strict=True))
     return [Predicted(share, took_s, len(joined)) for share in shares]

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two tries while Redis does not answer.
 BROKER_RETRY_S = 0.5
+#: Requests larger than a batch that may be half done at the same time; each holds its rows in memory.
+MAX_DEPTH = 3
 #: Seconds before the first retry of a request that met a passing fault; doubles with each attempt.
 RETRY_DELAY_S = 1.0
 
@@ -43,8 +45,13 @@ RETRY_DELAY_S = 1.0
 class Service(Protocol):
     """What answers the requests of a lane."""
 
-    def answer(self, calls: Sequence[Call]) -> list[Outcome]:
-        """One outcome a call, in their order."""
+    def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
+        """One outcome a call, in their order.
+
+        Args:
+            calls: to answer together.
+            breathe: may be called while a long one computes; the lane then serves what has gathered.
+        """
         ...
 
 
@@ -95,6 +102,7 @@ class Lane:
         self._suspicion = suspicion
         self._supply = Supply(queue, limits, handover=handover, is_revoked=is_revoked)
         self._count = count
+        self._depth = 0  # batches that are being served inside others
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
 
@@ -130,7 +138,7 @@ class Lane:
 
     def _run(self) -> None:
         while not self._stopping.is_set() or self._supply.is_ahead:
-            if not self._supply.is_ahead and not self.handover.has_room(self._limits.tick_s):
+            if not self._has_room(self._limits.tick_s):
                 continue
             try:
                 batch = self._supply.next()
@@ -151,8 +159,8 @@ class Lane:
         self.handover.close()
 
     def _serve(self, batch: Batch) -> None:
-        calls = tuple(batch.calls)
-        self.in_hand = InHand(calls, began_s := time.monotonic())
+        calls, outer = tuple(batch.calls), self.in_hand
+        self.in_hand = InHand((*outer.calls, *calls), began_s := time.monotonic())
         if not self._stopping.is_set():
             self._supply.reserve_ahead(batch)
         self._events.received((*calls, *batch.refused))
@@ -164,6 +172,34 @@ class Lane:
         took_s = time.monotonic() - began_s
         self._count(len(calls))  # first: who has his answer may ask for the count
         self._settle(calls, outcomes, batch.refused, took_s)
+        self.in_hand = replace(outer, since_s=time.monotonic())
+
+    def _breathe(self) -> None:
+        """Serve a batch while a request larger than a batch computes, so that it holds up nobody for long.
+
+        What goes wrong with it is told as usual, and does not concern the large one.
+        """
+        outer = self.in_hand
+        if self._stopping.is_set() or self._depth == MAX_DEPTH or not self._has_room(0):
+            return
+        if any(call.envelope.attempts for call in outer.calls):
+            return  # it may end this worker: nothing else shall be lost with it
+        self._depth += 1
+        try:
+            batch = self._supply.next()
+            if batch.n_messages:
+                self._serve(batch)
+        except (BrokerUnavailable, BrokerRefused) as exc:
+            logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
+        except Exception:
+            logger.exception("%s: a batch was dropped", self.name, extra={"event": "lane_fault"})
+        finally:
+            self._depth -= 1
+            self.in_hand = replace(outer, since_s=time.monotonic())
+
+    def _has_room(self, timeout_s: float) -> bool:
+        """Whether a batch may be begun: one is reserved already, or Celery could take its part of it."""
+        return self._supply.is_ahead or self.handover.has_room(timeout_s)
 
     def _on_last_attempt(self, calls: tuple[Call, ...]) -> AbstractContextManager[None]:
         if len(calls) == 1 and 0 < calls[0].envelope.attempts == self._limits.max_attempts - 1:
@@ -174,7 +210,7 @@ class Lane:
         if not calls:
             return []
         try:
-            return self._service.answer(calls)
+            return self._service.answer(calls, self._breathe)
         except Exception as exc:
             if not isinstance(exc, ModelaneError):
                 logger.exception("%s: the service failed", self.name, extra={"event": "service_fault"})

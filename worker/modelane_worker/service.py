@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelane import wire
@@ -19,7 +19,7 @@ class PredictService:
         self._live = live
         self._max_batch_rows = max_batch_rows
 
-    def answer(self, calls: Sequence[Call]) -> list[Outcome]:
+    def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
         engine = self._live.engine
         outcomes: list[Outcome | None] = [None] * len(calls)
         requests: list[tuple[int, wire.Request]] = []
@@ -28,7 +28,9 @@ class PredictService:
                 requests.append((position, self._request(call)))
             except ModelaneError as error:
                 outcomes[position] = error
-        answered = batch.answer([request for _, request in requests], engine, max_rows=self._max_batch_rows)
+        answered = batch.answer(
+            [request for _, request in requests], engine, max_rows=self._max_batch_rows, breathe=breathe
+        )
         for (position, request), outcome in zip(requests, answered, strict=True):
             if isinstance(outcome, batch.Predicted):
                 outcomes[position] = self._value(calls[position], request, outcome, engine.card.version)
