@@ -20,10 +20,11 @@ from modelane.errors import ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.options import check_columns, check_method, check_params, check_priority, check_seconds
 from modelane.prediction import Answer, Prediction, Retrained, read_answer, read_retrained
+from modelane.request import describe
 from modelane.settings import Settings
 from modelane.tables import to_rows
 from modelane.tensors import Tensor
-from modelane.wire import describe, write_message
+from modelane.wire import write_message
 from modelane.wires import Wires
 
 T = TypeVar("T")

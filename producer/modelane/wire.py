@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ import msgspec
 
 from modelane.errors import BadInput, Undecodable
 from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
-from modelane.tensors import Tensor, from_wire, to_wire
+from modelane.tensors import from_wire, to_wire
 
 CONTENT_TYPE = "application/x-modelane"
 JSON_TYPE = "application/json"
@@ -112,34 +111,6 @@ class Embed(msgspec.Struct, gc=False):
 Body = tuple[list[Any], dict[str, Any], Embed]
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One caller's rows.
-
-    Attributes:
-        id: the answer is stored under it.
-        model: a name; the worker chooses the version.
-        rows: a tensor, a list of rows, or a list of records; not looked at yet.
-        method: what to call on the model.
-        columns: names of the rows' columns, in their order.
-        params: keyword arguments of the method; never mixed with another request's.
-    """
-
-    id: str
-    model: str
-    rows: Any
-    method: str = "predict"
-    columns: tuple[str, ...] | None = None
-    params: dict[str, Any] = {}
-
-
-class _Arguments(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    model: str
-    rows: Any
-    method: str = "predict"
-    columns: tuple[str, ...] | None = None
-    params: dict[str, str | int | float | bool | None] | None = None
-
-
 _ATTEMPTS = re.compile(rb'\{"attempts":(\d{1,9}),')
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
@@ -201,39 +172,6 @@ def _read_json_body(raw: bytes) -> Body:
         return body
 
 
-def read_request(envelope: Envelope, body: Body) -> Request:
-    """Raises :class:`BadInput`: arguments that ``modelane.predict`` does not have."""
-    args, kwargs, _ = body
-    return request_of(envelope.headers.id, args, kwargs)
-
-
-def request_of(id_: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Request:
-    """What a call of ``modelane.predict`` asks for; rows may come first where the model is named.
-
-    So a link of a chain can be ``signature("modelane.predict", kwargs={"model": "churn"})``: Celery puts the
-    result of the link before it in front.
-
-    Raises:
-        BadInput: arguments that it does not have.
-    """
-    names = [name for name in ("model", "rows") if name not in kwargs]
-    if len(args) > len(names):
-        raise BadInput(f"modelane.predict takes (model, rows), {len(args)} arguments came")
-    named = dict(zip(names, args, strict=False)) | kwargs
-    try:
-        a = msgspec.convert(named, _Arguments)
-    except msgspec.ValidationError as exc:
-        raise BadInput(f"modelane.predict(model, rows, method, columns, params): {exc}") from exc
-    return Request(
-        id=id_,
-        model=a.model,
-        rows=a.rows,
-        method=a.method,
-        columns=a.columns,
-        params=a.params or {},
-    )
-
-
 def write_message(  # noqa: PLR0913  a message has this many parts
     *,
     id: str,  # noqa: A002  Celery's name
@@ -287,25 +225,6 @@ def write_message(  # noqa: PLR0913  a message has this many parts
             ),
         )
     )
-
-
-def redact(envelope: Envelope, body: Body) -> None:
-    """Describe the arguments anew: other clients describe them by showing them."""
-    args, kwargs, _ = body
-    rows = kwargs.get("rows", args[-1] if args else None)
-    envelope.headers.argsrepr, envelope.headers.kwargsrepr = f"({describe(rows)})", "{}"
-
-
-def describe(rows: Any) -> str:
-    """What rows are, for Flower and logs; never what they hold."""
-    if isinstance(rows, Tensor):
-        return str(rows)
-    if isinstance(rows, list):
-        first = rows[0] if rows else None
-        width = f"x{len(first)}" if isinstance(first, list | dict) else ""
-        kind = "records" if isinstance(first, dict) else "rows"
-        return f"[{len(rows)}{width} {kind}]"
-    return f"[{type(rows).__name__}]"
 
 
 def _unix(moment: str | None) -> float | None:

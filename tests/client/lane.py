@@ -13,6 +13,7 @@ from modelane import results, wire
 from modelane.errors import BrokerUnavailable, ModelaneError
 from modelane.keys import QueueKeys, predict_queue
 from modelane.queue import Lease, LeasedQueue, Settlement
+from modelane.request import read_request
 
 MODEL = "sums"
 
@@ -38,7 +39,14 @@ class Lane:
         return taken
 
     def answer(self, leases: list[Lease], error: ModelaneError | None = None) -> None:
-        self._queue.settle([self._settlement(lease, error) for lease in leases])
+        settlements = [self._settlement(lease, error) for lease in leases]
+        while True:
+            try:
+                self._queue.settle(settlements)
+            except BrokerUnavailable:  # a test that breaks connections breaks ours too
+                self._closing.wait(0.01)
+            else:
+                return
 
     def settle(self, lease: Lease, value: bytes) -> None:
         """Answer with whatever bytes."""
@@ -59,7 +67,7 @@ class Lane:
                 self._queue.wait(0.05)
                 if leases := self._reserve():
                     self.answer(leases)
-            except BrokerUnavailable:  # a test that breaks connections breaks ours too
+            except BrokerUnavailable:
                 self._closing.wait(0.01)
 
     def _reserve(self) -> list[Lease]:
@@ -73,7 +81,7 @@ class Lane:
         if error is not None:
             value = results.write_failure(envelope, error, time.time())
         else:
-            rows = wire.read_request(envelope, wire.read_body(envelope)).rows
+            rows = read_request(envelope, wire.read_body(envelope)).rows
             value = results.write_result(envelope, said(rows.array().sum(axis=1)), time.time())
         return Settlement(lease.tag, envelope.headers.id, value, 60, envelope.reply_to)
 

@@ -254,6 +254,17 @@ class TestClosed:
             assert isinstance(future.exception(0), ClientClosed)
             os.kill(own.pid, signal.SIGCONT)
 
+    def test_a_close_waits_for_nothing_but_what_is_not_sent_yet(self, opened):
+        client = opened()
+        client.submit(MODEL, ROWS)
+        client.flush()
+        started_s = time.monotonic()
+
+        client.close()
+
+        assert time.monotonic() - started_s < 0.5
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("modelane-")]
+
     def test_a_context_manager_closes(self, redis_url, worker):
         with Client(redis_url) as client:
             assert len(client.predict(MODEL, ROWS)) == 2

@@ -7,6 +7,7 @@ from celery import Celery
 
 from modelane import protocol1, wire
 from modelane.errors import Undecodable
+from modelane.request import read_request
 
 
 def a_message(**options) -> bytes:
@@ -28,7 +29,7 @@ def test_it_is_read_as_the_same_request_in_protocol_2():
         a_message(args=("churn", [[1.0]]), kwargs={"method": "predict_proba"}, retries=2, group_id="g")
     )
 
-    request = wire.read_request(envelope, wire.read_body(envelope))
+    request = read_request(envelope, wire.read_body(envelope))
     assert (envelope.headers.id, envelope.headers.retries, envelope.headers.group) == ("id-1", 2, "g")
     assert (request.model, request.rows, request.method) == ("churn", [[1.0]], "predict_proba")
 

@@ -14,6 +14,7 @@ from kombu.transport.virtual.base import Message as KombuMessage
 from modelane import app as modelane_app
 from modelane import results, wire
 from modelane.errors import BadInput, Expired, PredictionFailed, Undecodable
+from modelane.request import Request, describe, read_request, redact
 from modelane.settings import Settings
 from modelane.tensors import Tensor
 
@@ -51,9 +52,9 @@ def stocks(args=("churn", [[1.0, 2.0]]), kwargs=None, **headers) -> bytes:
     ).encode()
 
 
-def read(message: bytes) -> wire.Request:
+def read(message: bytes) -> Request:
     envelope = wire.read_envelope(message)
-    return wire.read_request(envelope, wire.read_body(envelope))
+    return read_request(envelope, wire.read_body(envelope))
 
 
 def test_our_message_comes_back_as_the_request_it_was():
@@ -257,12 +258,12 @@ def test_a_body_with_half_a_character_is_refused():
 def test_other_clients_arguments_are_described_anew():
     envelope = wire.read_envelope(stocks(argsrepr="('churn', [[4711]])"))
 
-    wire.redact(envelope, wire.read_body(envelope))
+    redact(envelope, wire.read_body(envelope))
 
     assert envelope.headers.argsrepr == "([1x2 rows])"
 
 
 def test_rows_are_described_by_shape_and_never_by_value():
-    assert wire.describe([[4711, 1]]) == "[1x2 rows]"
-    assert wire.describe([{"a": 4711}]) == "[1x1 records]"
-    assert wire.describe("secret") == "[str]"
+    assert describe([[4711, 1]]) == "[1x2 rows]"
+    assert describe([{"a": 4711}]) == "[1x1 records]"
+    assert describe("secret") == "[str]"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lane.models import an_engine
 from modelane.errors import BadInput, ModelaneError, PredictionFailed, UnknownMethod
+from modelane.request import Request
 from modelane.tensors import Tensor
-from modelane.wire import Request
 from modelane_worker import batch
 from modelane_worker.engine import Engine
 

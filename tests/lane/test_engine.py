@@ -5,8 +5,8 @@ import pytest
 
 from lane.models import ROWS, a_card, a_classifier, an_engine
 from modelane.errors import BadInput, PredictionFailed, UnknownMethod
+from modelane.request import Request
 from modelane.tensors import Tensor
-from modelane.wire import Request
 from modelane_worker.engine import Engine
 
 

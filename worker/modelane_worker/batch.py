@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelane.errors import ModelaneError, PredictionFailed
-from modelane.wire import Request
+from modelane.request import Request
 from modelane_worker.engine import Block, GroupKey
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelane.errors import BadInput, PredictionFailed, UnknownMethod
+from modelane.request import Request
 from modelane.tensors import Tensor
-from modelane.wire import Request
 from modelane_worker.card import Card
 
 GroupKey = tuple[str, str, str]

@@ -11,6 +11,7 @@ import msgspec
 from modelane import protocol1, wire
 from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
 from modelane.queue import Lease
+from modelane.request import redact
 
 #: What a service says of a call: the value of its result, or why there is none.
 Outcome = dict[str, Any] | ModelaneError
@@ -96,7 +97,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     except ModelaneError as error:
         return Refused(lease.tag, envelope, error)
     if envelope.form == "json":
-        wire.redact(envelope, body)
+        redact(envelope, body)
     if is_foreign(envelope, body):
         return Foreign(lease.tag, lease.message, envelope, refused)
     if refused is not None:

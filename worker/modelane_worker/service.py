@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modelane import wire
 from modelane.errors import BadInput, ModelaneError
+from modelane.request import Request, read_request
 from modelane_worker import batch
 from modelane_worker.intake import Call, Outcome
 from modelane_worker.live import LiveModel
@@ -22,7 +22,7 @@ class PredictService:
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
         engine = self._live.engine
         outcomes: list[Outcome | None] = [None] * len(calls)
-        requests: list[tuple[int, wire.Request]] = []
+        requests: list[tuple[int, Request]] = []
         for position, call in enumerate(calls):
             try:
                 requests.append((position, self._request(call)))
@@ -38,8 +38,8 @@ class PredictService:
                 outcomes[position] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _request(self, call: Call) -> wire.Request:
-        request = wire.read_request(call.envelope, call.body)
+    def _request(self, call: Call) -> Request:
+        request = read_request(call.envelope, call.body)
         if request.model != self._live.model:
             raise BadInput(
                 f"a request for {request.model!r:.80} came to the lane of {self._live.model}: "
@@ -48,7 +48,7 @@ class PredictService:
         return request
 
     def _value(
-        self, call: Call, request: wire.Request, predicted: batch.Predicted, version: str
+        self, call: Call, request: Request, predicted: batch.Predicted, version: str
     ) -> dict[str, Any]:
         value: dict[str, Any] = {
             "model": request.model,

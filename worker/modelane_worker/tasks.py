@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from celery import Celery
 
-from modelane import wire
 from modelane.errors import BadInput
 from modelane.keys import PREDICT_TASK, check_model_name
+from modelane.request import Request, request_of
 from modelane.tensors import Tensor
 from modelane_worker import batch
 from modelane_worker.live import Models
@@ -26,7 +26,7 @@ def register(app: Celery, models: Models, *, max_batch_rows: int) -> None:
     """Give the application its task."""
 
     def predict(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        request = wire.request_of(self.request.id, args, kwargs)
+        request = request_of(self.request.id, args, kwargs)
         if isinstance(request.rows, np.ndarray):  # kombu has read our client's form to the end
             request = msgspec.structs.replace(request, rows=Tensor.of(request.rows))
         return _answer(request, models, max_batch_rows)
@@ -40,7 +40,7 @@ def register(app: Celery, models: Models, *, max_batch_rows: int) -> None:
     )(predict)
 
 
-def _answer(request: wire.Request, models: Models, max_batch_rows: int) -> dict[str, Any]:
+def _answer(request: Request, models: Models, max_batch_rows: int) -> dict[str, Any]:
     if models.only and request.model not in models.only:
         raise BadInput(f"this worker does not serve {request.model!r:.80}")
     live = models.get(check_model_name(request.model))
