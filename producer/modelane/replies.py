@@ -95,6 +95,7 @@ class Replies:
 
     def close(self, timeout_s: float) -> None:
         self._closing.set()
+        self._redis.connection_pool.disconnect()  # wakes the thread up, which need not wait for what comes
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -105,7 +106,8 @@ class Replies:
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.debug("replies: %s", exc)
             except Exception:
-                logger.exception("replies cannot be read", extra={"event": "replies_failed"})
+                if not self._closing.is_set():  # its connection may be closed under it
+                    logger.exception("replies cannot be read", extra={"event": "replies_failed"})
             self._closing.wait(RETRY_S)
 
     def _read(self, subscription: redis.client.PubSub) -> None:

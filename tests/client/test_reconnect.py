@@ -1,0 +1,87 @@
+"""Connections break under way; answers are found all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import redis
+
+from client.lane import MODEL, Lane
+from modelane import replies
+from modelane.embedded import RedisServer
+from modelane.keys import REPLY_CHANNEL_PREFIX
+
+ROWS = np.ones((2, 3))
+
+
+def test_connections_that_are_killed_during_traffic_lose_nothing(client, worker, server):
+    futures = []
+    for n in range(40):
+        futures += [client.submit(MODEL, ROWS * (n * 50 + i)) for i in range(50)]
+        if n % 4 == 0:
+            kill_connections(server)
+        time.sleep(0.01)
+
+    assert [future.result(30).values[0] for future in futures] == [3.0 * n for n in range(2000)]
+
+
+def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, server):
+    # Given requests whose answers come while nobody listens
+    futures = [client.submit(MODEL, ROWS * n) for n in range(1200)]
+    leases = lane.take(1200)
+    server.client_kill_filter(_type="pubsub")
+    started_s = time.monotonic()
+    lane.answer(leases[:600])
+    lane.answer(leases[600:])
+
+    # Then one look finds them
+    assert [future.result(10).values[0] for future in futures] == [3.0 * n for n in range(1200)]
+    assert time.monotonic() - started_s < replies.LOOK_S * 4
+
+
+def test_a_lost_subscription_is_made_anew(client, worker, server):
+    client.predict(MODEL, ROWS)
+    listening = server.pubsub_channels(f"{REPLY_CHANNEL_PREFIX}*")
+    server.client_kill_filter(_type="pubsub")
+
+    until_s = time.monotonic() + 10
+    while server.pubsub_numsub(*listening)[0][1] != 1:
+        assert time.monotonic() < until_s, "nobody subscribed again"
+        time.sleep(0.01)
+
+    # Answers come by it again, not by looking
+    started_s = time.monotonic()
+    for _ in range(10):
+        client.predict(MODEL, ROWS)
+    assert time.monotonic() - started_s < replies.LOOK_S
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_a_redis_that_goes_away_and_comes_back_answers_what_was_submitted_meanwhile(opened, tmp_path, how):
+    with RedisServer(folder=tmp_path) as own, redis.Redis.from_url(own.url) as server:
+        client = opened(broker_url=own.url)
+        with Lane(server, MODEL):
+            assert len(client.predict(MODEL, ROWS)) == 2
+            if how == "killed":
+                own.kill()
+            else:
+                os.kill(own.pid, signal.SIGSTOP)
+
+            futures = [client.submit(MODEL, ROWS * n) for n in range(100)]
+            time.sleep(0.5)
+            assert not any(future.done() for future in futures)
+
+            if how == "killed":
+                own.start()
+            else:
+                os.kill(own.pid, signal.SIGCONT)
+            assert [future.result(30).values[0] for future in futures] == [3.0 * n for n in range(100)]
+
+
+def kill_connections(server: redis.Redis) -> None:
+    for kind in ("normal", "pubsub"):
+        server.client_kill_filter(_type=kind, skipme=True)
