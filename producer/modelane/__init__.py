@@ -1,15 +1,17 @@
 """Predictions from scikit-learn models, served from a queue.
 
-from modelane import Client
+    from modelane import Client
 
-with Client() as client:
-answer = client.predict("breast-cancer", rows)
+    with Client() as client:
+        answer = client.predict("breast-cancer", rows)
+
+An error's branch says what to do: see :mod:`modelane.errors`.
 """
 
 from __future__ import annotations
 
 from modelane.client import Client
-from modelane.errors import ModelaneError, NotAnswered, RequestError, TryLater
+from modelane.errors import ModelaneError, NotAnswered, PredictionFailed, RequestError, TryLater
 from modelane.prediction import Answer, Prediction, Retrained
 from modelane.settings import Settings
 
@@ -19,6 +21,7 @@ __all__ = [
     "ModelaneError",
     "NotAnswered",
     "Prediction",
+    "PredictionFailed",
     "RequestError",
     "Retrained",
     "Settings",

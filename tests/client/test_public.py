@@ -1,0 +1,60 @@
+"""What `import modelane` promises."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import modelane
+from client.lane import Lane
+from modelane import errors
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_public_names_are_these():
+    assert modelane.__all__ == [
+        "Answer",
+        "Client",
+        "ModelaneError",
+        "NotAnswered",
+        "Prediction",
+        "PredictionFailed",
+        "RequestError",
+        "Retrained",
+        "Settings",
+        "TryLater",
+    ]
+
+
+def test_the_public_names_are_all_that_is_public():
+    public = {
+        name
+        for name, value in vars(modelane).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    }
+
+    assert public == set(modelane.__all__)
+
+
+def test_every_error_that_the_readme_names_is_public():
+    named = set(re.findall(r"`(\w+)`", README.read_text())) & set(vars(errors))
+
+    assert named <= set(modelane.__all__)
+
+
+@pytest.mark.parametrize("module", [modelane, modelane.client], ids=lambda module: module.__name__)
+def test_the_example_of_a_docstring_runs(module, server, redis_url, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+    (example,) = re.findall(r"^(?: {4}.*\n|\n)+", module.__doc__, re.MULTILINE)
+    names = {"rows": np.ones((2, 3)), "Client": modelane.Client}
+
+    with Lane(server, "breast-cancer"):
+        exec(textwrap.dedent(example), names)
+
+    assert names["answer"].values.tolist() == [3.0, 3.0]
