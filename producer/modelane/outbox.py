@@ -112,7 +112,8 @@ class Outbox:
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
-        self._thread.join(timeout_s)
+        if self._thread is not threading.current_thread():  # a future's callback may close the client
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while run := self._next():

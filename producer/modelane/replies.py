@@ -96,7 +96,8 @@ class Replies:
     def close(self, timeout_s: float) -> None:
         self._closing.set()
         self._redis.connection_pool.disconnect()  # wakes the thread up, which need not wait for what comes
-        self._thread.join(timeout_s)
+        if self._thread is not threading.current_thread():  # a future's callback may close the client
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._closing.is_set():

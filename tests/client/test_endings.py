@@ -264,6 +264,16 @@ class TestClosed:
 
         assert time.monotonic() - started_s < 0.5
 
+    def test_a_callback_may_close_the_client(self, opened, lane):
+        client = opened()
+        first, *others = [client.submit(MODEL, ROWS) for _ in range(3)]
+        first.add_done_callback(lambda _: client.close())
+
+        lane.answer(lane.take(3)[:1])
+
+        assert len(first.result(10)) == 2
+        assert all(isinstance(other.exception(10), ClientClosed) for other in others)
+
     def test_a_context_manager_closes(self, redis_url, worker):
         with Client(redis_url) as client:
             assert len(client.predict(MODEL, ROWS)) == 2
