@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
+from modelane.keys import PUT_TTL_S
 from modelane.queue import LeasedQueue
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,11 @@ MAX_BYTES = 8 * 2**20
 #: memory; more than this is a backlog that nobody waits for any more.
 MAX_WAITING = 100_000
 MAX_WAITING_BYTES = 256 * 2**20
+
+#: What was put lately is remembered for so many seconds and bytes: a Redis that is killed may come back
+#: without the last second or two of it (``appendfsync everysec``).
+REMEMBERED_S = 5.0
+REMEMBERED_BYTES = 64 * 2**20
 
 #: Seconds between two tries while Redis does not answer.
 RETRY_S = 0.2
@@ -53,6 +60,15 @@ class Outgoing(msgspec.Struct, gc=False):
     sender: Sender
 
 
+class _Put(msgspec.Struct):
+    """A put that Redis has taken."""
+
+    at_s: float
+    token: str
+    run: list[Outgoing]
+    n_bytes: int
+
+
 class Outbox:
     """Sends in the order of submission, per queue and priority.
 
@@ -72,6 +88,9 @@ class Outbox:
         self._changed = threading.Condition()  # guards the three counts
         self._added = self._finished = 0  # messages, since the beginning
         self._bytes = 0  # of those that are added but not finished
+        self._put_lately: deque[_Put] = deque()
+        self._remembered_bytes = 0
+        self._again = False  # whether to put that once more
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-outbox", daemon=True)
 
@@ -100,6 +119,12 @@ class Outbox:
             self._bytes += size
             self._changed.notify_all()
 
+    def put_again(self) -> None:
+        """After a lost connection: put what was put lately and is still wanted; Redis takes nothing twice."""
+        with self._changed:
+            self._again = True
+            self._changed.notify_all()
+
     def flush(self, timeout_s: float) -> int:
         """Wait until Redis has taken or refused all that was added so far; how many are left."""
         with self._changed:
@@ -116,21 +141,37 @@ class Outbox:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while run := self._next():
-            try:
-                self._send(run)
-            except Exception as exc:
-                logger.exception("%d requests cannot be sent", len(run), extra={"event": "send_failed"})
-                _refuse(run, ModelaneError(f"the request cannot be sent: {exc!r}"))
-            with self._changed:
-                self._finished += len(run)
-                self._bytes -= sum(len(outgoing.message) for outgoing in run)
-                self._changed.notify_all()
+        while self._wait():
+            if self._again:
+                self._again = False
+                lately, self._put_lately, self._remembered_bytes = self._put_lately, deque(), 0
+                for put in lately:
+                    if time.monotonic() - put.at_s < PUT_TTL_S / 2:  # if Redis kept its mark, it is there
+                        self._send_safely(put.run, put.token)
+            elif run := self._next():
+                self._send_safely(run, os.urandom(9).hex())
+                with self._changed:
+                    self._finished += len(run)
+                    self._bytes -= _n_bytes(run)
+                    self._changed.notify_all()
+
+    def _wait(self) -> bool:
+        """Until there is something to do; False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._again or self._closing.is_set())
+            return bool(self._waiting) or not self._closing.is_set()
+
+    def _remember(self, put: _Put) -> None:
+        """Until it is old, or too much."""
+        self._put_lately.append(put)
+        self._remembered_bytes += put.n_bytes
+        while self._remembered_bytes > REMEMBERED_BYTES or self._put_lately[0].at_s < put.at_s - REMEMBERED_S:
+            self._remembered_bytes -= self._put_lately.popleft().n_bytes
+            if not self._put_lately:
+                break
 
     def _next(self) -> list[Outgoing]:
-        """Wait for the longest run of messages for one list, within the limits of a put; empty at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+        """The longest run of messages for one list, within the limits of a put."""
         run: list[Outgoing] = []
         size = 0
         while self._waiting and len(run) < MAX_MESSAGES:
@@ -143,9 +184,20 @@ class Outbox:
             run.append(self._waiting.popleft())
         return run
 
-    def _send(self, run: list[Outgoing]) -> None:
-        """Put a run; if not all of it fits into the lane, what does."""
-        token = os.urandom(9).hex()  # the same for every try: a repeat puts nothing twice
+    def _send_safely(self, run: list[Outgoing], token: str) -> None:
+        try:
+            self._send(run, token)
+        except Exception as exc:
+            logger.exception("%d requests cannot be sent", len(run), extra={"event": "send_failed"})
+            _refuse(run, ModelaneError(f"the request cannot be sent: {exc!r}"))
+
+    def _send(self, run: list[Outgoing], token: str) -> None:
+        """Put a run; if not all of it fits into the lane, what does.
+
+        Args:
+            run: for one list.
+            token: the same for every try: a repeat puts nothing twice.
+        """
         while run := [outgoing for outgoing in run if not outgoing.sender.done()]:
             try:
                 self._open_queue(run[0].queue).put(
@@ -159,8 +211,8 @@ class Outbox:
                 room = full.limit - full.depth
                 if room <= 0:
                     return _refuse(run, full)
-                self._send(run[:room])
-                run = run[room:]
+                self._send(run[:room], token)
+                run, token = run[room:], os.urandom(9).hex()
             except BrokerUnavailable as exc:
                 self.trouble = exc
                 if self._closing.wait(RETRY_S):
@@ -171,6 +223,7 @@ class Outbox:
                 self.trouble = None
                 for outgoing in run:
                     outgoing.sender.sent = True
+                self._remember(_Put(time.monotonic(), token, run, _n_bytes(run)))
                 return None
         return None
 
@@ -178,3 +231,7 @@ class Outbox:
 def _refuse(run: list[Outgoing], error: ModelaneError) -> None:
     for outgoing in run:
         outgoing.sender.end(error=error)
+
+
+def _n_bytes(run: list[Outgoing]) -> int:
+    return sum(len(outgoing.message) for outgoing in run)

@@ -71,9 +71,10 @@ class Replies:
         prefix: of every key.
         deliver: called with each reply, from the reading thread.
         pending: called every :data:`LOOK_S`; returns the ids that nothing has come for.
+        reconnected: called when the channel is heard again after the connection was lost.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  its collaborators
         self,
         client: redis.Redis,
         channel: str,
@@ -81,12 +82,15 @@ class Replies:
         *,
         deliver: Callable[[Reply], None],
         pending: Callable[[], list[str]],
+        reconnected: Callable[[], None],
     ) -> None:
         self._redis = client
         self._channel = channel
         self._prefix = prefix
         self._deliver = deliver
         self._pending = pending
+        self._reconnected = reconnected
+        self._subscriptions = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-replies", daemon=True)
 
@@ -122,6 +126,9 @@ class Replies:
                 self._deliver_all(message["data"])
             elif message is not None:  # subscribed, for the first time or again: answers may have passed
                 look_at = 0.0
+                self._subscriptions += 1
+                if self._subscriptions > 1:
+                    self._reconnected()
             if time.monotonic() >= look_at:
                 if self._look(self._pending()) and not heard:
                     return

@@ -48,6 +48,7 @@ class Wires:
             settings.prefix,
             deliver=self._deliver,
             pending=lambda: list(self._pending),
+            reconnected=self._outbox.put_again,
         )
         self._deadlines.start()
         self._replies.start()

@@ -88,10 +88,10 @@ class TestUnreadable:
         send = outbox.Outbox._send
         failures = iter([ValueError("a bug")])
 
-        def fail_once(self, run):
+        def fail_once(self, run, token):
             if (error := next(failures, None)) is not None:
                 raise error
-            return send(self, run)
+            return send(self, run, token)
 
         monkeypatch.setattr(outbox.Outbox, "_send", fail_once)
 

@@ -13,7 +13,7 @@ import redis
 from client.lane import MODEL, Lane
 from modelane import replies
 from modelane.embedded import RedisServer
-from modelane.keys import REPLY_CHANNEL_PREFIX
+from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
 
 ROWS = np.ones((2, 3))
 
@@ -41,6 +41,30 @@ def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, se
     # Then one look finds them
     assert [future.result(10).values[0] for future in futures] == [3.0 * n for n in range(1200)]
     assert time.monotonic() - started_s < replies.LOOK_S * 4
+
+
+def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(client, lane, server):
+    # Given two puts, of which Redis loses the second, mark and all, as a crash between two fsyncs may
+    kept = client.submit(MODEL, ROWS)
+    client.flush()
+    marks = set(server.keys("*.put.*"))
+    lost = client.submit(MODEL, ROWS * 2)
+    client.flush()
+    (mark,) = set(server.keys("*.put.*")) - marks
+    server.lpop(predict_queue(MODEL))
+    server.delete(mark)
+
+    # When the connections come back
+    kill_connections(server)
+
+    # Then each is there once
+    until_s = time.monotonic() + 10
+    while server.llen(predict_queue(MODEL)) < 2:
+        assert time.monotonic() < until_s, "it was not put again"
+        time.sleep(0.01)
+    lane.answer(lane.take(2))
+    assert [future.result(10).values[0] for future in (kept, lost)] == [3.0, 6.0]
+    assert server.llen(predict_queue(MODEL)) == 0
 
 
 def test_a_lost_subscription_is_made_anew(client, worker, server):
