@@ -126,6 +126,8 @@ def read_envelope(message: bytes) -> Envelope:
     except (ValueError, RecursionError) as exc:
         raise Undecodable(f"not a Celery message of protocol 2: {exc}") from exc
     envelope.attempts = read_attempts(message)
+    if not envelope.reply_to:  # other clients describe arguments by showing them: see request.redact
+        envelope.headers.argsrepr = envelope.headers.kwargsrepr = ""
     return envelope
 
 

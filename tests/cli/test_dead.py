@@ -1,5 +1,7 @@
 """`modelane dead` as an operator types it."""
 
+import json
+
 import numpy as np
 import pytest
 import redis
@@ -34,7 +36,7 @@ def a_message(id_: str) -> bytes:
         kwargs={},
         rows=1,
         argsrepr="('churn', [1x2 float64])",
-        reply_to="",
+        reply_to="modelane.reply.me",
         sent_s=1.0,
         origin="7@shop",
     )
@@ -59,6 +61,15 @@ def test_show_tells_all_but_the_rows(typed, server):
         assert words in shown.output
     assert '"body"' not in shown.output
     assert '"body"' in typed("show", "id-1", "--message").output
+
+
+def test_show_does_not_repeat_how_a_stock_client_describes_its_rows(typed, server):
+    message = json.loads(a_message("id-3"))
+    message["headers"]["argsrepr"] = "('churn', [[4711.0, 4711.0]])"
+    message["properties"]["reply_to"] = "0c6f"
+    server.hset(f"{QUEUE}.dead", "id-3", f"3 workers were lost\n{json.dumps(message)}")
+
+    assert "4711" not in typed("show", "id-3").output
 
 
 def test_redrive_and_drop_take_ids(typed, server):

@@ -42,7 +42,7 @@ def run(*arguments: str):
     return CliRunner().invoke(main, ["retrain", *arguments])
 
 
-@pytest.mark.parametrize(("promoted", "verdict"), [(True, "in service"), (False, "not in service")])
+@pytest.mark.parametrize(("promoted", "verdict"), [(True, "promoted"), (False, "not promoted")])
 def test_the_verdict_is_told(answer, promoted, verdict):
     answer(Retrained(model="churn", version="v2", promoted=promoted, reason="why", metrics={}))
 

@@ -256,7 +256,8 @@ def test_a_body_with_half_a_character_is_refused():
 
 
 def test_other_clients_arguments_are_described_anew():
-    envelope = wire.read_envelope(stocks(argsrepr="('churn', [[4711]])"))
+    envelope = wire.read_envelope(stocks(argsrepr="('churn', [[4711]])", kwargsrepr="{'rows': 4711}"))
+    assert "4711" not in f"{envelope.headers.argsrepr}{envelope.headers.kwargsrepr}", "not even unread"
 
     redact(envelope, wire.read_body(envelope))
 

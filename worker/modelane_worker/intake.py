@@ -96,7 +96,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
         return Refused(lease.tag, envelope, error, bury=envelope is None)
     except ModelaneError as error:
         return Refused(lease.tag, envelope, error)
-    if envelope.form == "json":
+    if not envelope.reply_to:
         redact(envelope, body)
     if is_foreign(envelope, body):
         return Foreign(lease.tag, lease.message, envelope, refused)

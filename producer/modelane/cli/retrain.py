@@ -46,5 +46,5 @@ def retrain(model: str, *, wait: bool, timeout_s: float) -> None:
         click.echo(f"{model}: retraining {future.id}")
         if wait:
             done = future.result()
-            verdict = "in service" if done.promoted else "not in service"
+            verdict = "promoted" if done.promoted else "not promoted"
             click.echo(f"{model}: version {done.version} is {verdict}: {done.reason}")
