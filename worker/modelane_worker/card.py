@@ -39,8 +39,20 @@ _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 
 
 class Feature(msgspec.Struct, frozen=True):
+    """A column that the model takes.
+
+    Attributes:
+        name: by which requests name it.
+        dtype: ``float64`` (numbers, whole numbers, booleans), ``str`` (categories and free text) or
+            ``datetime64[us]`` (dates, UTC).  Any other name means numbers, as in cards of earlier trainers.
+    """
+
     name: str
-    dtype: str  #: NumPy's name of it, as in training
+    dtype: str
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.dtype not in ("str", "datetime64[us]")
 
 
 class FileDigest(msgspec.Struct, frozen=True):

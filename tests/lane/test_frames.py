@@ -1,0 +1,120 @@
+"""Frames: an estimator sees the same dtypes in training and in service, whatever pandas' defaults are."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from modelane.errors import BadInput
+from modelane_worker.card import Feature
+from modelane_worker.frames import column, frame
+
+AGE, CITY, SINCE = Feature("age", "float64"), Feature("city", "str"), Feature("since", "datetime64[us]")
+
+
+def objects(*values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def test_a_frame_has_the_cards_columns_in_its_order_and_dtypes():
+    columns = {
+        "since": np.array(["2026-01-02", "NaT"], dtype="M8[D]"),
+        "city": objects("Oslo", None),
+        "shoe": np.zeros(2),
+        "age": np.array([41, 7], dtype=np.int16),
+    }
+
+    made = frame(columns, (AGE, CITY, SINCE))
+
+    assert list(made.columns) == ["age", "city", "since"]
+    assert [str(dtype) for dtype in made.dtypes] == ["float64", "object", "datetime64[us]"]
+    assert made["age"].tolist() == [41.0, 7.0]
+    assert made["city"][0] == "Oslo"
+    assert type(made["city"][1]) is float
+    assert made["since"][0] == pd.Timestamp("2026-01-02")
+    assert made["since"][1] is pd.NaT
+
+
+def test_a_frame_may_have_no_rows_and_no_columns():
+    assert frame({"age": np.zeros(0), "city": objects()}, (AGE, CITY)).shape == (0, 2)
+    assert frame({}, ()).shape == (0, 0)
+
+
+def test_strings_stay_objects_when_pandas_would_rather_have_its_own_dtype():
+    for strings in (objects("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], dtype="T")):
+        assert frame({"city": strings}, (CITY,))["city"].dtype == object
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), float("nan")])
+def test_each_way_to_say_that_a_value_is_missing_means_the_same(missing):
+    assert np.isnan(column(objects(1.5, missing), AGE)[1])
+    assert np.isnan(column(objects("a", missing), CITY)[1])
+    assert np.isnat(column(objects("2026-01-02", missing), SINCE)[1])
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T04:04:05+01:00",
+        "2026-01-02 03:04:05",
+        "20260102T030405",
+        datetime(2026, 1, 2, 3, 4, 5),
+        datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        datetime(2026, 1, 1, 22, 4, 5, tzinfo=timezone(-timedelta(hours=5))),
+        pd.Timestamp("2026-01-02 03:04:05"),
+        pd.Timestamp("2026-01-02 04:04:05", tz="Europe/Oslo"),
+        np.datetime64("2026-01-02T03:04:05", "ns"),
+        pl.Series([datetime(2026, 1, 2, 3, 4, 5)])[0],
+    ],
+)
+def test_a_date_may_be_written_in_any_usual_way_and_becomes_utc(moment):
+    assert column(objects(moment), SINCE) == np.datetime64("2026-01-02T03:04:05", "us")
+
+
+def test_dates_far_from_now_are_dates():
+    far = column(objects("9999-12-31", "0001-01-01"), SINCE)
+
+    assert [str(day)[:10] for day in far] == ["9999-12-31", "0001-01-01"]
+
+
+def test_numbers_may_be_whole_true_decimal_or_half_precision():
+    np.testing.assert_array_equal(
+        column(objects(1, True, Decimal("0.5"), np.float32(2)), AGE), [1, 1, 0.5, 2]
+    )
+    np.testing.assert_array_equal(column(np.array([1.5], dtype=np.float16), AGE), [1.5])
+
+
+@pytest.mark.parametrize(
+    ("values", "feature", "words"),
+    [
+        (objects(1.0, "12"), AGE, "column 'age' takes numbers, row 1 is a str"),
+        (objects(10**400), AGE, "row 0 is too large"),
+        (objects([1]), AGE, "row 0 is a list"),
+        (objects(1j), AGE, "row 0 is a complex"),
+        (np.array(["2026-01-02"], dtype="M8[ns]"), AGE, "takes numbers, row 0 is a datetime64"),
+        (objects("Oslo", 3), CITY, "column 'city' takes text, row 1 is a int"),
+        (np.array(["2026-01-02"], dtype="M8[ns]"), CITY, "takes text, row 0 is a datetime64"),
+        (np.array([1.5]), CITY, "row 0 is a float"),
+        (objects(b"Oslo"), CITY, "row 0 is a bytes"),
+        (objects("2026-01-02", "yesterday"), SINCE, "column 'since' takes dates, row 1 is no ISO 8601 date"),
+        (objects("2026-02-30"), SINCE, "row 0 is no ISO 8601 date"),
+        (np.array([1767312000]), SINCE, "row 0 is a int"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(values, feature, words):
+    with pytest.raises(BadInput, match=words) as refused:
+        column(values, feature)
+
+    assert "Oslo" not in str(refused.value)
+    assert "yesterday" not in str(refused.value)
+
+
+def test_a_frame_lacks_no_column_in_silence():
+    with pytest.raises(BadInput, match="no column 'city'"):
+        frame({"age": np.zeros(1)}, (AGE, CITY))

@@ -1,0 +1,112 @@
+"""Columns of a card's dtypes, and the DataFrame that an estimator gets of them: serving and training alike.
+
+    dtype of a feature   in the frame       missing    takes
+    float64              float64            NaN        numbers, booleans
+    str                  object, of str     NaN        text
+    datetime64[us]       datetime64[us]     NaT        dates and ISO 8601 text, as modelane.dates has them
+
+Strings are ``object`` whatever pandas' own default is: a model fitted under one pandas serves under another.
+pandas is imported when the first frame is made, so that a fleet of numeric models never pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelane import dates
+from modelane.errors import BadInput
+from modelane_worker.card import Feature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(columns: Mapping[str, NDArray[Any]], features: Sequence[Feature]) -> pd.DataFrame:
+    """What an estimator is fitted on and asked with.
+
+    Args:
+        columns: one array (n,) a feature, all of one length; numbers, booleans, strings, dates or objects.
+            Others are passed over.
+        features: which columns, in which order.
+
+    Raises:
+        BadInput: a column is missing, or holds what its feature does not take.
+    """
+    import pandas as pd  # noqa: PLC0415  # see above
+
+    if missing := [feature.name for feature in features if feature.name not in columns]:
+        raise BadInput(f"no column {missing[0]!r:.60}")
+    arrays = {feature.name: column(columns[feature.name], feature) for feature in features}
+    n_rows = len(next(iter(arrays.values()), ()))
+    index = pd.RangeIndex(n_rows)
+    # A bare array of strings would become pandas' own string dtype; a series of objects stays one.
+    series = {
+        name: pd.Series(array, dtype=object, index=index) if array.dtype == object else array
+        for name, array in arrays.items()
+    }
+    return pd.DataFrame(series, index=index)
+
+
+def column(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
+    """Values (n,) in the dtype of their feature.
+
+    Raises:
+        BadInput: one that does not fit; the sentence names its row and column, never the value.
+    """
+    if feature.dtype == "str":
+        return _texts(values, feature.name)
+    if feature.dtype == "datetime64[us]":
+        return _dates(values, feature.name)
+    return _numbers(values, feature.name)
+
+
+def _numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64, copy=False)
+    numbers = np.empty(len(values))
+    for row, value in enumerate(_objects(values)):
+        try:
+            if dates.is_missing(value):
+                numbers[row] = np.nan
+            elif isinstance(value, str | bytes | np.datetime64):
+                raise TypeError
+            else:
+                numbers[row] = float(value)
+        except (TypeError, ValueError, OverflowError) as exc:
+            kind = "too large" if isinstance(exc, OverflowError) else _kind(value)
+            raise BadInput(f"column {name!r:.60} takes numbers, row {row} is {kind}") from exc
+    return numbers
+
+
+def _texts(values: NDArray[Any], name: str) -> NDArray[Any]:
+    texts = values.astype(object)
+    for row, value in enumerate(_objects(values)):
+        if isinstance(value, str):
+            texts[row] = str(value)
+        elif dates.is_missing(value):
+            texts[row] = np.nan
+        else:
+            raise BadInput(f"column {name!r:.60} takes text, row {row} is {_kind(value)}")
+    return texts
+
+
+def _dates(values: NDArray[Any], name: str) -> NDArray[np.datetime64]:
+    if values.dtype.kind == "M":
+        return values.astype(dates.DTYPE, copy=False)
+    try:
+        return dates.to_dates(_objects(values))
+    except ValueError as exc:
+        raise BadInput(f"column {name!r:.60} takes dates, {exc}") from exc
+
+
+def _objects(values: NDArray[Any]) -> list[Any]:
+    """Python's own objects; numpy's for dates, which would become bare numbers."""
+    return list(values) if values.dtype.kind in "mM" else values.tolist()
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
