@@ -85,9 +85,13 @@ def test_an_unknown_command_is_a_usage_error():
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (errors.BrokerUnavailable("Redis does not answer"), 1),
-        (errors.QueueFull("lane", 9, 8, 0.5), 1),
+        (errors.BrokerRefused("Redis refuses"), 1),
         (errors.SettingsError("MODELANE_LEASE_S='x': expected a number"), 2),
+        (errors.BadInput("there are no rows"), 4),
+        (errors.BrokerUnavailable("Redis does not answer"), 5),
+        (errors.QueueFull("lane", 9, 8, 0.5), 5),
+        (errors.TimedOut("no answer came in time"), 6),
+        (errors.PredictionFailed("the model raised"), 7),
     ],
 )
 def test_an_error_of_ours_is_one_sentence_and_a_code(install, monkeypatch, error, code):
@@ -102,6 +106,27 @@ def test_an_error_of_ours_is_one_sentence_and_a_code(install, monkeypatch, error
 
     assert failed.exit_code == code
     assert failed.output == f"Error: {error}\n"
+
+
+def test_ctrl_c_ends_a_command_as_shells_expect(install, monkeypatch):
+    @click.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    install(wait="irrelevant:wait")
+    monkeypatch.setattr(EntryPoint, "load", lambda _: wait)
+
+    stopped = run("wait")
+
+    assert stopped.exit_code == 130
+    assert stopped.output == "Error: interrupted\n"
+
+
+def test_every_exit_code_is_told_by_help():
+    told = run("--help").output
+
+    for code in (0, 1, *cli.EXIT_CODES.values(), cli.INTERRUPTED):
+        assert f"\n      {code:<5}" in told
 
 
 def test_a_wrong_setting_is_refused_in_words(monkeypatch):

@@ -76,7 +76,7 @@ def test_waiting_ends_at_the_timeout(redis_url, monkeypatch):
 
     given_up = run("churn", "--timeout", "0.2")
 
-    assert given_up.exit_code == 1
+    assert given_up.exit_code == 6
     assert "no verdict came in time; is a trainer running?" in given_up.output
 
 
@@ -86,7 +86,7 @@ def test_without_waiting_a_broker_that_is_away_is_told(free_port, monkeypatch):
 
     failed = run("churn", "--no-wait")
 
-    assert failed.exit_code == 1
+    assert failed.exit_code == 5
     assert "Redis has not taken 1 of the requests within 0.3 s: Redis does not answer" in failed.output
     assert "retraining" not in failed.output
 
@@ -101,7 +101,7 @@ def test_without_waiting_a_broker_that_is_frozen_is_told(monkeypatch):
 
         os.kill(server.pid, signal.SIGCONT)
 
-    assert failed.exit_code == 1
+    assert failed.exit_code == 5
     assert failed.output.startswith("Error: Redis has not taken 1 of the requests within 0.3 s")
 
 
@@ -119,5 +119,5 @@ def test_without_waiting_a_task_that_is_refused_is_told(redis_url, monkeypatch):
 def test_a_name_that_no_model_can_have_is_refused():
     refused = run("Not A Model")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 4
     assert "is not a model's name" in refused.output

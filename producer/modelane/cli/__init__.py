@@ -1,7 +1,5 @@
 """The command line: one group whose commands come from every installed package.
 
-Exit codes: 0 done · 1 it failed (one sentence says why) · 2 asked wrongly (usage, or a setting).
-
 Each command is an entry point of the group ``modelane.commands``, so that imports go one way: the
 trainer's commands are found by name and loaded when they are used.
 """
@@ -15,12 +13,30 @@ from typing import Any
 
 import click
 
-from modelane.errors import ModelaneError, SettingsError
+from modelane.errors import (
+    ModelaneError,
+    NotAnswered,
+    PredictionFailed,
+    RequestError,
+    SettingsError,
+    TryLater,
+)
 
 GROUP = "modelane.commands"
 
 #: The extra that installs what a package imports.
 _EXTRAS = {"modelane_worker": "worker", "modelane_training": "training"}
+
+
+#: By an error's branch; 0 is done, and any other error 1.  :func:`main` tells them, and README.
+EXIT_CODES: dict[type[ModelaneError], int] = {
+    SettingsError: 2,  # as for a usage that click refuses
+    RequestError: 4,
+    TryLater: 5,
+    NotAnswered: 6,
+    PredictionFailed: 7,
+}
+INTERRUPTED = 130  # as shells count Ctrl-C
 
 
 class Commands(click.Group):
@@ -48,18 +64,35 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ModelaneError as exc:
-            failure = AskedWrongly if isinstance(exc, SettingsError) else click.ClickException
-            raise failure(str(exc)) from exc
+            codes = (code for branch, code in EXIT_CODES.items() if isinstance(exc, branch))
+            raise failed(str(exc), next(codes, 1)) from exc
+        except KeyboardInterrupt as exc:
+            raise failed("interrupted", INTERRUPTED) from exc
 
 
-class AskedWrongly(click.ClickException):
-    exit_code = 2
+def failed(sentence: str, exit_code: int) -> click.exceptions.Exit:
+    """Say why, and return what ends the program."""
+    click.echo(f"Error: {sentence}", err=True)
+    return click.exceptions.Exit(exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="modelane", prog_name="modelane")
 def main() -> None:
-    """Predictions from scikit-learn models, served from a queue."""
+    """Predictions from scikit-learn models, served from a queue.
+
+    \b
+    Exit codes:
+        0    done
+        1    it failed; one sentence on standard error says why
+        2    asked wrongly: the usage, or a setting
+        3    trained, but the champion was kept (modelane train)
+        4    the request is refused; sending it again cannot help
+        5    try later: the lane is full, or Redis does not answer
+        6    not answered: expired, revoked, timed out, or buried
+        7    the model raised, or answered in the wrong shape
+        130  interrupted with Ctrl-C
+    """  # noqa: D301  # click wants a real backspace
 
 
 def _not_installed(entry: EntryPoint, why: ImportError) -> click.Command:

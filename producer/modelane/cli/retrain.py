@@ -32,8 +32,8 @@ CONFIRM_S = 10.0
 def retrain(model: str, *, wait: bool, timeout_s: float) -> None:
     """Retrain MODEL on a trainer, and publish it if it passes its gate.
 
-    Exits with 0 when the trainer has done its work, with 1 when it failed or the wait was too long; without
-    waiting, with 0 when Redis has the task, with 1 when it has not confirmed that.
+    Exits with 0 when the trainer has done its work, or, without waiting, when Redis has the task; with 5 when
+    Redis has not confirmed that, with 6 when the wait was too long (`modelane --help` has the other codes).
     """
     from modelane.client import Client  # noqa: PLC0415  # `modelane --help` need not load it
 
