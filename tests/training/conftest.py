@@ -59,7 +59,7 @@ import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 from modelane_training.gate import Gate
-from modelane_training.recipe import Recipe
+from modelane_training.recipe import Budget, Recipe
 from modelane_training.sources import Table, csv, scikit_learn
 """
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from modelane.errors import BadData, BadInput, RecipeError
-from modelane_training.recipe import MODULE_PREFIX, load_recipe, recipe_of
+from modelane_training.recipe import MODULE_PREFIX, Recipe, load_recipe, recipe_of
+from modelane_training.table import Table
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
@@ -37,7 +39,7 @@ def test_a_built_in_recipe_needs_no_folder(tmp_path):
 def test_a_recipe_of_ones_own_comes_before_a_built_in_one(write, tmp_path):
     write(IRIS.replace('"iris",', '"breast-cancer",', 1), "breast-cancer.py")
 
-    assert recipe_of("breast-cancer", tmp_path / "recipes").metric == "accuracy"
+    assert recipe_of("breast-cancer", tmp_path / "recipes").metric is None
 
 
 def test_a_recipe_that_was_just_changed_is_read_as_it_is_now(write, tmp_path):
@@ -98,7 +100,19 @@ def test_a_name_from_the_queue_is_never_a_path(write, tmp_path, name):
         (IRIS + IRIS.replace("recipe =", "second ="), r"holds 2 Recipe objects"),
         (IRIS.replace('"iris",', '"I R I S",', 1), r"'I R I S' is not a model's name"),
         (IRIS.replace(")\n", ", task='ranking')\n"), r"'ranking': expected one of classification"),
-        (IRIS.replace(")\n", ", metric='rmse')\n"), r"'rmse': for a classification, expected one"),
+        (
+            IRIS.replace(")\n", ", task='classification', metric='rmse')\n"),
+            r"'rmse': for a classification, expected one",
+        ),
+        (IRIS.replace(")\n", ", metric='fame')\n"), r"'fame': .*roc_auc; for a regression, expected .*rmse"),
+        (IRIS.replace(")\n", ", schedule='at four')\n"), r"'at four': expected a crontab line"),
+        (IRIS.replace(")\n", ", schedule='61 * * * *')\n"), r"expected a crontab line"),
+        (IRIS.replace(")\n", ", leave_out='id')\n"), r"leave_out: expected a tuple of names"),
+        (IRIS.replace(")\n", ", time='target')\n"), r"'target' is the target"),
+        (IRIS.replace(")\n", ", time='day', groups='day')\n"), r"cannot be both"),
+        (IRIS.replace(")\n", ", candidates=('logistic',))\n"), r"give one of them"),
+        (IRIS.replace(")\n", ", budget=Budget(trials=0))\n"), r"0 trials: expected"),
+        (IRIS.replace(")\n", ", budget=Budget(minutes=0))\n"), r"0 minutes: expected"),
         (IRIS.replace(")\n", ", hold_out=20)\n"), r"hold_out 20: expected a share"),
         (IRIS.replace(")\n", ", gate=Gate(max_regression=1))\n"), r"needs promote_equal"),
         (IRIS.replace('scikit_learn("iris")', '"iris.csv"'), r"source: expected a function"),
@@ -177,3 +191,51 @@ def test_an_estimator_made_by_a_function_gets_the_runs_seed(recipe_from):
     )
 
     assert recipe.fit(recipe.collect(), seed=7).random_state == 7
+
+
+def targets(*values):
+    return Table.of(np.zeros((len(values), 1)), np.array(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (["yes", "no"] * 10, "classification"),
+        ([0, 1] * 10, "classification"),
+        ([1.0, 2.0, 3.0] * 10, "classification"),
+        ([0.5, 1.5] * 10, "regression"),
+        (list(range(50)), "regression"),
+        (list(range(10)), "regression"),
+        ([5, float("nan")] * 10, "classification"),
+    ],
+)
+def test_a_task_that_is_not_given_is_that_of_the_target(recipe_from, values, task):
+    assert recipe_from(IRIS).resolve(targets(*values)).task == task
+
+
+def test_a_metric_that_is_not_given_is_that_of_the_task():
+    recipe = Recipe(model="iris", source=targets)
+
+    assert recipe.resolve(targets(*["yes", "no"] * 10)).metric == "roc_auc"
+    assert recipe.resolve(targets(*["a", "b", "c"] * 10)).metric == "accuracy"
+    assert recipe.resolve(targets(*np.linspace(0, 1))).metric == "r2"
+
+
+def test_an_estimator_of_ones_own_may_give_no_shares_so_its_metric_needs_none(recipe_from):
+    assert recipe_from(IRIS).resolve(targets(*["yes", "no"] * 10)).metric == "accuracy"
+
+
+def test_a_metric_of_the_other_task_is_refused_when_the_target_is_known(recipe_from):
+    recipe = recipe_from(IRIS.replace(")\n", ", metric='rmse')\n"))
+
+    with pytest.raises(RecipeError, match="'rmse': for a classification, expected one of accuracy"):
+        recipe.resolve(recipe.collect())
+
+
+def test_what_was_given_is_kept_when_the_rest_is_decided():
+    given = {"task": "regression", "metric": "mae", "seed": 7, "schedule": "0 4 * * *"}
+    recipe = Recipe(model="iris", source=targets, **given)
+
+    decided = recipe.resolve(targets(*[0, 1] * 10))
+
+    assert {name: getattr(decided, name) for name in given} == given

@@ -21,6 +21,11 @@ recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticReg
 STEPS = ["collect", "check", "split", "fit", "evaluate", "gate", "publish", "promote"]
 
 
+def parts(recipe):
+    table = recipe.collect()
+    return split(table, recipe.resolve(table))
+
+
 @pytest.fixture
 def forest():
     return recipe_of("breast-cancer", Path("nowhere"))
@@ -44,8 +49,8 @@ def test_what_was_published_is_verified_described_and_predicts_as_measured(train
     estimator, card = artefact.load(verified), verified.card
 
     # Then the estimator has the accuracy that its card says, on the hold-out
-    _, hold_out = split(forest.collect(), forest)
-    accuracy = (estimator.predict(hold_out.rows) == hold_out.targets).mean()
+    _, hold_out = parts(forest)
+    accuracy = (estimator.predict(hold_out.matrix()) == hold_out.targets).mean()
     assert card.metrics["accuracy"] == pytest.approx(accuracy)
 
     # And the card says what it is
@@ -67,10 +72,10 @@ def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, fore
     assert (aliases.champion, aliases.previous) == (second.version, first.version)
 
     # And it is a different model indeed
-    _, hold_out = split(forest.collect(), forest)
+    _, hold_out = parts(forest)
     one, other = (
         artefact.load(trainer.store.read("breast-cancer", version, trainer.trusted)).predict_proba(
-            hold_out.rows
+            hold_out.matrix()
         )
         for version in (first.version, second.version)
     )
@@ -79,13 +84,13 @@ def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, fore
 
 def test_a_version_can_be_made_again_from_its_name(trainer, forest):
     outcome = trainer.run(forest)
-    training, hold_out = split(forest.collect(), forest)
+    training, hold_out = parts(forest)
 
     again = forest.fit(training, seed_of(outcome.version))
 
     verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
     np.testing.assert_array_equal(
-        again.predict_proba(hold_out.rows), artefact.load(verified).predict_proba(hold_out.rows)
+        again.predict_proba(hold_out.matrix()), artefact.load(verified).predict_proba(hold_out.matrix())
     )
 
 
@@ -239,7 +244,7 @@ def test_bad_data_is_refused_before_anything_is_trained(trainer, recipe_from):
     recipe = recipe_from(
         """
         def read(target):
-            return Table(source="nowhere", features=("x",), rows=np.zeros((50, 1)), targets=np.zeros(50))
+            return Table.of(np.zeros((50, 1)), np.zeros(50, dtype=int))
         recipe = Recipe(model="iris", source=read, estimator=LogisticRegression())
         """
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
 from modelane_training.evaluate import evaluate
-from modelane_training.recipe import Recipe
-from modelane_training.sources import Table
+from modelane_training.recipe import Resolved
+from modelane_training.table import Table
 from modelane_worker import artefact
 from modelane_worker.card import Card
 from modelane_worker.signing import TrustedKeys
@@ -21,7 +21,7 @@ class Champion:
     obstacle: str = ""  #: why it could not
 
 
-def score_champion(recipe: Recipe, hold_out: Table, *, store: Store, trusted: TrustedKeys) -> Champion:
+def score_champion(recipe: Resolved, hold_out: Table, *, store: Store, trusted: TrustedKeys) -> Champion:
     """Measure the version in service on rows that the candidate is measured on.
 
     One that cannot answer them (made with other libraries, for other columns, no longer trusted)
@@ -43,10 +43,10 @@ def score_champion(recipe: Recipe, hold_out: Table, *, store: Store, trusted: Tr
     return Champion(version=version, metrics=metrics)
 
 
-def _check_comparable(card: Card, recipe: Recipe, hold_out: Table) -> None:
+def _check_comparable(card: Card, recipe: Resolved, hold_out: Table) -> None:
     if card.task != recipe.task:
         raise IncompatibleModel(f"{card.version} was made for a {card.task}")
-    if tuple(feature.name for feature in card.features) != hold_out.features:
+    if card.features != hold_out.features:
         raise IncompatibleModel(f"{card.version} was made for other columns")
     if card.classes and (unknown := set(hold_out.targets.tolist()).difference(card.classes)):
         raise IncompatibleModel(f"{card.version} does not know the class {unknown.pop()!r}")

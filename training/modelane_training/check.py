@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelane.errors import BadData
-from modelane_training.sources import Table
+from modelane_training.table import Table, features_of
 from modelane_worker.card import Task
 
 #: Fewer cannot be split into a training part and a hold-out that says anything.
@@ -18,22 +18,21 @@ def check(table: Table, task: Task) -> None:
     Raises:
         BadData: naming what is wrong, and where.
     """
-    if not isinstance(table.rows, np.ndarray) or table.rows.dtype != np.float64:
-        raise BadData("rows must be a NumPy array of float64: np.asarray(rows, dtype=float)")
-    if not isinstance(table.targets, np.ndarray) or table.targets.dtype.kind not in "biufU":
+    if table.targets.dtype.kind not in "biufU":
         raise BadData("targets must be a NumPy array of numbers or of strings")
-    if table.rows.ndim != 2 or table.rows.shape[1] != len(table.features):
-        raise BadData(f"rows of shape {table.rows.shape} do not fit {len(table.features)} feature names")
-    if len(set(table.features)) != len(table.features):
-        twice = {name for name in table.features if table.features.count(name) > 1}
+    if table.features != features_of(table.rows):
+        raise BadData("the table's features are not those of its rows: make it with Table.of")
+    if len(set(table.names)) != len(table.names):
+        twice = {name for name in table.names if table.names.count(name) > 1}
         raise BadData(f"feature names must differ; more than once: {', '.join(sorted(twice))}")
     if table.targets.shape != (len(table),):
         raise BadData(f"{len(table)} rows have targets of shape {table.targets.shape}")
     if len(table) < MIN_ROWS:
         raise BadData(f"{len(table)} rows are too few, at least {MIN_ROWS} are needed")
-    if infinite := np.argwhere(np.isinf(table.rows))[:1].tolist():
-        row, column = infinite[0]
-        raise BadData(f"row {row}, column {table.features[column]!r} is infinite")
+    for name in table.names:
+        values = table.rows[name].to_numpy()
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            raise BadData(f"row {int(np.argmax(np.isinf(values)))}, column {name!r} is infinite")
     _check_targets(table, task)
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from sklearn import metrics as sk
 
 from modelane.errors import TrainingError
-from modelane_training.sources import Table
+from modelane_training.table import Table
 from modelane_worker.artefact import Estimator
 from modelane_worker.card import Task
 
@@ -39,7 +39,7 @@ def evaluate(estimator: Estimator, hold_out: Table, task: Task) -> dict[str, flo
 
 
 def _regression(estimator: Estimator, hold_out: Table) -> dict[str, float]:
-    truth, answers = hold_out.targets, estimator.predict(hold_out.rows)
+    truth, answers = hold_out.targets, estimator.predict(hold_out.matrix())
     return {
         "r2": float(sk.r2_score(truth, answers)),
         "rmse": float(sk.root_mean_squared_error(truth, answers)),
@@ -48,10 +48,10 @@ def _regression(estimator: Estimator, hold_out: Table) -> dict[str, float]:
 
 
 def _classification(estimator: Estimator, hold_out: Table) -> dict[str, float]:
-    truth = hold_out.targets
-    found = {"accuracy": float(sk.accuracy_score(truth, estimator.predict(hold_out.rows)))}
+    truth, rows = hold_out.targets, hold_out.matrix()
+    found = {"accuracy": float(sk.accuracy_score(truth, estimator.predict(rows)))}
     if hasattr(estimator, "predict_proba"):
-        shares = estimator.predict_proba(hold_out.rows)
+        shares = estimator.predict_proba(rows)
         classes = getattr(estimator, "classes_", None)
         scored = shares[:, 1] if shares.shape[1] == 2 else shares
         found["log_loss"] = float(sk.log_loss(truth, shares, labels=classes))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pandas as pd
+
 from modelane.errors import RecipeError
-from modelane_training.recipe import MODULE_PREFIX, Recipe
-from modelane_training.sources import Table
+from modelane_training.recipe import MODULE_PREFIX, Resolved
+from modelane_training.table import Table
 from modelane_worker import artefact
 from modelane_worker.artefact import Estimator
-from modelane_worker.card import Card, DataFingerprint, Feature
+from modelane_worker.card import Card, DataFingerprint, Scalar
 
 #: What a request may call, if the estimator has it.
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
 def build_card(  # noqa: PLR0913  # what a card is made of
-    recipe: Recipe,
+    recipe: Resolved,
     estimator: Estimator,
     table: Table,
     *,
@@ -30,7 +32,6 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         table: all rows, hold-out included.
         metrics: on the hold-out.
     """
-    dtype = table.rows.dtype.name
     classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
     return Card(
         model=recipe.model,
@@ -38,13 +39,22 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         created=created,
         task=recipe.task,
         target=recipe.target,
-        features=tuple(Feature(name, dtype) for name in table.features),
+        features=table.features,
         classes=None if classes is None else tuple(classes.tolist()),
         methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
         metrics=metrics,
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artefact.libraries(),
-        example=tuple(table.rows[0].tolist()),
+        example=_example(table),
+    )
+
+
+def _example(table: Table) -> tuple[Scalar, ...]:
+    """The first row; a date as ISO 8601, None where a value is missing."""
+    values = table.rows.iloc[0].tolist() if len(table.features) else []
+    return tuple(
+        None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
+        for value in values
     )
 
 

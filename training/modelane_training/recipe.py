@@ -11,11 +11,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import numpy as np
+from celery.schedules import ParseException, crontab
 from numpy.typing import NDArray
 from sklearn.base import clone
 
@@ -23,7 +25,8 @@ from modelane.errors import BadInput, ModelaneError, RecipeError
 from modelane.keys import check_model_name
 from modelane_training.evaluate import METRICS
 from modelane_training.gate import Gate
-from modelane_training.sources import Source, Table
+from modelane_training.sources import Source
+from modelane_training.table import Table
 from modelane_worker.artefact import Estimator
 from modelane_worker.card import Task
 
@@ -32,11 +35,33 @@ BUILT_IN = Path(__file__).parent / "recipes"
 #: Recipes run as modules of this name and a digest: it tells a saved estimator that refers to one.
 MODULE_PREFIX = "_modelane_recipe_"
 
+#: Whole numbers with more different values than this are amounts, not names of classes.
+MAX_NUMBERED_CLASSES = 20
+MIN_ROWS_A_CLASS = 5
+
 
 class Trainable(Estimator, Protocol):
     """An estimator before its training."""
 
-    def fit(self, rows: NDArray[Any], targets: NDArray[Any], /) -> object: ...
+    def fit(self, rows: Any, targets: Any, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long a search may go on: whichever ends first.
+
+    Raises:
+        RecipeError: there would be no search.
+    """
+
+    trials: int = 30
+    minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.trials, int) and self.trials >= 1):
+            raise RecipeError(f"budget of {self.trials} trials: expected a whole number, at least 1")
+        if not 0 < self.minutes < float("inf"):
+            raise RecipeError(f"budget of {self.minutes} minutes: expected more than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,31 +74,62 @@ class Recipe:
 
     model: str
     source: Source  #: read at each run
-    estimator: Trainable | Callable[[int], Trainable]  #: unfitted; or made from the run's seed
     target: str = "target"  #: name of the column to predict
-    task: Task = "classification"
-    metric: str = "accuracy"  #: what the gate compares; one of ``METRICS[task]``
+    task: Task | None = None  #: None: by the target, and stated
+    metric: str | None = None  #: what search and gate compare, one of ``METRICS[task]``; None: by the task
+    candidates: tuple[Any, ...] | None = None  #: what the search chooses from; None: all there are
+    budget: Budget = field(default_factory=Budget)
     gate: Gate = field(default_factory=Gate)
+    schedule: str | None = None  #: when beat asks for a retraining, as a crontab line: "0 4 * * *"
+    leave_out: tuple[str, ...] = ()  #: columns that are not features
+    groups: str | None = None  #: column, not a feature, whose rows of one value stay on one side of a split
+    time: str | None = None  #: column, not a feature, by which the latest rows are the hold-out
     hold_out: float = 0.2  #: share of the rows that training never sees
     seed: int = 0  #: of the split, the same at each run: champion and candidate meet on the same rows
+    #: Instead of a search: unfitted, or made from the run's seed.
+    estimator: Trainable | Callable[[int], Trainable] | None = None
 
     def __post_init__(self) -> None:
         try:
             check_model_name(self.model)
         except BadInput as exc:
             raise RecipeError(str(exc)) from exc
-        if self.task not in METRICS:
+        if self.task is not None and self.task not in METRICS:
             raise RecipeError(f"task {self.task!r}: expected one of {', '.join(METRICS)}")
-        if self.metric not in METRICS[self.task]:
-            raise RecipeError(
-                f"metric {self.metric!r}: for a {self.task}, expected one of " + ", ".join(METRICS[self.task])
-            )
+        if self.metric is not None:
+            self._check_metric(self.metric)
+        self._check_columns()
+        if self.schedule is not None:
+            try:
+                crontab.from_string(self.schedule)
+            except (ParseException, ValueError, TypeError, AttributeError) as exc:
+                raise RecipeError(
+                    f"schedule {self.schedule!r}: expected a crontab line such as '0 4 * * *'"
+                ) from exc
         if not 0 < self.hold_out < 1:
             raise RecipeError(f"hold_out {self.hold_out}: expected a share between 0 and 1")
         if not callable(self.source):
             raise RecipeError("source: expected a function, such as sources.csv('data.csv')")
+        if self.estimator is None:
+            return
         if not (hasattr(self.estimator, "fit") or callable(self.estimator)):
             raise RecipeError("estimator: expected an estimator, or a function that makes one")
+        if self.candidates is not None:
+            raise RecipeError("an estimator is fitted as it is, candidates are searched: give one of them")
+
+    def _check_metric(self, metric: str) -> None:
+        tasks = METRICS if self.task is None else {self.task: METRICS[self.task]}
+        if not any(metric in names for names in tasks.values()):
+            expected = "; ".join(f"for a {task}, expected one of {', '.join(tasks[task])}" for task in tasks)
+            raise RecipeError(f"metric {metric!r}: {expected}")
+
+    def _check_columns(self) -> None:
+        if isinstance(self.leave_out, str):
+            raise RecipeError(f"leave_out: expected a tuple of names, such as ({self.leave_out!r},)")
+        if self.target in (*self.leave_out, self.groups, self.time):
+            raise RecipeError(f"{self.target!r} is the target, it cannot be left out, or give groups or time")
+        if self.groups is not None and self.groups == self.time:
+            raise RecipeError(f"{self.groups!r} cannot be both groups and time")
 
     def collect(self) -> Table:
         with self._running("source"):
@@ -82,11 +138,28 @@ class Recipe:
             raise RecipeError(f"the source of {self.model} gave a {type(table).__name__}, not a Table")
         return table
 
+    def resolve(self, table: Table) -> Resolved:
+        """The recipe with task and metric decided for this data.
+
+        Raises:
+            RecipeError: the metric is not one of the task that the target has.
+        """
+        task = self.task or infer_task(table.targets)
+        decided = {"task": task, "metric": self.metric or default_metric(self, table.targets, task)}
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Resolved(**(given | decided))
+
     def fit(self, training: Table, seed: int) -> Estimator:
-        """A new estimator, fitted; ``seed`` reaches it if the recipe makes it in a function."""
+        """The recipe's own estimator, anew and fitted; ``seed`` reaches it if it is made in a function.
+
+        Raises:
+            RecipeError: the recipe names none, or it fails.
+        """
         with self._running("estimator"):
+            if self.estimator is None:
+                raise RecipeError(f"the recipe of {self.model} names no estimator")
             unfitted = clone(self.estimator) if hasattr(self.estimator, "fit") else self.estimator(seed)
-            unfitted.fit(training.rows, training.targets)
+            unfitted.fit(training.matrix(), training.targets)
             return unfitted
 
     @contextmanager
@@ -97,6 +170,33 @@ class Recipe:
             raise
         except Exception as exc:  # a recipe's own code may raise anything
             raise RecipeError(f"the {part} of {self.model} failed: {_in_words(exc)}") from exc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved(Recipe):
+    """A recipe whose task and metric are decided."""
+
+    task: Task
+    metric: str
+
+
+def infer_task(targets: NDArray[Any]) -> Task:
+    """Classification for names and for few different whole numbers, else regression."""
+    if targets.dtype.kind not in "iuf":
+        return "classification"
+    present = targets[np.isfinite(targets)] if targets.dtype.kind == "f" else targets
+    if (present != np.floor(present)).any():
+        return "regression"
+    distinct = len(np.unique(present))
+    few = distinct <= MAX_NUMBERED_CLASSES and distinct * MIN_ROWS_A_CLASS <= len(present)
+    return "classification" if few or distinct <= 2 else "regression"
+
+
+def default_metric(recipe: Recipe, targets: NDArray[Any], task: Task) -> str:
+    """R² for numbers; ROC-AUC for two classes, accuracy for more and for what may give no shares."""
+    if task == "regression":
+        return "r2"
+    return "roc_auc" if recipe.estimator is None and len(np.unique(targets)) == 2 else "accuracy"
 
 
 def load_recipe(path_or_model: str, folder: Path) -> Recipe:

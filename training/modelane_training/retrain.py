@@ -16,7 +16,7 @@ from modelane_training.check import check
 from modelane_training.evaluate import evaluate
 from modelane_training.gate import Verdict, decide
 from modelane_training.publish import build_card, pack
-from modelane_training.recipe import Recipe
+from modelane_training.recipe import Recipe, Resolved
 from modelane_training.split import split
 from modelane_worker.card import new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
@@ -67,29 +67,30 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     table = recipe.collect()
 
     progress("check", f"{len(table)} rows of {len(table.features)} features, {table.source}")
-    check(table, recipe.task)
+    decided = recipe.resolve(table)
+    check(table, decided.task)
 
-    progress("split", f"{recipe.hold_out:.0%} held out")
-    training, hold_out = split(table, recipe)
+    progress("split", f"{decided.hold_out:.0%} held out; a {decided.task}, judged by {decided.metric}")
+    training, hold_out = split(table, decided)
 
     progress("fit", f"{len(training)} rows, seed {seed_of(version)}")
-    candidate = recipe.fit(training, seed_of(version))
+    candidate = decided.fit(training, seed_of(version))
 
     progress("evaluate", f"{len(hold_out)} rows held out")
-    metrics = evaluate(candidate, hold_out, recipe.task)
-    champion = score_champion(recipe, hold_out, store=store, trusted=trusted)
+    metrics = evaluate(candidate, hold_out, decided.task)
+    champion = score_champion(decided, hold_out, store=store, trusted=trusted)
 
-    progress("gate", f"{recipe.metric} against {champion.version or 'no champion'}")
+    progress("gate", f"{decided.metric} against {champion.version or 'no champion'}")
     verdict = decide(
-        recipe.gate,
-        recipe.metric,
-        _score(metrics, recipe),
-        champion.metrics.get(recipe.metric),
+        decided.gate,
+        decided.metric,
+        _score(metrics, decided),
+        champion.metrics.get(decided.metric),
         no_champion=champion.obstacle,
     )
 
     progress("publish", version)
-    card = build_card(recipe, candidate, table, version=version, created=started, metrics=metrics)
+    card = build_card(decided, candidate, table, version=version, created=started, metrics=metrics)
     store.publish(card, pack(candidate), key)
 
     if verdict.promote:
@@ -111,7 +112,7 @@ def seed_of(version: str) -> int:
     return int(version.rpartition("-")[2], 16)
 
 
-def _score(metrics: dict[str, float], recipe: Recipe) -> float:
+def _score(metrics: dict[str, float], recipe: Resolved) -> float:
     try:
         return metrics[recipe.metric]
     except KeyError as exc:

@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from modelane.errors import BadData
-from modelane_training.recipe import Recipe
-from modelane_training.sources import Table
+from modelane_training.recipe import Resolved
+from modelane_training.table import Table
 
 
-def split(table: Table, recipe: Recipe) -> tuple[Table, Table]:
+def split(table: Table, recipe: Resolved) -> tuple[Table, Table]:
     """The rows to train on and the hold-out, each class in both by its share.
 
     The same data and recipe give the same hold-out, so the champion has not been trained on it

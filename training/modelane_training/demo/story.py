@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from modelane import Client
@@ -82,8 +83,9 @@ def _stage(settings: Settings, console: Console, output: Output, ends: ExitStack
 
 
 def _traffic(stage: _Stage, console: Console) -> Tally:
-    _, hold_out = split(stage.recipe.collect(), stage.recipe)
-    traffic = Traffic(stage.client, stage.stack.settings, MODEL, hold_out.rows)
+    table = stage.recipe.collect()
+    _, hold_out = split(table, stage.recipe.resolve(table))
+    traffic = Traffic(stage.client, stage.stack.settings, MODEL, np.asarray(hold_out.matrix()))
     with _step(console, "one by one") as done:
         done(traffic.one_by_one())
     with _step(console, "all at once") as done:
