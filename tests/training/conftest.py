@@ -18,7 +18,7 @@ from modelane_worker.store import Store
 
 @dataclass
 class Trainer:
-    """Runs recipes; its clock moves a second a reading, its entropy counts."""
+    """Runs recipes; its clock moves a second a reading, its runs are numbered."""
 
     home: Path
     rung: list[str] = field(default_factory=list)
@@ -30,7 +30,13 @@ class Trainer:
         self.key = SigningKey.create(self.home / "keys/signing.pem", self.home / "keys/trusted.pem")
         self.trusted = TrustedKeys.load(self.home / "keys/trusted.pem")
 
-    def run(self, recipe: Recipe, on_step: Callable[[str], None] = lambda step: None) -> Outcome:
+    def run(
+        self,
+        recipe: Recipe,
+        on_step: Callable[[str], None] = lambda step: None,
+        *,
+        run_id: str | None = None,
+    ) -> Outcome:
         def progress(step: str, detail: str) -> None:
             assert detail
             self.steps.append(step)
@@ -39,12 +45,12 @@ class Trainer:
         self.runs += 1
         return run(
             recipe,
+            run_id=run_id or f"run {self.runs}",
             store=self.store,
             key=self.key,
             trusted=self.trusted,
             ring=self.rung.append,
             clock=lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.runs),
-            entropy=lambda n: self.runs.to_bytes(n, "big"),
             progress=progress,
         )
 

@@ -14,6 +14,7 @@ from modelane_training.retrain import seed_of
 from modelane_training.split import split
 from modelane_worker import artefact
 from modelane_worker.signing import SigningKey
+from modelane_worker.store import Aliases
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
@@ -36,7 +37,8 @@ def test_a_first_run_goes_through_all_steps_into_service(trainer, forest):
 
     assert trainer.steps == STEPS
     assert trainer.rung == ["breast-cancer"]
-    assert trainer.store.champion("breast-cancer") == outcome.version == "20261122T000001-00000001"
+    assert trainer.store.champion("breast-cancer") == outcome.version
+    assert outcome.version.startswith("20261122T000001-")
     assert outcome.champion is None
     assert outcome.metrics["roc_auc"] > 0.98
     assert "there is no champion" in outcome.verdict.reason
@@ -274,6 +276,54 @@ def test_a_run_that_is_cancelled_at_any_step_leaves_the_champion_alone(trainer, 
     for version in trainer.store.versions("iris"):
         trainer.store.read("iris", version, trainer.trusted)
     assert not list(trainer.store.root.glob("*/.*.partial"))
+
+
+@pytest.mark.parametrize("last", STEPS)
+def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(trainer, recipe_from, last):
+    # Given a run whose trainer is lost at a step
+    recipe = recipe_from(IRIS)
+
+    def die(step: str) -> None:
+        if step == last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(recipe, die, run_id="the run")
+
+    # When it is begun again
+    outcome = trainer.run(recipe, run_id="the run")
+
+    # Then there is one version, in service
+    assert trainer.store.versions("iris") == [outcome.version]
+    assert trainer.store.champion("iris") == outcome.version
+
+
+def test_a_champion_that_moved_during_the_run_is_not_replaced(trainer, recipe_from):
+    # Given a candidate that would be promoted, and an operator who rolls back meanwhile
+    recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
+    first, second = trainer.run(recipe), trainer.run(recipe)
+
+    def roll_back(step: str) -> None:
+        if step == "publish":
+            trainer.store.rollback("iris")
+
+    third = trainer.run(recipe, roll_back)
+
+    assert not third.verdict.promote
+    assert third.verdict.reason.endswith(f"{first.version} was made champion meanwhile")
+    assert trainer.store.aliases("iris") == Aliases(champion=first.version, previous=second.version)
+
+
+def test_a_version_that_was_rolled_back_is_not_promoted_again_by_its_own_run(trainer, recipe_from):
+    recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
+    first = trainer.run(recipe)
+    trainer.run(recipe, run_id="the run")
+    trainer.store.rollback("iris")
+
+    again = trainer.run(recipe, run_id="the run")
+
+    assert not again.verdict.promote
+    assert trainer.store.champion("iris") == first.version
 
 
 def test_a_store_that_refuses_is_not_taken_for_a_missing_champion(trainer, recipe_from):

@@ -11,7 +11,7 @@ from modelane_training.recipe import MODULE_PREFIX, Resolved
 from modelane_training.table import Table
 from modelane_worker import artefact
 from modelane_worker.artefact import Estimator
-from modelane_worker.card import Card, DataFingerprint, Scalar
+from modelane_worker.card import Card, DataFingerprint, Judgement, Scalar
 
 #: What a request may call, if the estimator has it.
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -25,12 +25,14 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     version: str,
     created: datetime,
     metrics: dict[str, float],
+    judgement: Judgement,
 ) -> Card:
     """Describe a fitted estimator.
 
     Args:
         table: all rows, hold-out included.
         metrics: on the hold-out.
+        judgement: the gate's.
     """
     classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
     return Card(
@@ -43,6 +45,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         classes=None if classes is None else tuple(classes.tolist()),
         methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
         metrics=metrics,
+        judgement=judgement,
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artefact.libraries(),
         example=_example(table),

@@ -5,12 +5,13 @@ recipe → RETRAIN (collect → check → split → fit → evaluate → gate �
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from modelane.errors import RecipeError
+from modelane.errors import IncompatibleModel, NoSuchVersion, RecipeError, UntrustedModel
 from modelane_training.champion import score_champion
 from modelane_training.check import check
 from modelane_training.evaluate import evaluate
@@ -18,7 +19,7 @@ from modelane_training.gate import Verdict, decide
 from modelane_training.publish import build_card, pack
 from modelane_training.recipe import Recipe, Resolved
 from modelane_training.split import split
-from modelane_worker.card import new_version
+from modelane_worker.card import Card, Judgement, new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
 from modelane_worker.store import Store
 
@@ -40,28 +41,33 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     recipe: Recipe,
     *,
     store: Store,
+    run_id: str,
     key: SigningKey,
     trusted: TrustedKeys,
     ring: Callable[[str], None],
     clock: Callable[[], datetime],
-    entropy: Callable[[int], bytes] = secrets.token_bytes,
     progress: Progress = lambda step, detail: None,
 ) -> Outcome:
     """Train a candidate, judge it, publish it, and promote it if the gate says so.
 
+    The same run may be begun again, because its trainer was lost in the middle: it makes the same version by
+    the same seed, and what it has published already it does not publish twice.
+
     Args:
+        run_id: the same for all attempts of a run, and of no other run.
         trusted: the champion is read with these.
         ring: told the model's name once the champion has changed.  It must not raise: the run is
             done by then, and workers look at the store by themselves too.
         clock: now, with a time zone.
-        entropy: as many random bytes as asked for; they make the version's id and the run's seed.
 
     Raises:
         TrainingError: nothing was published.
         StoreError: the store refused; whatever was published is whole, and not in service.
     """
     started = clock()
-    version = new_version(started, entropy(4))
+    version = version_of(run_id, started)
+    if (card := _published_before(recipe.model, version, store, trusted)) is not None:
+        return _conclude(_remembered(card), store=store, ring=ring, progress=progress)
 
     progress("collect", recipe.model)
     table = recipe.collect()
@@ -90,20 +96,66 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     )
 
     progress("publish", version)
-    card = build_card(decided, candidate, table, version=version, created=started, metrics=metrics)
+    card = build_card(
+        decided,
+        candidate,
+        table,
+        version=version,
+        created=started,
+        metrics=metrics,
+        judgement=Judgement(promote=verdict.promote, reason=verdict.reason, champion=champion.version),
+    )
     store.publish(card, pack(candidate), key)
-
-    if verdict.promote:
-        progress("promote", version)
-        store.promote(recipe.model, version)
-        ring(recipe.model)
-    return Outcome(
+    outcome = Outcome(
         model=recipe.model,
         version=version,
         verdict=verdict,
         metrics=metrics,
         champion=champion.version,
         champion_metrics=champion.metrics,
+    )
+    return _conclude(outcome, store=store, ring=ring, progress=progress)
+
+
+def _conclude(outcome: Outcome, *, store: Store, ring: Callable[[str], None], progress: Progress) -> Outcome:
+    """Do as the gate said, unless somebody has moved the champion since."""
+    if not outcome.verdict.promote:
+        return outcome
+    aliases = store.aliases(outcome.model)
+    if aliases.champion not in {outcome.champion, outcome.version} or aliases.previous == outcome.version:
+        reason = f"{outcome.verdict.reason}; but {aliases.champion} was made champion meanwhile"
+        return replace(outcome, verdict=Verdict(promote=False, reason=reason))
+    progress("promote", outcome.version)
+    store.promote(outcome.model, outcome.version)
+    ring(outcome.model)
+    return outcome
+
+
+def version_of(run_id: str, started: datetime) -> str:
+    """The version that a run makes: its time, and what all attempts of the run have in common."""
+    return new_version(started, hashlib.sha256(run_id.encode()).digest())
+
+
+def _published_before(model: str, version: str, store: Store, trusted: TrustedKeys) -> Card | None:
+    """What an earlier attempt of this run has published before its trainer was lost."""
+    _, _, of_run = version.rpartition("-")
+    for published in store.versions(model):
+        if published.endswith(of_run):
+            with suppress(NoSuchVersion, UntrustedModel, IncompatibleModel):
+                card = store.read(model, published, trusted).card
+                return card if card.judgement else None
+    return None
+
+
+def _remembered(card: Card) -> Outcome:
+    assert card.judgement is not None
+    return Outcome(
+        model=card.model,
+        version=card.version,
+        verdict=Verdict(promote=card.judgement.promote, reason=card.judgement.reason),
+        metrics=card.metrics,
+        champion=card.judgement.champion,
+        champion_metrics={},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -15,8 +16,14 @@ from modelane_worker.signing import TrustedKeys
 from modelane_worker.store import Store
 
 
-def train(settings: Settings, recipe: Recipe, progress: retrain.Progress) -> retrain.Outcome:
-    """One run of a recipe; raises what :func:`modelane_training.retrain.run` raises."""
+def train(
+    settings: Settings, recipe: Recipe, progress: retrain.Progress, *, run_id: str | None = None
+) -> retrain.Outcome:
+    """One run of a recipe; raises what :func:`modelane_training.retrain.run` raises.
+
+    Args:
+        run_id: of a run that may have been begun before; None: a new one.
+    """
     key = trainers_key(settings)  # first: the trusted file may appear with it
 
     def ring(model: str) -> None:
@@ -26,6 +33,7 @@ def train(settings: Settings, recipe: Recipe, progress: retrain.Progress) -> ret
 
     return retrain.run(
         recipe,
+        run_id=run_id or secrets.token_hex(16),
         store=Store(settings.store_path),
         key=key,
         trusted=TrustedKeys.load(settings.trusted_keys_path),

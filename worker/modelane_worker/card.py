@@ -68,6 +68,14 @@ class DataFingerprint(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str  #: of feature names, rows and targets, in their order
 
 
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate said of a version when it was made."""
+
+    promote: bool
+    reason: str  #: a sentence for people, with the numbers that decided
+    champion: str | None = None  #: the version that it was held against
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     model: str
@@ -82,6 +90,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     data: DataFingerprint
     libraries: dict[str, str]  #: distribution → version that fitted and saved it
     example: tuple[Scalar, ...]  #: one row, for warming up
+    judgement: Judgement | None = None  #: None on cards of before 0.2, and where nobody judged
     files: dict[str, FileDigest] = {}  #: every other signed file of the version
 
     def encode(self) -> bytes:
