@@ -83,9 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_batch_bytes: Annotated[Count, Meta(description="bytes of messages that one batch may hold")] = (
         64 * 2**20
     )
-    max_request_bytes: Annotated[Count, Meta(description="bytes of one message, as it lies in Redis")] = (
-        32 * 2**20
-    )
+    max_request_bytes: Annotated[
+        Count, Meta(description="bytes of one message, as it lies in Redis and when it is decompressed")
+    ] = 32 * 2**20
     max_depth: Annotated[Count, Meta(description="messages that may wait in a lane before `put` refuses")] = (
         100_000
     )

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from modelane.compression import decompress
 from modelane.errors import BadInput, Undecodable
 from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
 from modelane.tensors import from_wire, to_wire
@@ -47,6 +48,9 @@ class Headers(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     argsrepr: str | None = ""
     kwargsrepr: str | None = ""
     origin: str | None = ""
+    compression: str | None = None
+    stamped_headers: list[str] | None = None  #: names in ``stamps`` that count
+    stamps: dict[str, Any] | None = None  #: what ``revoke_by_stamped_headers`` looks at
 
 
 class DeliveryInfo(msgspec.Struct, omit_defaults=True, gc=False):
@@ -137,15 +141,22 @@ def read_attempts(message: bytes) -> int:
     return int(noted[1]) if noted else 0
 
 
-def read_body(envelope: Envelope) -> Body:
+def read_body(envelope: Envelope, *, max_bytes: int = 32 * 2**20) -> Body:
     """Decode the body, its form as the envelope says.
+
+    Args:
+        envelope: of the message.
+        max_bytes: of a body that comes compressed, once it is not any more.
 
     Raises:
         Undecodable: not base64, not in the form it says, or in a form that is not taken (pickle, YAML).
+        TooLarge: more than ``max_bytes`` when decompressed.
         BadInput: a tensor in it is not sound.
     """
     try:
         raw = _body_bytes(envelope)
+        if envelope.headers.compression:
+            raw = decompress(raw, envelope.headers.compression, max_bytes)
         if envelope.content_type == CONTENT_TYPE:
             return _msgpack_body.decode(raw)
         if envelope.content_type == JSON_TYPE:

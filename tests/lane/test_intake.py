@@ -1,6 +1,8 @@
 """What becomes of a message before anybody computes."""
 
+import base64
 import json
+import zlib
 from datetime import UTC, datetime
 
 import numpy as np
@@ -35,7 +37,7 @@ def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
     return admit(
         Lease(b"tag", message),
         NOW_S,
-        is_revoked=set(revoked).__contains__,
+        is_revoked=lambda headers: headers.id in revoked,
         is_foreign=lambda envelope, body: bool(body[2].callbacks),
         max_attempts=3,
         max_bytes=max_bytes,
@@ -116,3 +118,18 @@ def test_a_body_that_cannot_be_read_is_told_to_its_caller():
 
     assert isinstance(refused.error, Undecodable)
     assert not refused.bury
+
+
+def test_a_compressed_message_may_not_take_more_when_it_is_read():
+    body = zlib.compress(json.dumps([["churn", [[0.0] * 3] * 10_000], {}, {}]).encode())
+    message = a_message(
+        **{"content-type": "application/json"},
+        body=base64.b64encode(body).decode(),
+        headers={"compression": "application/x-gzip"},
+    )
+    assert len(message) < 10_000
+
+    assert isinstance(admitted(message), Call)
+    refused = admitted(message, max_bytes=100_000)
+    assert isinstance(refused.error, TooLarge)
+    assert "100000 bytes once it is decompressed" in str(refused.error)

@@ -17,8 +17,9 @@ class KeptLane:
 
     name = "modelane.predict.m"
 
-    def __init__(self, in_hand: InHand) -> None:
+    def __init__(self, in_hand: InHand, runs_s: float = 0.0) -> None:
         self.in_hand = in_hand
+        self.handover = SimpleNamespace(runs_s=lambda now_s: runs_s)
         self.renewed = threading.Event()
 
     def start(self) -> None:
@@ -33,8 +34,8 @@ def ended_with():
     return []
 
 
-def kept(in_hand: InHand, ended_with: list[int]) -> KeptLane:
-    lane = KeptLane(in_hand)
+def kept(in_hand: InHand, ended_with: list[int], runs_s: float = 0.0) -> KeptLane:
+    lane = KeptLane(in_hand, runs_s)
     lanes = Lanes(
         lambda _: lane,
         lease_s=0.03,
@@ -71,3 +72,10 @@ def test_answers_that_wait_for_redis_are_not_thrown_away_however_long_it_takes(e
     kept(a_batch(LIMIT_S + 1, computed=True), ended_with)
 
     assert ended_with == []
+
+
+@pytest.mark.parametrize(("runs_s", "ends"), [(LIMIT_S - 1, False), (LIMIT_S + 1, True)])
+def test_a_task_that_celery_runs_out_of_the_lane_has_the_same_limit(ended_with, runs_s, ends):
+    kept(InHand(), ended_with, runs_s)
+
+    assert bool(ended_with) is ends

@@ -119,3 +119,14 @@ def test_messages_of_protocol_1_are_served(caller, expected):
     assert get(caller.result("link-1")) == sum(expected[:20])
     assert "takes 30 features" in str(refusal(wrong))
     assert isinstance(refusal(late), TaskRevokedError)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "bzip2", "lzma"])
+def test_a_compressed_request_is_served_alone_and_in_canvas(caller, expected, compression):
+    request = caller.predict(n=5).set(compression=compression)
+
+    linked = request.clone().apply_async(link=caller.task("positives", queue=TASKS))
+
+    assert get(request.delay())["values"] == expected[:5]
+    assert get(linked)["values"] == expected[:5]
+    assert linked.get()["values"] == expected[:5]

@@ -11,7 +11,7 @@ from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as NoAnswer
 
 from acceptance.workplace import eventually
-from stock.caller import LANE, TASKS, get, refusal
+from stock.caller import LANE, MODEL, TASKS, get, refusal
 
 QUESTIONS = ("active", "reserved", "scheduled", "active_queues", "registered", "stats", "ping", "revoked")
 
@@ -221,3 +221,36 @@ def test_shutdown_ends_a_worker_warmly(caller, app, workplace):
     eventually(lambda: not other.runs, "its end")
     assert other.end() == 0, other.said
     assert get(nap) == 1.0
+
+
+def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lane, listener):
+    order = app.signature("modelane.predict", args=(MODEL, caller.rows[:1]), queue=LANE)
+    with held_lane():
+        sent = {}
+        for customer in ("ada", "bob", ["cyd", "ada"]):
+            stamped = order.clone()
+            stamped.stamp(customer=customer)
+            sent[str(customer)] = stamped.apply_async()
+        app.control.revoke_by_stamped_headers({"customer": ["ada"]}, reply=True)
+
+    assert isinstance(refusal(sent["ada"]), TaskRevokedError)
+    assert isinstance(refusal(sent["['cyd', 'ada']"]), TaskRevokedError)
+    assert get(sent["bob"])
+    listener.until_ended([sent["ada"].id])
+    assert listener.types(sent["ada"].id) == ["received", "revoked"]
+
+
+def test_a_lane_says_nothing_while_events_are_disabled(caller, app, listener, worker):
+    try:
+        (told,) = app.control.disable_events([worker.name], reply=True)
+        unheard = caller.predict().delay()
+        assert get(unheard)
+    finally:
+        app.control.enable_events([worker.name], reply=True)
+    heard = caller.predict().delay()
+
+    assert get(heard)
+    listener.until_ended([heard.id])
+    assert told[worker.name] == {"ok": "task events disabled"}
+    assert listener.types(heard.id) == ["received", "started", "succeeded"]
+    assert listener.types(unheard.id) == []

@@ -11,6 +11,7 @@ from celery.exceptions import ChordError
 
 from acceptance.workplace import Workplace, eventually
 from modelane.embedded import RedisServer
+from modelane_worker.lanes import EXIT_HUNG
 from stock.caller import LANE, Caller, get, refusal
 
 
@@ -58,3 +59,15 @@ def test_a_task_that_lost_its_worker_runs_again(alone, caller):
 
     assert get(nap) == 3.0
     eventually(lambda: not alone.redis.hlen(f"{LANE}.leased"), "its acknowledgement")
+
+
+def test_a_task_out_of_the_lane_that_hangs_ends_its_worker_and_another_one_goes_on(alone, caller):
+    caller.task("nap", 600.0, queue=LANE).set(task_id="hangs").delay()
+    worker = alone.worker("--include", "stock.tasks", ready=False, predict_limit_s=1.0, max_attempts=1)
+
+    assert worker.wait() == EXIT_HUNG
+    assert "a task that Celery runs takes more than 1 s" in worker.said
+    prediction = caller.predict().delay()
+    alone.worker("--include", "stock.tasks", max_attempts=1)
+    assert get(prediction)
+    assert type(refusal(caller.result("hangs"))).__name__ == "Buried"

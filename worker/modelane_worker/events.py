@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -74,9 +74,11 @@ class Events:
     Args:
         app: whose broker, exchange and logical clock are used.
         hostname: the worker's node name.
+        wanted: asked once a batch whether anybody listens.
     """
 
-    def __init__(self, app: Celery, hostname: str) -> None:
+    def __init__(self, app: Celery, hostname: str, wanted: Callable[[], bool] = lambda: True) -> None:
+        self._wanted = wanted
         self._worker = (hostname, os.getpid(), utcoffset())
         self._tick = app.clock.forward
         self._herald = Herald(app, hostname)
@@ -89,6 +91,8 @@ class Events:
         self._herald.close(timeout_s)
 
     def received(self, calls: Iterable[Call | Refused]) -> None:
+        if not self._wanted():
+            return
         now = self._now()
         for call in calls:
             if call.envelope is None:
@@ -111,12 +115,16 @@ class Events:
             )
 
     def started(self, calls: Iterable[Call]) -> None:
+        if not self._wanted():
+            return
         now = self._now()
         for call in calls:
             self._herald.add(_Started(*self._worker, call.envelope.headers.id, *now))
 
     def ended(self, ends: Iterable[tuple[Call | Refused, Outcome]], runtime_s: float) -> None:
         """The terminal events; ``runtime_s`` is the wall time of the batch that the requests were part of."""
+        if not self._wanted():
+            return
         now = self._now()
         for call, outcome in ends:
             if call.envelope is None:
@@ -130,7 +138,9 @@ class Events:
                 self._herald.add(_Failed(*common, _in_public(outcome), ""))
 
     def retried(self, call: Call, error: ModelaneError) -> None:
-        self._herald.add(_Retried(*self._worker, call.envelope.headers.id, *self._now(), _in_public(error)))
+        if self._wanted():
+            common = (*self._worker, call.envelope.headers.id, *self._now())
+            self._herald.add(_Retried(*common, _in_public(error)))
 
     def publish(self) -> None:
         """Let go what was said: once a batch, not once an event."""

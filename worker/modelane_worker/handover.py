@@ -9,7 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
+
+from celery.worker import state as worker_state
 
 from modelane import wire
 from modelane.errors import BadInput, BrokerUnavailable, Buried, ModelaneError
@@ -43,11 +47,28 @@ class Handover:
         self._waiting: deque[Foreign] = deque()
         self._running: dict[bytes, Foreign] = {}
         self._ended: list[Settlement] = []
+        self._seen_s: dict[str, float] = {}  # id of what Celery runs → when that was first noticed
 
     @property
     def waiting(self) -> tuple[Foreign, ...]:
         """Reserved, but not yet known to Celery."""
         return tuple(self._waiting)
+
+    def runs_s(self, now_s: float) -> float:
+        """For how long the longest of its tasks has been seen running; 0 if none does.
+
+        What waits for a thread of Celery's pool does not run yet.  Ask again and again: a task counts from
+        the first time that it was seen.
+
+        Args:
+            now_s: ``time.monotonic``; Celery's own stamp is of a clock that may be set.
+        """
+        with self._changed:
+            ids = {item.envelope.headers.id for item in self._running.values()}
+        if ids:
+            ids &= {request.id for request in members(worker_state.active_requests)}
+        self._seen_s = {id_: self._seen_s.get(id_, now_s) for id_ in ids}
+        return now_s - min(self._seen_s.values(), default=now_s)
 
     def wants(self, envelope: wire.Envelope, body: wire.Body) -> bool:
         """Whether a message is for Celery rather than for the lane."""
@@ -161,3 +182,10 @@ class Handover:
             self._running.pop(tag, None)
             self._changed.notify_all()
         self._call_celery()
+
+
+def members(requests: Iterable[Any]) -> list[Any]:
+    """Of a set that the pool's threads change meanwhile."""
+    while True:
+        with suppress(RuntimeError):
+            return list(requests)

@@ -67,7 +67,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     lease: Lease,
     now_s: float,
     *,
-    is_revoked: Callable[[str], bool],
+    is_revoked: Callable[[wire.Headers], bool],
     is_foreign: Callable[[wire.Envelope, wire.Body], bool],
     max_attempts: int,
     max_bytes: int,
@@ -77,10 +77,10 @@ def admit(  # noqa: PLR0913  an argument for each reason
     Args:
         lease: as it was reserved.
         now_s: Redis time: a worker's own clock may be off.
-        is_revoked: whether somebody cancelled an id.
+        is_revoked: whether somebody cancelled it.
         is_foreign: whether Celery's own consumer runs it.
         max_attempts: workers that may be lost with a message.
-        max_bytes: of a message.
+        max_bytes: of a message, and of a compressed body when it is decompressed.
     """
     envelope: wire.Envelope | None = None
     try:
@@ -91,7 +91,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
         refused = _buried(envelope.attempts) if buried else _refusal(envelope, now_s, is_revoked)
         if refused is None and (eta_s := envelope.eta_s) is not None and eta_s > now_s:
             return Later(lease.tag, eta_s - now_s)
-        body = wire.read_body(envelope)
+        body = wire.read_body(envelope, max_bytes=max_bytes)
     except Undecodable as error:
         return Refused(lease.tag, envelope, error, bury=envelope is None)
     except ModelaneError as error:
@@ -106,7 +106,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     return Call(lease.tag, lease.message, envelope, body, queued_s)
 
 
-def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[str], bool]) -> Call | Refused:
+def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[wire.Headers], bool]) -> Call | Refused:
     """Decide again about a call that was held for a while; arguments as for :func:`admit`."""
     refused = _refusal(call.envelope, now_s, is_revoked)
     return call if refused is None else Refused(call.tag, call.envelope, refused)
@@ -120,9 +120,9 @@ def _read_envelope(message: bytes) -> wire.Envelope:
 
 
 def _refusal(
-    envelope: wire.Envelope, now_s: float, is_revoked: Callable[[str], bool]
+    envelope: wire.Envelope, now_s: float, is_revoked: Callable[[wire.Headers], bool]
 ) -> Expired | Revoked | None:
-    if is_revoked(envelope.headers.id):
+    if is_revoked(envelope.headers):
         return Revoked("revoked")
     if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
         return Expired(f"expired {now_s - expires_s:.3f} s before a worker came to it")

@@ -24,7 +24,7 @@ from modelane.errors import (
     TryLater,
 )
 from modelane.queue import LeasedQueue, Settlement
-from modelane.wire import Envelope
+from modelane.wire import Envelope, Headers
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Outcome, Refused
@@ -75,7 +75,7 @@ class Lane:
         events: tells Celery's monitors.
         handover: gets what Celery itself has to run.
         suspicion: who is to blame if this worker dies.
-        is_revoked: whether an id was revoked by remote control.
+        is_revoked: whether a message was revoked by remote control.
         count: told how many requests of a task were answered, for Celery's own statistics.
     """
 
@@ -89,7 +89,7 @@ class Lane:
         events: Events,
         handover: Handover,
         suspicion: Suspicion,
-        is_revoked: Callable[[str], bool],
+        is_revoked: Callable[[Headers], bool],
         count: Callable[[int], None],
     ) -> None:
         self.name = name

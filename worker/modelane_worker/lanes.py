@@ -130,25 +130,30 @@ class Lanes:
         faulthandler.dump_traceback_later(limit_s, exit=True, file=2)  # Celery redirects sys.stderr
 
     def _keep(self, lane: Lane) -> None:
-        in_hand = lane.in_hand
+        in_hand, now_s = lane.in_hand, time.monotonic()
         computes = in_hand.calls and not in_hand.computed
-        if computes and time.monotonic() - in_hand.since_s > self._batch_limit_s:
-            logger.critical(
-                "%s: a batch of %d requests computes for more than %g s; this worker ends, "
-                "its requests return to the queue",
-                lane.name,
-                len(in_hand.calls),
-                self._batch_limit_s,
-                extra={"event": "batch_hung", "queue": lane.name},
-            )
-            logging.shutdown()
-            self._end(EXIT_HUNG)
+        if computes and now_s - in_hand.since_s > self._batch_limit_s:
+            self._end_hung(lane, f"a batch of {len(in_hand.calls)} requests")
+        if lane.handover.runs_s(now_s) > self._batch_limit_s:
+            self._end_hung(lane, "a task that Celery runs")
         try:
             lane.renew()
         except ModelaneError as exc:
             logger.warning("%s: %s", lane.name, exc, extra={"event": "renew_failed"})
         except Exception:  # the leases of all lanes hang on this loop
             logger.exception("%s: leases could not be renewed", lane.name, extra={"event": "renew_failed"})
+
+    def _end_hung(self, lane: Lane, what: str) -> None:
+        """A thread cannot be stopped, a process can: another one takes over what it holds."""
+        logger.critical(
+            "%s: %s takes more than %g s; this worker ends, its requests return to the queue",
+            lane.name,
+            what,
+            self._batch_limit_s,
+            extra={"event": "batch_hung", "queue": lane.name},
+        )
+        logging.shutdown()
+        self._end(EXIT_HUNG)
 
     def _keep_fresh(self) -> None:
         while not self._closing.is_set():

@@ -6,8 +6,7 @@ Nothing here shows a caller's rows: arguments appear as their sender has describ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from kombu import Queue
 
 from modelane import wire
 from modelane.scheduled import Scheduled
+from modelane_worker.handover import members
 from modelane_worker.lanes import Lanes
 from modelane_worker.revoked import Revoked
 
@@ -57,10 +57,11 @@ class LanePanel:
             "dump_schedule": self._scheduled,
             "active_queues": self._active_queues,
             "revoke": self._revoke,
+            "disable_events": self._disable_events,
         }
 
     def _active(self, _state: Any, **_: object) -> list[Info]:
-        infos = [request.info(safe=True) for request in _members(worker_state.active_requests)]
+        infos = [request.info(safe=True) for request in members(worker_state.active_requests)]
         for lane in self._lanes.lanes:
             in_hand = lane.in_hand
             began_s = time.time() - (time.monotonic() - in_hand.since_s)
@@ -68,8 +69,8 @@ class LanePanel:
         return infos
 
     def _reserved(self, _state: Any, **_: object) -> list[Info]:
-        active = _members(worker_state.active_requests)
-        reserved = [r for r in _members(worker_state.reserved_requests) if r not in active]
+        active = members(worker_state.active_requests)
+        reserved = [r for r in members(worker_state.reserved_requests) if r not in active]
         infos = [request.info(safe=True) for request in reserved]
         for lane in self._lanes.lanes:
             infos += [self._info(lane.name, envelope) for envelope in lane.reserved]
@@ -96,6 +97,14 @@ class LanePanel:
         self._revoked.add(ids)
         return reply
 
+    def _disable_events(self, state: Any) -> Info:
+        dispatcher = state.consumer.event_dispatcher
+        if dispatcher is not None and not dispatcher.groups:
+            # No groups mean all of them; Celery's own answer would be that there is nothing to disable.
+            dispatcher.groups.update(("worker", "task"))
+        reply: Info = Panel.data["disable_events"](state)
+        return reply
+
     def _info(self, queue: str, envelope: wire.Envelope, began_s: float | None = None) -> Info:
         headers = envelope.headers
         return {
@@ -110,10 +119,3 @@ class LanePanel:
             "delivery_info": {"routing_key": queue, "exchange": ""},
             "worker_pid": self._consumer.pid if began_s else None,
         }
-
-
-def _members(requests: Iterable[Any]) -> list[Any]:
-    """Of a set that the pool's threads change meanwhile."""
-    while True:
-        with suppress(RuntimeError):
-            return list(requests)

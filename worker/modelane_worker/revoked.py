@@ -10,12 +10,28 @@ from collections.abc import Collection
 from typing import Any
 
 import redis
+from celery.utils.functional import maybe_list
 from celery.worker import state as worker_state
 
 from modelane.connection import broker_errors
+from modelane.wire import Headers
 
 #: Seconds of overlap between two looks: ids are noted a moment after the time under which they are noted.
 OVERLAP_S = 5.0
+
+
+def is_revoked(headers: Headers) -> bool:
+    """Whether its id was revoked, or one of its stamps (``revoke_by_stamped_headers``)."""
+    if headers.id in worker_state.revoked:
+        return True
+    if not worker_state.revoked_stamps:
+        return False
+    stamps = headers.stamps or {}
+    return any(
+        stamp in maybe_list(worker_state.revoked_stamps.get(name, ()))
+        for name in headers.stamped_headers or ()
+        for stamp in maybe_list(stamps.get(name)) or ()
+    )
 
 
 class Revoked:

@@ -25,7 +25,7 @@ from modelane_worker.handover import Handover
 from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
-from modelane_worker.revoked import Revoked
+from modelane_worker.revoked import Revoked, is_revoked
 from modelane_worker.suspicion import Suspicion
 
 
@@ -74,7 +74,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
 
         def create(self, worker: Any) -> None:
             client = connect(settings)
-            self.events = Events(worker.app, worker.hostname)
+            self.events = Events(worker.app, worker.hostname, lambda: _wants_events(worker))
             worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
             worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
             worker.is_lane = role.is_lane
@@ -102,6 +102,12 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
             return {"lanes": list(self.lanes.queues)}
 
     return LanesStep
+
+
+def _wants_events(worker: Any) -> bool:
+    """Whether ``enable_events`` or ``disable_events`` came last; while Celery connects it has no dispatcher."""
+    dispatcher = getattr(worker.consumer, "event_dispatcher", None)
+    return dispatcher is None or not dispatcher.groups or "task" in dispatcher.groups
 
 
 def _refresh(lanes: Lanes, role: Role, revoked: Revoked) -> None:
@@ -142,7 +148,7 @@ def _lane_opener(
             events=events,
             handover=Handover(role.task, leased, worker, role.limits),
             suspicion=suspicion,
-            is_revoked=worker_state.revoked.__contains__,
+            is_revoked=is_revoked,
             count=count,
         )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from modelane.errors import BrokerUnavailable
 from modelane.queue import LeasedQueue
+from modelane.wire import Headers
 from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Foreign, Later, Refused, admit, refuse_late
 from modelane_worker.limits import Limits
@@ -47,7 +48,7 @@ class Supply:
         queue: to reserve from.
         limits: of a batch.
         handover: gets what Celery itself has to run.
-        is_revoked: whether an id was revoked by remote control.
+        is_revoked: whether a message was revoked by remote control.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Supply:
         limits: Limits,
         *,
         handover: Handover,
-        is_revoked: Callable[[str], bool],
+        is_revoked: Callable[[Headers], bool],
     ) -> None:
         self._queue = queue
         self._limits = limits
