@@ -38,4 +38,4 @@ def workplace(trained: Path, tmp_path: Path) -> Iterator[Workplace]:
 @pytest.fixture
 def rows() -> np.ndarray:
     recipe = recipe_of(MODEL, Path("no recipes"))
-    return recipe.collect().rows
+    return recipe.collect().matrix()

@@ -41,7 +41,7 @@ def _importable() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def rows() -> list[list[float]]:
     table = recipe_of(MODEL, Path("no recipes")).collect()
-    return table.rows[:40].tolist()
+    return table.matrix()[:40].tolist()
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
 
 
 def _wants_events(worker: Any) -> bool:
-    """Whether ``enable_events`` or ``disable_events`` came last; while Celery connects it has no dispatcher."""
+    """Which of ``enable_events`` and ``disable_events`` came last; while Celery connects, nobody knows."""
     dispatcher = getattr(worker.consumer, "event_dispatcher", None)
     return dispatcher is None or not dispatcher.groups or "task" in dispatcher.groups
 
