@@ -1,0 +1,83 @@
+"""A forest answers sooner, and to the last bit the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from modelane_worker.quick import quicken, slow_down
+
+FLOWERS, KINDS = load_iris(return_X_y=True)
+PATIENTS, PROGRESS = load_diabetes(return_X_y=True)
+
+CLASSIFIERS = {
+    "forest": RandomForestClassifier(20, random_state=0),
+    "extra trees": ExtraTreesClassifier(20, random_state=0),
+    "pipeline": make_pipeline(StandardScaler(), RandomForestClassifier(20, random_state=0)),
+    "vote": VotingClassifier(
+        [("a", RandomForestClassifier(9, random_state=0)), ("b", LogisticRegression(max_iter=1000))],
+        voting="soft",
+    ),
+    "calibrated": CalibratedClassifierCV(RandomForestClassifier(9, random_state=0), cv=3),
+}
+REGRESSORS = {
+    "forest": RandomForestRegressor(20, random_state=0),
+    "extra trees": ExtraTreesRegressor(20, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "labels", [KINDS, np.array(["setosa", "versicolor", "virginica"])[KINDS]], ids=["int", "str"]
+)
+def test_a_quickened_classifier_says_the_same_to_the_last_bit(name, labels):
+    # Given a fitted classifier, and what it says
+    estimator = CLASSIFIERS[name].fit(FLOWERS, labels)
+    methods = ("predict", "predict_proba")
+    before = [getattr(estimator, method)(rows) for method in methods for rows in (FLOWERS, FLOWERS[7:8])]
+    # When it is quickened
+    assert quicken(estimator)
+    # Then it says the same, for one row too
+    after = [getattr(estimator, method)(rows) for method in methods for rows in (FLOWERS, FLOWERS[7:8])]
+    assert all(map(np.array_equal, before, after))
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_a_quickened_regressor_says_the_same_to_the_last_bit(name):
+    estimator = REGRESSORS[name].fit(PATIENTS, PROGRESS)
+    said = estimator.predict(PATIENTS)
+    assert quicken(estimator) == [estimator]
+    assert np.array_equal(estimator.predict(PATIENTS), said)
+
+
+def test_a_quickened_forest_refuses_what_it_refused_before():
+    forest = RandomForestClassifier(5, random_state=0).fit(FLOWERS, KINDS)
+    quicken(forest)
+    with pytest.raises(ValueError, match="infinity"):
+        forest.predict_proba([[np.inf, 1.0, 1.0, 1.0]])
+    with pytest.raises(ValueError, match="features"):
+        forest.predict_proba([[1.0, 1.0]])
+
+
+def test_forests_with_threads_or_several_outputs_are_left_alone():
+    threaded = RandomForestClassifier(5, n_jobs=2).fit(FLOWERS, KINDS)
+    several = RandomForestRegressor(5).fit(PATIENTS, np.stack([PROGRESS, PROGRESS], axis=1))
+    assert quicken([threaded, several]) == []
+
+
+def test_quickening_can_be_taken_back():
+    forest = RandomForestClassifier(5, random_state=0).fit(FLOWERS, KINDS)
+    slow_down(quicken(forest))
+    assert "predict_proba" not in vars(forest)
