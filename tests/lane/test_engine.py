@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from lane.models import ROWS, a_card, a_classifier, an_engine
 from modelane.errors import BadInput, PredictionFailed, UnknownMethod
 from modelane.request import Request
 from modelane.tensors import Tensor
+from modelane_worker import quick
 from modelane_worker.engine import Engine
 
 
@@ -118,3 +120,22 @@ def test_warming_up_calls_every_method_of_the_card():
     Engine(a_card(), Model()).warm_up()
 
     assert called == ["predict", "predict_proba"]
+
+
+def test_a_warm_engine_has_quickened_its_forest():
+    forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
+    engine = Engine(a_card(methods=("predict_proba",)), forest)
+
+    engine.warm_up()
+
+    assert "predict_proba" in vars(forest)
+
+
+def test_a_forest_that_would_say_something_else_is_left_as_it_is(monkeypatch):
+    forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
+    engine = Engine(a_card(methods=("predict_proba",)), forest)
+    monkeypatch.setattr(quick, "_mean_of_trees", lambda forest, rows: np.full((len(rows), 2), 0.25))
+
+    engine.warm_up()
+
+    assert "predict_proba" not in vars(forest)

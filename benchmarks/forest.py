@@ -1,0 +1,47 @@
+"""A forest by itself, as scikit-learn asks its trees and as a worker does (:mod:`modelane_worker.quick`)."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks import models
+from benchmarks.figure import Effort, Figure, Line
+from modelane_worker.quick import quicken, slow_down
+
+BATCHES = (1, 256, 4096)
+
+
+def measure(effort: Effort) -> Figure:
+    figure, forest = Figure(), models.forest()
+    effort.say("a forest by itself")
+    for n in BATCHES:
+        rows = np.ascontiguousarray(np.resize(models.rows(), (n, models.rows().shape[1])))
+        pairs = []
+        for _ in range(effort.rounds * 3):
+            plain_ms = _timed_ms(lambda rows=rows: forest.predict_proba(rows))
+            quickened = quicken(forest)
+            pairs.append((_timed_ms(lambda rows=rows: forest.predict_proba(rows)), plain_ms))
+            slow_down(quickened)
+        ratio = statistics.median(plain / quick for quick, plain in pairs)
+        figure.data[f"{n} rows"] = {"ratio": ratio, "pairs_ms": pairs}
+        figure.lines.append(
+            Line(
+                what=f"a forest of 100 trees by itself, {n} rows",
+                ours=f"{statistics.median(quick for quick, _ in pairs):.2f} ms",
+                against=f"{statistics.median(plain for _, plain in pairs):.2f} ms by scikit-learn",
+                result=f"{ratio:.1f} times as fast",
+                target="",
+                met=None,
+            )
+        )
+    return figure
+
+
+def _timed_ms(work: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return (time.perf_counter() - began_s) * 1e3
