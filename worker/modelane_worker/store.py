@@ -26,9 +26,9 @@ from types import MappingProxyType
 
 import msgspec
 
+from modelane import durable
 from modelane.errors import BadInput, NoSuchVersion, StoreError, UntrustedModel
 from modelane.keys import check_model_name
-from modelane_worker import durable
 from modelane_worker.card import (
     MAX_CARD_BYTES,
     Card,

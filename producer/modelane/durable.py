@@ -1,4 +1,4 @@
-"""Files that a crash leaves whole or absent.  store, signing → DURABLE → the disk.
+"""Files that a crash leaves whole or absent.  store, signing, bulk → DURABLE → the disk.
 
 A name appears only after its bytes have reached the disk, and is on the disk itself when
 ``replace`` or ``sync_folder`` returns.
