@@ -13,15 +13,26 @@ import os
 import threading
 import time
 import weakref
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from modelane.connection import require_lanes
-from modelane.errors import ClientClosed, TooLarge
+from modelane.errors import BadInput, ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
-from modelane.options import check_columns, check_method, check_params, check_priority, check_seconds
+from modelane.options import (
+    Options,
+    check_columns,
+    check_id,
+    check_method,
+    check_params,
+    check_priority,
+    check_seconds,
+    check_version,
+)
 from modelane.prediction import Answer, Prediction, Retrained, read_answer, read_retrained
 from modelane.request import describe
 from modelane.settings import Settings
+from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
 from modelane.tables import to_rows
 from modelane.tensors import Tensor
 from modelane.wire import write_message
@@ -30,6 +41,7 @@ from modelane.wires import Wires
 T = TypeVar("T")
 
 PREDICTION_LATE = "no answer came in time; is a worker serving this model?"
+ATTACHED_LATE = "no answer came in time; is this the id of a request, and is its answer still kept?"
 RETRAINING_LATE = "no verdict came in time; is a trainer running?  The retraining itself is not called off"
 
 
@@ -60,30 +72,49 @@ class Client:
         self._wires: Wires | None = None
         _clients.add(self)
 
+    @overload
+    def submit(
+        self, model: str, rows: Any, *, ignore_result: Literal[False] = False, **options: Unpack[Options]
+    ) -> Prediction[Answer]: ...
+
+    @overload
+    def submit(
+        self, model: str, rows: Any, *, ignore_result: Literal[True], **options: Unpack[Options]
+    ) -> Prediction[None]: ...
+
     def submit(  # noqa: PLR0913  the options of a request
         self,
         model: str,
         rows: Any,
         *,
         method: str = "predict",
+        version: str | None = None,
         columns: tuple[str, ...] | None = None,
         params: dict[str, Any] | None = None,
         timeout_s: float | None = None,
         ttl_s: float | None = None,
         priority: int = 0,
-    ) -> Prediction[Answer]:
-        """Send rows to a model's lane; returns at once.
+        id: str | None = None,  # noqa: A002  the word that users expect
+        ignore_result: bool = False,
+    ) -> Prediction[Any]:
+        """Send rows to a model's lane; returns at once, and never waits for the network.
 
         Args:
             model: its name.
             rows: a numpy array (n, d), a list of rows or records, a pandas or polars frame.
             method: ``predict``, ``predict_proba``, … whatever the model's card allows.
+            version: ask for this published version; by default the champion answers.
             columns: names of the columns, where rows do not carry them.
             params: keyword arguments of the method.
             timeout_s: seconds until the future ends with :class:`TimedOut`, or with
                 :class:`BrokerUnavailable` if Redis has not even taken the request.
             ttl_s: seconds after which a worker must not begin any more; by default ``timeout_s``.
             priority: 0 (served first) to 9, as Celery has it on Redis.
+            id: a name of your own.  The same id again, from whatever process, computes nothing: it gets the
+                answer of the first, as long as that waits, computes, or is kept
+                (``MODELANE_RESULT_TTL_S``).  One that expired before a worker began may be sent again.
+            ignore_result: the future ends with None as soon as Redis has taken the request; no answer is
+                stored.
 
         Raises:
             BadInput: the rows cannot be sent, or an option is none.
@@ -94,9 +125,21 @@ class Client:
         timeout_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
         ttl_s = timeout_s if ttl_s is None else check_seconds("ttl_s", ttl_s)
         body, columns, n_rows = to_rows(rows, check_columns(columns))
-        kwargs = {"method": check_method(method), "columns": columns, "params": check_params(params)}
+        kwargs = {
+            "method": check_method(method),
+            "columns": columns,
+            "params": check_params(params),
+            "version": check_version(version),
+        }
         return self._send(
-            Prediction(self._open().new_id(), timeout_s, read_answer, PREDICTION_LATE),
+            Prediction(
+                self._open().new_id() if id is None else check_id(id),
+                timeout_s,
+                read_answer,
+                PREDICTION_LATE,
+                is_shared=id is not None,
+                is_ignored=bool(ignore_result),
+            ),
             task=PREDICT_TASK,
             queue=predict_queue(model),
             args=(model, body.extension() if isinstance(body, Tensor) else body),
@@ -107,9 +150,124 @@ class Client:
             ttl_s=ttl_s,
         )
 
-    def predict(self, model: str, rows: Any, **options: Any) -> Answer:
+    def predict(self, model: str, rows: Any, **options: Unpack[Options]) -> Answer:
         """:meth:`submit` and wait.  Raises what the future raises: see :mod:`modelane.errors`."""
         return self.submit(model, rows, **options).result()
+
+    @overload
+    def map(
+        self,
+        model: str,
+        batches: Iterable[Any],
+        *,
+        window: int = 32,
+        return_errors: Literal[False] = False,
+        **options: Unpack[Options],
+    ) -> Iterator[Answer]: ...
+
+    @overload
+    def map(
+        self,
+        model: str,
+        batches: Iterable[Any],
+        *,
+        window: int = 32,
+        return_errors: Literal[True],
+        **options: Unpack[Options],
+    ) -> Iterator[Outcome]: ...
+
+    def map(
+        self,
+        model: str,
+        batches: Iterable[Any],
+        *,
+        window: int = 32,
+        return_errors: bool = False,
+        **options: Unpack[Options],
+    ) -> Iterator[Any]:
+        """One answer a batch, in their order.
+
+        Batches are read as the window moves on, so they may be a generator over more than fits into memory.
+        A full lane is waited for.  Whoever stops reading calls off what has not begun.
+
+        Args:
+            model: its name.
+            batches: each as :meth:`submit` takes rows.
+            window: batches in flight.
+            return_errors: a batch that fails gives its error in its place; else it is raised there.
+            options: of each request, as for :meth:`submit`; not ``id``.
+        """
+        submit, patience_s = self._submit_each(model, options)
+        return in_order(
+            submit,
+            batches,
+            window=check_window(window),
+            return_errors=return_errors,
+            patience_s=patience_s,
+        )
+
+    @overload
+    def amap(
+        self,
+        model: str,
+        batches: Iterable[Any] | AsyncIterable[Any],
+        *,
+        window: int = 32,
+        return_errors: Literal[False] = False,
+        **options: Unpack[Options],
+    ) -> AsyncIterator[Answer]: ...
+
+    @overload
+    def amap(
+        self,
+        model: str,
+        batches: Iterable[Any] | AsyncIterable[Any],
+        *,
+        window: int = 32,
+        return_errors: Literal[True],
+        **options: Unpack[Options],
+    ) -> AsyncIterator[Outcome]: ...
+
+    def amap(
+        self,
+        model: str,
+        batches: Iterable[Any] | AsyncIterable[Any],
+        *,
+        window: int = 32,
+        return_errors: bool = False,
+        **options: Unpack[Options],
+    ) -> AsyncIterator[Any]:
+        """:meth:`map` for ``async for``; ``batches`` may be asynchronous, too."""
+        submit, patience_s = self._submit_each(model, options)
+        return in_order_async(
+            submit,
+            batches,
+            window=check_window(window),
+            return_errors=return_errors,
+            patience_s=patience_s,
+        )
+
+    def attach(
+        self,
+        id: str,  # noqa: A002  the word that users expect
+        *,
+        timeout_s: float | None = None,
+    ) -> Prediction[Answer]:
+        """Wait for a request that another process has sent, or this one before it was started anew.
+
+        Args:
+            id: of the request: :attr:`Prediction.id`, or the ``id`` that it was sent with.
+            timeout_s: seconds until the future ends with :class:`TimedOut`; nobody can tell a request that
+                never was from one that still waits.
+
+        Raises:
+            BadInput: no id that a request can have.
+            ClientClosed: after :meth:`close`.
+        """
+        timeout_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
+        prediction = Prediction(check_id(id), timeout_s, read_answer, ATTACHED_LATE, is_shared=True)
+        self._open().attach(prediction)
+        return prediction
 
     def retrain(self, model: str, *, timeout_s: float = 3600.0) -> Prediction[Retrained]:
         """Ask a trainer to train the model anew; the future ends with the gate's verdict."""
@@ -177,6 +335,7 @@ class Client:
             origin=wires.origin,
             priority=priority,
             expires_s=None if ttl_s is None else now_s + ttl_s,
+            ignore_result=prediction.is_ignored,
         )
         if len(message) > self._settings.max_request_bytes:
             raise TooLarge(
@@ -185,6 +344,13 @@ class Client:
             )
         wires.send(prediction, queue, priority, message)
         return prediction
+
+    def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:
+        if options.get("id") is not None:
+            raise BadInput("id names one request, and here are many")
+        timeout_s = options.get("timeout_s")
+        patience_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
+        return (lambda rows: self.submit(model, rows, **options)), patience_s
 
     def _open(self) -> Wires:
         """The threads of this process: started on first use, and again in a forked child."""

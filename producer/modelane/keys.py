@@ -18,7 +18,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
                                        channel
 
     task                               arguments                               queue
-    modelane.predict                   model, rows, method, columns, params    modelane.predict.<model>
+    modelane.predict                   model, rows, method, columns, params,   modelane.predict.<model>
+                                       version
     modelane.retrain                   model                                   modelane.retrain
 
 Everything but the tasks stands behind ``MODELANE_PREFIX``.  A model's name has no dot, so no queue can

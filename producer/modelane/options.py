@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -10,6 +11,22 @@ from modelane.errors import BadInput
 
 #: The longest timeout, in seconds: a year.  Far more is beyond what dates and timers can hold.
 LONGEST_S = 366 * 86_400.0
+
+#: What an id of the caller's own may be: it stands in keys of Redis, in logs and in Flower.
+_ID = re.compile(r"[A-Za-z0-9._:@/=+~-]{1,200}")
+
+
+class Options(TypedDict, total=False):
+    """Options of a request; :meth:`modelane.client.Client.submit` says what each means."""
+
+    method: str
+    version: str | None
+    columns: tuple[str, ...] | None
+    params: dict[str, Any] | None
+    timeout_s: float | None
+    ttl_s: float | None
+    priority: int
+    id: str | None
 
 
 def check_seconds(name: str, value: Any) -> float:
@@ -32,6 +49,20 @@ def check_method(value: Any) -> str:
     if isinstance(value, str) and value.isidentifier():
         return value
     raise BadInput(f"method={value!r:.40}: expected a method's name, such as 'predict'")
+
+
+def check_version(value: Any) -> str | None:
+    """Raises :class:`BadInput`: no name of a version."""
+    if value is None or (isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable()):
+        return value
+    raise BadInput(f"version={value!r:.80}: expected a version's name, as answers give it")
+
+
+def check_id(value: Any) -> str:
+    """Raises :class:`BadInput`: no id that a request can have."""
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise BadInput(f"id={value!r:.80}: expected 1 to 200 letters, digits and . _ : @ / = + ~ -")
 
 
 def check_columns(value: Any) -> tuple[str, ...] | None:

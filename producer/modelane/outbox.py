@@ -42,7 +42,9 @@ RETRY_S = 0.2
 class Sender(Protocol):
     """Who is told what became of a message."""
 
-    sent: bool
+    def taken(self) -> None:
+        """Redis has it."""
+        ...
 
     def done(self) -> bool:
         """Whether the message is no longer wanted."""
@@ -222,7 +224,7 @@ class Outbox:
             else:
                 self.trouble = None
                 for outgoing in run:
-                    outgoing.sender.sent = True
+                    outgoing.sender.taken()
                 self._remember(_Put(time.monotonic(), token, run, _n_bytes(run)))
                 return None
         return None

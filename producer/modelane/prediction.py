@@ -28,7 +28,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
         model: which model.
         version: which of its versions.
         method: which of its methods.
+        attempts: workers that have begun with it, the one that answered included.
         queued_s: from submit to a worker taking it, by two clocks; never negative.
+        gathered_s: from there until its predict began.
         predict_s: how long its batch computed.
         batch_rows: rows that were predicted together with it, its own included.
     """
@@ -37,8 +39,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     model: str
     version: str
     method: str
-    queued_s: float
-    predict_s: float
+    attempts: int = 1
+    queued_s: float = 0.0
+    gathered_s: float = 0.0
+    predict_s: float = 0.0
     batch_rows: int
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -78,22 +82,33 @@ class Prediction(Future[T], Generic[T]):
         sent: whether Redis has confirmed that it took the request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what becomes of it
         self,
         id: str,  # noqa: A002  the public name
         timeout_s: float,
         read: Callable[[dict[str, Any]], T],
         late: str,
+        *,
+        is_shared: bool = False,
+        is_ignored: bool = False,
     ) -> None:
         super().__init__()
         self.id = id
         self.sent = False
+        self.is_shared = is_shared  #: others may wait for the same request
+        self.is_ignored = is_ignored  #: no answer comes: it ends when Redis has taken it
         self.read = read  #: makes the value of what the worker stored
         self.late = late  #: what is said if that does not come in time
         self.deadline_s = time.monotonic() + timeout_s
 
     def __await__(self) -> Generator[Any, None, T]:
         return asyncio.wrap_future(self).__await__()
+
+    def taken(self) -> None:
+        """For the client's threads: Redis has the request."""
+        self.sent = True
+        if self.is_ignored:
+            self.end()
 
     def end(self, value: T | None = None, error: ModelaneError | None = None) -> None:
         """For the client's threads: set the outcome.  One that was cancelled or has one keeps what it has."""
@@ -111,6 +126,10 @@ class Prediction(Future[T], Generic[T]):
         self.end(error=ClientClosed("sent before the fork: its answer goes to the parent process"))
 
 
+#: What a worker measured.
+_MEASURED = ("attempts", "queued_s", "gathered_s", "predict_s")
+
+
 def read_answer(result: dict[str, Any]) -> Answer:
     values = result["values"]
     return Answer(
@@ -118,9 +137,8 @@ def read_answer(result: dict[str, Any]) -> Answer:
         model=result["model"],
         version=result["version"],
         method=result["method"],
-        queued_s=result["queued_s"],
-        predict_s=result["predict_s"],
         batch_rows=result["batch_rows"],
+        **{name: result[name] for name in _MEASURED if name in result},
     )
 
 

@@ -22,6 +22,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: what to call on the model.
         columns: names of the rows' columns, in their order.
         params: keyword arguments of the method; never mixed with another request's.
+        version: the one that has to answer; None for the champion.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str = "predict"
     columns: tuple[str, ...] | None = None
     params: dict[str, Any] = {}
+    version: str | None = None
 
 
 class _Arguments(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -38,6 +40,7 @@ class _Arguments(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     method: str = "predict"
     columns: tuple[str, ...] | None = None
     params: dict[str, str | int | float | bool | None] | None = None
+    version: str | None = None
 
 
 def read_request(envelope: Envelope, body: Body) -> Request:
@@ -62,7 +65,7 @@ def request_of(id_: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Request
     try:
         a = msgspec.convert(named, _Arguments)
     except msgspec.ValidationError as exc:
-        raise BadInput(f"modelane.predict(model, rows, method, columns, params): {exc}") from exc
+        raise BadInput(f"modelane.predict(model, rows, method, columns, params, version): {exc}") from exc
     return Request(
         id=id_,
         model=a.model,
@@ -70,6 +73,7 @@ def request_of(id_: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Request
         method=a.method,
         columns=a.columns,
         params=a.params or {},
+        version=a.version,
     )
 
 

@@ -2,7 +2,7 @@
 
     message   {"attempts": n, "rows": n, "sent_s": t, "body": base64, "content-type": …,
                "headers": {…}, "properties": {…}}
-    body      [args, kwargs, embed]; args = [model, rows], kwargs = method, columns, params
+    body      [args, kwargs, embed]; args = [model, rows], kwargs = method, columns, params, version
 
 The first three fields of a message are ours and optional: kombu ignores them, so any Celery client can
 write a message and any Celery worker can read ours.  Nothing here allocates by a number that came from
@@ -199,6 +199,7 @@ def write_message(  # noqa: PLR0913  a message has this many parts
     origin: str,
     priority: int = 0,
     expires_s: float | None = None,
+    ignore_result: bool = False,
 ) -> bytes:
     """One message of our client: MessagePack body in a plain Celery envelope.
 
@@ -223,6 +224,7 @@ def write_message(  # noqa: PLR0913  a message has this many parts
                 lang="py",
                 root_id=id,
                 expires=expires,
+                ignore_result=ignore_result,
                 argsrepr=argsrepr,
                 kwargsrepr="{}",
                 origin=origin,

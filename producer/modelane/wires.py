@@ -19,6 +19,7 @@ from modelane.deadlines import Deadlines
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, TimedOut, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX, QueueKeys
 from modelane.outbox import Outbox, Outgoing
+from modelane.pending import Pending
 from modelane.prediction import Prediction
 from modelane.queue import LeasedQueue
 from modelane.replies import Replies, Reply
@@ -36,7 +37,7 @@ class Wires:
         self.origin = f"{os.getpid()}@{socket.gethostname()}"
         self.channel = REPLY_CHANNEL_PREFIX + uuid.uuid4().hex
         self._ids: deque[str] = deque()
-        self._pending: dict[str, Prediction[Any]] = {}
+        self._pending = Pending()
         self._queues: dict[str, LeasedQueue] = {}
         self._redis = connect(settings)
         self._prefix = settings.prefix
@@ -47,7 +48,7 @@ class Wires:
             settings.prefix + self.channel,
             settings.prefix,
             deliver=self._deliver,
-            pending=lambda: list(self._pending),
+            pending=self._pending.ids,
             reconnected=self._outbox.put_again,
         )
         self._deadlines.start()
@@ -66,14 +67,18 @@ class Wires:
 
     def send(self, prediction: Prediction[Any], queue: str, priority: int, message: bytes) -> None:
         """Raises what :meth:`modelane.outbox.Outbox.add` raises; the prediction is nobody's then."""
-        self._pending[prediction.id] = prediction
+        self._pending.add(prediction)
         try:
             self._outbox.add(Outgoing(queue, priority, message, prediction))
         except ModelaneError:
-            del self._pending[prediction.id]
+            self._pending.remove(prediction)
             raise
-        prediction.add_done_callback(self._forget)
-        self._deadlines.heed(prediction.deadline_s)
+        self._heed(prediction)
+
+    def attach(self, prediction: Prediction[Any]) -> None:
+        """Have it wait for a request that somebody else has sent."""
+        self._pending.add(prediction)
+        self._heed(prediction)
 
     def flush(self, timeout_s: float) -> None:
         """Raises :class:`BrokerUnavailable`: Redis has not taken all that was sent so far."""
@@ -87,13 +92,13 @@ class Wires:
         self._outbox.close(timeout_s)
         self._replies.close(max(0.0, until_s - time.monotonic()))
         self._deadlines.close()
-        for prediction in list(self._pending.values()):
+        for prediction in self._pending.all():
             prediction.end(error=ClientClosed("the client was closed before the answer came"))
         self._redis.close()
 
     def leave_behind(self) -> None:
         """In a forked child: threads and answers stayed in the parent."""
-        for prediction in list(self._pending.values()):
+        for prediction in self._pending.all():
             prediction.leave_behind()
 
     def _queue(self, name: str) -> LeasedQueue:
@@ -105,26 +110,20 @@ class Wires:
         return str(self._outbox.trouble or "it has not answered yet")
 
     def _forget(self, ended: Future[Any]) -> None:
-        self._pending.pop(cast("Prediction[Any]", ended).id, None)
+        self._pending.remove(cast("Prediction[Any]", ended))
+
+    def _heed(self, prediction: Prediction[Any]) -> None:
+        prediction.add_done_callback(self._forget)
+        self._deadlines.heed(prediction.deadline_s)
 
     def _deliver(self, reply: Reply) -> None:
-        prediction = self._pending.get(reply.task_id)
-        if prediction is None:
-            return  # answered already, or given up
-        if (error := reply.error()) is not None:
-            prediction.end(error=error)
-            return
-        try:
-            value = prediction.read(reply.result)
-        except Exception as exc:  # whoever can write to Redis can write anything
-            prediction.end(error=Undecodable(f"the answer cannot be read: {exc!r}"))
-        else:
-            prediction.end(value)
+        for prediction in self._pending.waiting_for(reply.task_id):  # nobody: answered already, or given up
+            _end(prediction, reply)
 
     def _end_overdue(self) -> float:
         """End those whose deadline has passed; the soonest deadline of the others."""
         now_s, soonest_s = time.monotonic(), math.inf
-        for prediction in list(self._pending.values()):
+        for prediction in self._pending.all():
             if prediction.deadline_s > now_s:
                 soonest_s = min(soonest_s, prediction.deadline_s)
             elif prediction.sent:
@@ -134,3 +133,15 @@ class Wires:
                     error=BrokerUnavailable(f"the request was not taken in time: {self._trouble()}")
                 )
         return soonest_s
+
+
+def _end(prediction: Prediction[Any], reply: Reply) -> None:
+    if (error := reply.error()) is not None:
+        prediction.end(error=error)
+        return
+    try:
+        value = prediction.read(reply.result)
+    except Exception as exc:  # whoever can write to Redis can write anything
+        prediction.end(error=Undecodable(f"the answer cannot be read: {exc!r}"))
+    else:
+        prediction.end(value)

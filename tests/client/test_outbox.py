@@ -23,6 +23,9 @@ class Sender:
         self.sent = False
         self.error: ModelaneError | None = None
 
+    def taken(self) -> None:
+        self.sent = True
+
     def done(self) -> bool:
         return self.error is not None
 

@@ -41,6 +41,7 @@ def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
         is_foreign=lambda envelope, body: bool(body[2].callbacks),
         max_attempts=3,
         max_bytes=max_bytes,
+        reserved_s=0.0,
     )
 
 

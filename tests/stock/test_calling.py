@@ -29,7 +29,7 @@ def test_get_raises_the_error_that_says_what_was_expected(caller):
 def test_arguments_that_do_not_exist_are_refused_in_words(caller):
     error = refusal(caller.predict(colour="red").delay())
 
-    assert "modelane.predict(model, rows, method, columns, params)" in str(error)
+    assert "modelane.predict(model, rows, method, columns, params, version)" in str(error)
     assert "colour" in str(error)
 
 

@@ -34,11 +34,13 @@ class Predicted(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         values: output i answers row i of the request.
+        began_s: when the predict began that it was part of, by the clock of :func:`answer`.
         predict_s: how long the predict took that it was part of.
         batch_rows: rows in that predict.
     """
 
     values: NDArray[Any]
+    began_s: float
     predict_s: float
     batch_rows: int
 
@@ -107,7 +109,7 @@ def _predict(
 ) -> list[Outcome]:
     """Predict blocks of one key together, or in halves if that raises."""
     joined = blocks[0].rows if len(blocks) == 1 else np.concatenate([b.rows for b in blocks])
-    took_s, slices = 0.0, list[NDArray[Any]]()
+    first_s, took_s, slices = clock(), 0.0, list[NDArray[Any]]()
     try:
         for first in range(0, len(joined), max_rows):
             if slices:
@@ -126,4 +128,4 @@ def _predict(
         return again(blocks[:half]) + again(blocks[half:])
     ends = accumulate(len(block.rows) for block in blocks)
     shares = (values[end - len(block.rows) : end] for block, end in zip(blocks, ends, strict=True))
-    return [Predicted(share, took_s, len(joined)) for share in shares]
+    return [Predicted(share, first_s, took_s, len(joined)) for share in shares]

@@ -22,6 +22,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         queued_s: from submit to here, by the sender's clock and Redis's; 0 if the sender does not say.
+        reserved_s: ``time.perf_counter`` when it was reserved.
     """
 
     tag: bytes
@@ -29,6 +30,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     envelope: wire.Envelope
     body: wire.Body
     queued_s: float
+    reserved_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     is_foreign: Callable[[wire.Envelope, wire.Body], bool],
     max_attempts: int,
     max_bytes: int,
+    reserved_s: float,
 ) -> Call | Foreign | Refused | Later:
     """Decide.
 
@@ -81,6 +84,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
         is_foreign: whether Celery's own consumer runs it.
         max_attempts: workers that may be lost with a message.
         max_bytes: of a message, and of a compressed body when it is decompressed.
+        reserved_s: ``time.perf_counter`` when it was reserved.
     """
     envelope: wire.Envelope | None = None
     try:
@@ -103,7 +107,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     if refused is not None:
         return Refused(lease.tag, envelope, refused, bury=buried)
     queued_s = max(0.0, now_s - envelope.sent_s - envelope.clock_off_s) if envelope.sent_s else 0.0
-    return Call(lease.tag, lease.message, envelope, body, queued_s)
+    return Call(lease.tag, lease.message, envelope, body, queued_s, reserved_s)
 
 
 def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[wire.Headers], bool]) -> Call | Refused:

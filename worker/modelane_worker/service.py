@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modelane.errors import BadInput, ModelaneError
+from modelane.errors import BadInput, ModelaneError, UnknownModel
 from modelane.request import Request, read_request
 from modelane_worker import batch
 from modelane_worker.intake import Call, Outcome
@@ -45,6 +45,10 @@ class PredictService:
                 f"a request for {request.model!r:.80} came to the lane of {self._live.model}: "
                 "send it to the queue of its own model"
             )
+        if request.version not in (None, self._live.version):
+            raise UnknownModel(
+                f"{request.model} {request.version} is not in service; {self._live.version} is"
+            )
         return request
 
     def _value(
@@ -58,7 +62,9 @@ class PredictService:
         }
         if call.envelope.form == "msgpack":  # our client's; others get the four that are promised
             value |= {
+                "attempts": call.envelope.attempts + 1,
                 "queued_s": call.queued_s,
+                "gathered_s": max(0.0, predicted.began_s - call.reserved_s),
                 "predict_s": predicted.predict_s,
                 "batch_rows": predicted.batch_rows,
             }

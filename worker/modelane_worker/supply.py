@@ -115,6 +115,7 @@ class Supply:
             max_attempts=limits.max_attempts,
             only_first_attempts=only_first_attempts,
         )
+        reserved_s = time.perf_counter()
         batch = Batch(reserved.now_s, len(reserved.leases))
         for lease in reserved.leases:
             admitted = admit(
@@ -124,6 +125,7 @@ class Supply:
                 is_foreign=self._handover.wants,
                 max_attempts=limits.max_attempts,
                 max_bytes=limits.max_request_bytes,
+                reserved_s=reserved_s,
             )
             match admitted:
                 case Call():
