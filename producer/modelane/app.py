@@ -1,17 +1,38 @@
-"""Modelane's Celery application: the one configuration that producers, workers, trainers and Flower share."""
+"""Modelane's Celery application: the one configuration that producers, workers, trainers and Flower share.
+
+    from modelane.app import predict
+
+    result = predict.delay("churn", rows)                    # or apply_async(…, priority=…, expires=…)
+    chain(predict.s("churn", rows), other.s())()             # and group, chord, link, …
+
+``predict``, ``retrain`` and their ``app`` are built from the environment (``MODELANE_*``) when they are first
+imported, and connect when they first send; ``sender(settings)`` builds them from settings of your own.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from kombu.serialization import register
 
-from modelane import results, wire
-from modelane.keys import DEFAULT_QUEUE, PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, predict_queue
+from modelane import results, signatures, wire
+from modelane.keys import DEFAULT_QUEUE, PREDICT_TASK, RETRAIN_TASK
 from modelane.settings import Settings
 
+if TYPE_CHECKING:
+    app: Celery
+    predict: signatures.Predict
+    retrain: signatures.Retrain
+
+__all__ = ["app", "build", "predict", "retrain", "sender"]
+
 SERIALIZER = "modelane"
+
+#: What is built when it is asked for: name here → task, or none for the application itself.
+_LAZY = {"app": None, "predict": PREDICT_TASK, "retrain": RETRAIN_TASK}
 
 
 def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
@@ -57,11 +78,26 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
 
 def route(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *_: object, **__: object
-) -> dict[str, str] | None:
+) -> dict[str, Any] | None:
     """Celery's router: a prediction goes to its model's lane, a retraining to the trainers."""
-    if name == PREDICT_TASK:
-        model = kwargs["model"] if "model" in kwargs else next(iter(args), None)
-        return {"queue": predict_queue(str(model))}
-    if name == RETRAIN_TASK:
-        return {"queue": RETRAIN_QUEUE}
-    return None
+    return signatures.options_of(name, args or (), kwargs or {})
+
+
+@lru_cache(maxsize=8)
+def sender(settings: Settings) -> Celery:
+    """The application that sends ``modelane.predict`` and ``modelane.retrain``; one for equal settings."""
+    app = build(settings)
+    signatures.register(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """``app``, ``predict`` and ``retrain``, made of the environment's settings when they are first wanted.
+
+    Raises:
+        SettingsError: a setting has a wrong value.
+    """
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    app = sender(Settings.from_env(os.environ))
+    return app.tasks[_LAZY[name]] if _LAZY[name] else app
