@@ -9,15 +9,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelane.errors import RecipeError
-from modelane_training.evaluate import LOSSES, METRICS
+from modelane_training.evaluation import Evaluation, Gain, Scores, SliceScores
 from modelane_training.gate import Gate, decide
+from modelane_training.metrics import LOSSES, METRICS
 
 SCORES = st.floats(-1e6, 1e6)
+REACH = st.floats(0, 1e6)
 NAMES = st.sampled_from([name for names in METRICS.values() for name in names])
 GATES = st.one_of(
-    st.builds(Gate, worst=st.none() | SCORES),
+    st.builds(Gate, worst=st.none() | SCORES, min_gain=st.floats(0, 10)),
     st.builds(Gate, worst=st.none() | SCORES, promote_equal=st.just(True), max_regression=st.floats(0, 10)),
 )
+
+
+def found(metric, candidate, champion=None, *, reach=0.005, baseline=None, slices=()):
+    """An evaluation in which every gain is sure but for ``reach``."""
+
+    def scores(value):
+        return None if value is None else Scores(metrics={metric: value})
+
+    def gain(other):
+        value = (other - candidate) if metric in LOSSES else (candidate - other)
+        return Gain(value=value, low=value - reach, high=value + reach)
+
+    return Evaluation(
+        metric=metric,
+        n_rows=1000,
+        n_units=1000,
+        scores=scores(candidate),
+        baseline=scores(baseline),
+        over_baseline=None if baseline is None else gain(baseline),
+        champion=scores(champion),
+        gains={} if champion is None else {metric: gain(champion)},
+        slices=slices,
+    )
+
+
+def part(value, reach=0.01, column="country", words="NL"):
+    gain = Gain(value=value, low=value - reach, high=value + reach)
+    return SliceScores(column=column, value=words, n_rows=80, scores=Scores(metrics={}), gain=gain)
 
 
 @pytest.mark.parametrize(
@@ -27,23 +57,40 @@ GATES = st.one_of(
         (Gate(worst=0.6), "accuracy", 0.5, None, False, "misses the limit of 0.6"),
         (Gate(worst=0.6), "accuracy", 0.6, None, True, "there is no champion"),
         (Gate(worst=0.6), "accuracy", 0.5, 0.4, False, "misses the limit"),
-        (Gate(), "accuracy", 0.91, 0.9, True, "the champion has 0.9000: better"),
+        (
+            Gate(),
+            "accuracy",
+            0.91,
+            0.9,
+            True,
+            "the champion has 0.9000: better by 0.0100 (95 %: 0.0050 to 0.0150)",
+        ),
+        (
+            Gate(),
+            "accuracy",
+            0.904,
+            0.9,
+            False,
+            "not better beyond chance, by 0.0040 (95 %: -0.0010 to 0.0090)",
+        ),
+        (Gate(min_gain=0.02), "accuracy", 0.91, 0.9, False, "less than the 0.02 that are asked for"),
+        (Gate(min_gain=0.02), "accuracy", 0.93, 0.9, True, "better by 0.0300"),
         (Gate(), "accuracy", 0.9, 0.9, False, "not better"),
-        (Gate(), "accuracy", 0.89, 0.9, False, "worse"),
+        (Gate(), "accuracy", 0.89, 0.9, False, "worse by 0.0100 (95 %: 0.0050 to 0.0150)"),
         (Gate(promote_equal=True), "accuracy", 0.9, 0.9, True, "as good, and fresher"),
+        (Gate(promote_equal=True), "accuracy", 0.904, 0.9, True, "as good, and fresher"),
         (Gate(promote_equal=True), "accuracy", 0.89, 0.9, False, "worse"),
         (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.89, 0.9, True, "as good"),
         (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.87, 0.9, False, "worse"),
         (Gate(), "log_loss", 0.1, 0.2, True, "better"),
         (Gate(), "rmse", 0.3, 0.2, False, "worse"),
         (Gate(worst=0.5), "mae", 0.6, None, False, "misses the limit"),
-        (Gate(), "accuracy", math.nan, None, False, "is not a score"),
     ],
 )
 def test_a_verdict_and_its_reason(  # noqa: PLR0917
     gate, metric, candidate, champion, promote, reason
 ):
-    verdict = decide(gate, metric, candidate, champion)
+    verdict = decide(gate, found(metric, candidate, champion))
 
     assert verdict.promote is promote
     assert reason in verdict.reason
@@ -51,42 +98,92 @@ def test_a_verdict_and_its_reason(  # noqa: PLR0917
 
 
 def test_a_champion_that_gives_no_score_is_explained():
-    verdict = decide(Gate(), "accuracy", 0.9, None, no_champion="the champion gives no score (why)")
+    verdict = decide(Gate(), found("accuracy", 0.9), no_champion="the champion gives no score (why)")
 
     assert verdict.reason == "accuracy 0.9000; the champion gives no score (why)"
 
 
-@given(NAMES, SCORES, st.none() | SCORES)
-def test_by_default_nothing_but_a_better_one_replaces_a_champion(metric, champion, worst):
-    assert not decide(Gate(worst=worst), metric, champion, champion).promote
+@pytest.mark.parametrize("champion", [None, 0.3])
+def test_a_model_that_is_not_shown_to_beat_guessing_is_not_promoted(champion):
+    evaluation = found("accuracy", 0.904, champion, baseline=0.9)
+
+    verdict = decide(Gate(), evaluation)
+
+    assert not verdict.promote
+    assert "is not shown to beat guessing, an answer that never looks at a row has 0.9000" in verdict.reason
+    assert decide(Gate(beat_baseline=False), evaluation).promote
 
 
-@given(GATES, NAMES, SCORES, st.none() | SCORES, st.floats(0, 1e6))
-def test_a_better_score_never_turns_a_promotion_into_a_refusal(gate, metric, candidate, champion, more):
+def test_a_better_model_that_fails_a_slice_is_not_promoted_and_the_worst_slice_is_named():
+    evaluation = found("accuracy", 0.95, 0.9, slices=(part(-0.06), part(-0.2, words="BE"), part(0.1)))
+
+    verdict = decide(Gate(), evaluation)
+
+    assert not verdict.promote
+    assert verdict.reason == (
+        "accuracy 0.9500, the champion has 0.9000, but on 80 rows with 'country' BE it is worse by "
+        "0.2000 (95 %: 0.1900 to 0.2100), more than 0.045"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "slices"),
+    [
+        pytest.param(Gate(max_slice_regression=math.inf), (part(-0.5),), id="slices may fall"),
+        pytest.param(Gate(max_slice_regression=0.2), (part(-0.2),), id="so much is allowed"),
+        pytest.param(Gate(), (part(-0.5, reach=0.5),), id="it may be chance"),
+    ],
+)
+def test_a_slice_that_lost_no_more_than_allowed_or_by_chance_bars_nobody(gate, slices):
+    assert decide(gate, found("accuracy", 0.95, 0.9, slices=slices)).promote
+
+
+def test_a_champion_without_the_metric_is_not_compared():
+    evaluation = Evaluation(
+        metric="roc_auc",
+        n_rows=9,
+        n_units=9,
+        scores=Scores(metrics={"roc_auc": 0.9}),
+        champion=Scores(metrics={"accuracy": 0.9}),
+    )
+
+    assert decide(Gate(), evaluation).reason == "roc_auc 0.9000; the champion has no roc_auc to compare with"
+
+
+@given(NAMES, SCORES, st.none() | SCORES, REACH)
+def test_by_default_nothing_but_a_better_one_replaces_a_champion(metric, champion, worst, reach):
+    assert not decide(Gate(worst=worst), found(metric, champion, champion, reach=reach)).promote
+
+
+@given(GATES, NAMES, SCORES, st.none() | SCORES, REACH, st.floats(0, 1e6))
+def test_a_better_score_never_turns_a_promotion_into_a_refusal(  # noqa: PLR0917
+    gate, metric, candidate, champion, reach, more
+):
     better = candidate - more if metric in LOSSES else candidate + more
 
-    if decide(gate, metric, candidate, champion).promote:
-        assert decide(gate, metric, better, champion).promote
+    if decide(gate, found(metric, candidate, champion, reach=reach)).promote:
+        assert decide(gate, found(metric, better, champion, reach=reach)).promote
 
 
-@given(GATES, NAMES, SCORES, SCORES)
-def test_what_a_gate_promotes_is_never_worse_than_its_limits(gate, metric, candidate, champion):
+@given(GATES, NAMES, SCORES, SCORES, REACH)
+def test_what_a_gate_promotes_is_never_worse_than_its_limits(gate, metric, candidate, champion, reach):
     sign = -1 if metric in LOSSES else 1
 
-    if decide(gate, metric, candidate, champion).promote:
+    if decide(gate, found(metric, candidate, champion, reach=reach)).promote:
         assert sign * (candidate - champion) >= -gate.max_regression
         assert gate.worst is None or sign * (candidate - gate.worst) >= 0
-
-
-@given(GATES, NAMES, st.sampled_from([math.nan, math.inf, -math.inf]), st.none() | SCORES)
-def test_what_is_no_number_is_never_promoted(gate, metric, candidate, champion):
-    assert not decide(gate, metric, candidate, champion).promote
 
 
 @pytest.mark.parametrize("loss", [-0.1, math.nan, math.inf])
 def test_a_regression_that_is_no_amount_is_refused(loss):
     with pytest.raises(RecipeError, match="expected 0 or more"):
         Gate(promote_equal=True, max_regression=loss)
+
+
+@pytest.mark.parametrize("limits", [{"min_gain": -1}, {"min_gain": math.nan}, {"max_slice_regression": -1}])
+def test_other_limits_that_are_no_amounts_are_refused(limits):
+    with pytest.raises(RecipeError, match="expected 0 or more"):
+        Gate(**limits)
 
 
 def test_a_regression_without_promote_equal_contradicts_itself():

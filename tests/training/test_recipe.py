@@ -104,7 +104,10 @@ def test_a_name_from_the_queue_is_never_a_path(write, tmp_path, name):
             IRIS.replace(")\n", ", task='classification', metric='rmse')\n"),
             r"'rmse': for a classification, expected one",
         ),
-        (IRIS.replace(")\n", ", metric='fame')\n"), r"'fame': .*roc_auc; for a regression, expected .*rmse"),
+        (
+            IRIS.replace(")\n", ", metric='fame')\n"),
+            r"'fame': .*roc_auc.*; for a regression, expected .*rmse",
+        ),
         (IRIS.replace(")\n", ", schedule='at four')\n"), r"'at four': expected a crontab line"),
         (IRIS.replace(")\n", ", schedule='61 * * * *')\n"), r"expected a crontab line"),
         (IRIS.replace(")\n", ", leave_out='id')\n"), r"leave_out: expected a tuple of names"),

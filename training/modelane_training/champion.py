@@ -1,11 +1,11 @@
-"""Score the champion on the candidate's hold-out.  store, split → CHAMPION → gate."""
+"""Have the champion answer the candidate's hold-out.  store, split → CHAMPION → evaluate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
-from modelane_training.evaluate import evaluate
+from modelane.errors import IncompatibleModel, NoSuchVersion, TrainingError, UntrustedModel
+from modelane_training.answers import Answers, ask
 from modelane_training.recipe import Resolved
 from modelane_training.table import Table
 from modelane_worker import artefact
@@ -17,16 +17,17 @@ from modelane_worker.store import Store
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
     version: str | None
-    metrics: dict[str, float] = field(default_factory=dict)  #: empty if it could not be compared
+    answers: Answers | None = None  #: None if it could not be compared
     obstacle: str = ""  #: why it could not
 
 
-def score_champion(recipe: Resolved, hold_out: Table, *, store: Store, trusted: TrustedKeys) -> Champion:
-    """Measure the version in service on rows that the candidate is measured on.
+def ask_champion(
+    recipe: Resolved, hold_out: Table, candidate: Answers, *, store: Store, trusted: TrustedKeys
+) -> Champion:
+    """The answers of the version in service to the rows that the candidate has answered.
 
-    One that cannot answer them (made with other libraries, for other columns, no longer trusted)
-    has no score and does not bar its successor: workers could not load it either, or the recipe has
-    moved on.
+    One that cannot answer them (made with other libraries, for other columns or classes, no longer
+    trusted) does not bar its successor: workers could not load it either, or the recipe has moved on.
 
     Raises:
         StoreError: the store cannot be read.
@@ -37,10 +38,11 @@ def score_champion(recipe: Resolved, hold_out: Table, *, store: Store, trusted: 
     try:
         verified = store.read(recipe.model, version, trusted)
         _check_comparable(verified.card, recipe, hold_out)
-        metrics = evaluate(artefact.load(verified), hold_out, recipe.task)
-    except (IncompatibleModel, NoSuchVersion, UntrustedModel) as exc:
+        answers = ask(artefact.load(verified), hold_out.matrix(), hold_out.targets, recipe.task)
+        _check_same_classes(version, answers, candidate)
+    except (IncompatibleModel, NoSuchVersion, TrainingError, UntrustedModel) as exc:
         return Champion(version=version, obstacle=f"the champion gives no score ({exc})")
-    return Champion(version=version, metrics=metrics)
+    return Champion(version=version, answers=answers)
 
 
 def _check_comparable(card: Card, recipe: Resolved, hold_out: Table) -> None:
@@ -48,5 +50,12 @@ def _check_comparable(card: Card, recipe: Resolved, hold_out: Table) -> None:
         raise IncompatibleModel(f"{card.version} was made for a {card.task}")
     if card.features != hold_out.features:
         raise IncompatibleModel(f"{card.version} was made for other columns")
-    if card.classes and (unknown := set(hold_out.targets.tolist()).difference(card.classes)):
-        raise IncompatibleModel(f"{card.version} does not know the class {unknown.pop()!r}")
+
+
+def _check_same_classes(version: str, champion: Answers, candidate: Answers) -> None:
+    if champion.classes is None or candidate.classes is None:
+        return
+    ours, theirs = set(candidate.classes.tolist()), set(champion.classes.tolist())
+    if ours != theirs:
+        label = min(ours ^ theirs, key=str)
+        raise IncompatibleModel(f"{version} and the candidate do not both know the class {label!r:.60}")

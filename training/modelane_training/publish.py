@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 import pandas as pd
 
 from modelane.errors import RecipeError
+from modelane_training.evaluation import Evaluation
 from modelane_training.recipe import MODULE_PREFIX, Resolved
 from modelane_training.table import Table
 from modelane_worker import artefact
@@ -24,14 +26,14 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     *,
     version: str,
     created: datetime,
-    metrics: dict[str, float],
+    evaluation: Evaluation,
     judgement: Judgement,
 ) -> Card:
     """Describe a fitted estimator.
 
     Args:
         table: all rows, hold-out included.
-        metrics: on the hold-out.
+        evaluation: on the hold-out.
         judgement: the gate's.
     """
     classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
@@ -44,11 +46,12 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         features=table.features,
         classes=None if classes is None else tuple(classes.tolist()),
         methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
-        metrics=metrics,
+        metrics=evaluation.scores.metrics,
         judgement=judgement,
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artefact.libraries(),
         example=_example(table),
+        evaluation=msgspec.to_builtins(evaluation),
     )
 
 

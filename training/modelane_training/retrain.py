@@ -11,13 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from modelane.errors import IncompatibleModel, NoSuchVersion, RecipeError, UntrustedModel
-from modelane_training.champion import score_champion
+from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
+from modelane_training import resample, slices
+from modelane_training.answers import ask
+from modelane_training.baseline import baseline
+from modelane_training.champion import ask_champion
 from modelane_training.check import check
-from modelane_training.evaluate import evaluate
+from modelane_training.evaluate import assess
 from modelane_training.gate import Verdict, decide
 from modelane_training.publish import build_card, pack
-from modelane_training.recipe import Recipe, Resolved
+from modelane_training.recipe import Recipe
 from modelane_training.split import split
 from modelane_worker.card import Card, Judgement, new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
@@ -83,17 +86,20 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     candidate = decided.fit(training, seed_of(version))
 
     progress("evaluate", f"{len(hold_out)} rows held out")
-    metrics = evaluate(candidate, hold_out, decided.task)
-    champion = score_champion(decided, hold_out, store=store, trusted=trusted)
+    answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task)
+    champion = ask_champion(decided, hold_out, answers, store=store, trusted=trusted)
+    seed = seed_of(version)
+    evaluation = assess(
+        decided.metric,
+        answers,
+        resample.draw(len(hold_out), seed=seed, groups=hold_out.groups, times=hold_out.times),
+        baseline=baseline(training.targets, hold_out.targets, decided.task, decided.metric),
+        champion=champion.answers,
+        slices=slices.cut(hold_out, decided.gate.slices, seed=seed),
+    )
 
     progress("gate", f"{decided.metric} against {champion.version or 'no champion'}")
-    verdict = decide(
-        decided.gate,
-        decided.metric,
-        _score(metrics, decided),
-        champion.metrics.get(decided.metric),
-        no_champion=champion.obstacle,
-    )
+    verdict = decide(decided.gate, evaluation, no_champion=champion.obstacle)
 
     progress("publish", version)
     card = build_card(
@@ -102,7 +108,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         table,
         version=version,
         created=started,
-        metrics=metrics,
+        evaluation=evaluation,
         judgement=Judgement(promote=verdict.promote, reason=verdict.reason, champion=champion.version),
     )
     store.publish(card, pack(candidate), key)
@@ -110,9 +116,9 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         model=recipe.model,
         version=version,
         verdict=verdict,
-        metrics=metrics,
+        metrics=evaluation.scores.metrics,
         champion=champion.version,
-        champion_metrics=champion.metrics,
+        champion_metrics={} if evaluation.champion is None else evaluation.champion.metrics,
     )
     return _conclude(outcome, store=store, ring=ring, progress=progress)
 
@@ -155,19 +161,10 @@ def _remembered(card: Card) -> Outcome:
         verdict=Verdict(promote=card.judgement.promote, reason=card.judgement.reason),
         metrics=card.metrics,
         champion=card.judgement.champion,
-        champion_metrics={},
+        champion_metrics=(card.evaluation.get("champion") or {}).get("metrics", {}),
     )
 
 
 def seed_of(version: str) -> int:
     """The seed of the run that made ``version``, which can so be made again from its data."""
     return int(version.rpartition("-")[2], 16)
-
-
-def _score(metrics: dict[str, float], recipe: Resolved) -> float:
-    try:
-        return metrics[recipe.metric]
-    except KeyError as exc:
-        raise RecipeError(
-            f"{recipe.metric} cannot be computed for this estimator; it has {', '.join(metrics)}"
-        ) from exc

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -91,6 +91,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]  #: distribution → version that fitted and saved it
     example: tuple[Scalar, ...]  #: one row, for warming up
     judgement: Judgement | None = None  #: None on cards of before 0.2, and where nobody judged
+    evaluation: dict[str, Any] = {}  #: all that was found on the hold-out, as training has it
     files: dict[str, FileDigest] = {}  #: every other signed file of the version
 
     def encode(self) -> bytes:
