@@ -3,8 +3,9 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     name                               type        holds                                     lives
     modelane.predict.<model>           list        messages that wait, Celery's own form     until reserved
     …\x06\x163  …\x06\x166  …\x06\x169    lists       the same, at lower priorities             until reserved
-    <queue>.leased                     hash        tag → message that is being answered      until settled
-    <queue>.leases                     sorted set  tag → Redis time at which it returns      until settled
+    <queue>.leased                     hash        batch → how many of it are being answered until settled
+    <queue>.leased.<batch>             list        those messages                            until settled
+    <queue>.leases                     sorted set  batch → Redis time at which it returns    until settled
     <queue>.dead                       hash        id → dead letter: reason and message      until dropped
     <queue>.rate                       string      when it was settled last, how many a second  RATE_TTL_S
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S

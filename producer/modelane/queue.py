@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 
 import msgspec
 import redis
@@ -100,6 +101,7 @@ class LeasedQueue:
         self._release = script(client, "release")
         self._renew = script(client, "renew")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
+        self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate)
         self._unheard: list[str] = []  # tokens of reserves whose reply was lost
 
@@ -154,7 +156,7 @@ class LeasedQueue:
         token = self._unheard.pop() if again else f"{self._process}.{os.urandom(6).hex()}"
         try:
             with broker_errors():
-                now, *pairs = self._reserve(
+                now, *batches = self._reserve(
                     keys=self._reserve_keys,
                     args=(
                         *(lease_s, max_requests, max_rows, max_bytes),
@@ -165,18 +167,33 @@ class LeasedQueue:
         except BrokerUnavailable:
             self._unheard.append(token)
             raise
-        return Reserved(float(now), tuple(map(Lease, pairs[::2], pairs[1::2])))
+        leases = [
+            Lease(b"%b:%d" % (batch, number), message)
+            for batch, messages in zip(batches[::2], batches[1::2], strict=True)
+            for number, message in enumerate(messages, start=1)
+        ]
+        return Reserved(float(now), tuple(leases))
 
     def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
-        """Store and publish outcomes; return the positions of those whose lease was lost."""
-        prefix = self.keys.prefix + RESULT_KEY_PREFIX
-        args: list[bytes | str | int] = [prefix, RATE_LOOKS_BACK_S, RATE_TTL_S]
-        for s in settlements:
-            channel = self.keys.prefix + s.reply_to if s.reply_to else ""
-            args += (s.tag, s.id, s.value, math.ceil(s.ttl_s), channel, s.bury_reason)
+        """Store and publish outcomes, one a lease; return the positions of those whose lease was lost."""
+        prefix = self.keys.prefix
+        ways: dict[tuple[float, str, str], int] = {}
+        batches: dict[bytes, list[bytes | str | int]] = {}
+        positions: dict[bytes, list[int]] = {}
+        for position, s in enumerate(settlements):
+            batch, _, number = s.tag.rpartition(b":")
+            way = ways.setdefault((s.ttl_s, s.reply_to, s.bury_reason), len(ways) + 1)
+            batches.setdefault(batch, []).extend((number, s.id, s.value, way))
+            positions.setdefault(batch, []).append(position)
+        args: list[bytes | str | int] = [prefix + RESULT_KEY_PREFIX, RATE_LOOKS_BACK_S, RATE_TTL_S, len(ways)]
+        for ttl_s, reply_to, bury_reason in ways:
+            args += (math.ceil(ttl_s), prefix + reply_to if reply_to else "", bury_reason)
+        for batch, outcomes in batches.items():
+            args += (batch, len(positions[batch]), *outcomes)
         with broker_errors():
             ignored = self._settle(keys=self._settle_keys, args=args)
-        return frozenset(ignored)
+        in_their_order = list(chain.from_iterable(positions.values()))
+        return frozenset(in_their_order[number] for number in ignored)
 
     def release(self, tags: Iterable[bytes], *, delay_s: float, counts: bool) -> int:
         """Give messages back; they can be reserved again after ``delay_s``.
@@ -186,15 +203,17 @@ class LeasedQueue:
             delay_s: seconds from now, on the clock of Redis.
             counts: whether this was an attempt (a retry) or not (an ETA, a shutdown).
         """
+        where = chain.from_iterable(
+            (batch, number) for batch, _, number in (t.rpartition(b":") for t in tags)
+        )
         with broker_errors():
-            return int(
-                self._release(keys=(self.keys.leased, self.keys.leases), args=(delay_s, int(counts), *tags))
-            )
+            return int(self._release(keys=self._lease_keys, args=(delay_s, int(counts), *where)))
 
     def renew(self, tags: Iterable[bytes], *, lease_s: float) -> int:
-        """Extend leases; return how many are still ours."""
+        """Extend the leases of the batches that these belong to; return how many of those are still ours."""
+        batches = dict.fromkeys(tag.rpartition(b":")[0] for tag in tags)
         with broker_errors():
-            return int(self._renew(keys=(self.keys.leased, self.keys.leases), args=(lease_s, *tags)))
+            return int(self._renew(keys=self._lease_keys, args=(lease_s, *batches)))
 
     def wait(self, timeout_s: float) -> None:
         """Return when something waits in the first list, or after ``timeout_s``; takes nothing.

@@ -1,29 +1,36 @@
 -- release: give messages back, to be reserved again after a delay.
 --
--- KEYS[1]     leased: hash, tag -> message
--- KEYS[2]     leases: sorted set, tag -> time
+-- KEYS[1]     leased: hash, batch -> how many of its messages are held; KEYS[1].<batch> is the list of them
+-- KEYS[2]     leases: sorted set, batch -> time
 -- ARGV[1]     delay, seconds
 -- ARGV[2]     1: the attempt counts (a retry); 0: it does not (an ETA, a shutdown)
--- ARGV[3..]   tags
+-- ARGV[3..]   batch, number of the message in it, for each message
 -- returns     how many were still ours
+--
+-- Each becomes a batch of its own: <list><kind>:<process>.<token>.<number>, kinds as in reserve.lua.
 
 redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
 
 local time = redis.call('TIME')
 local back = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])
+local kind = ARGV[2] == '0' and 'D' or 'L'
 local n = 0
-for i = 3, #ARGV do
-  local tag = ARGV[i]
-  local message = redis.call('HGET', KEYS[1], tag)
-  if message then
+for i = 3, #ARGV, 2 do
+  local batch, number = ARGV[i], ARGV[i + 1]
+  local key = KEYS[1] .. '.' .. batch
+  local message = redis.call('LINDEX', key, -number)
+  if message and message ~= '' then
     n = n + 1
-    if ARGV[2] == '0' then
-      redis.call('HDEL', KEYS[1], tag)
-      redis.call('ZREM', KEYS[2], tag)
-      tag = string.sub(tag, 1, 1) .. 'D' .. string.sub(tag, 3)
-      redis.call('HSET', KEYS[1], tag, message)
+    redis.call('LSET', key, -number, '')
+    if redis.call('HINCRBY', KEYS[1], batch, -1) == 0 then
+      redis.call('DEL', key)
+      redis.call('HDEL', KEYS[1], batch)
+      redis.call('ZREM', KEYS[2], batch)
     end
-    redis.call('ZADD', KEYS[2], back, tag)
+    local own = string.sub(batch, 1, 1) .. kind .. string.sub(batch, 3) .. '.' .. number
+    redis.call('RPUSH', KEYS[1] .. '.' .. own, message)
+    redis.call('HSET', KEYS[1], own, 1)
+    redis.call('ZADD', KEYS[2], back, own)
   end
 end
 return n

@@ -1,9 +1,9 @@
--- renew: keep the leases of a batch that is still being computed.
+-- renew: keep the leases of batches that are still being computed.
 --
--- KEYS[1]     leased: hash, tag -> message
--- KEYS[2]     leases: sorted set, tag -> time
+-- KEYS[1]     leased: hash, batch -> how many of its messages are held
+-- KEYS[2]     leases: sorted set, batch -> time
 -- ARGV[1]     lease, seconds from now
--- ARGV[2..]   tags
+-- ARGV[2..]   batches
 -- returns     how many are still ours
 
 redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full

@@ -1,8 +1,8 @@
 -- reserve: lease up to a batch of messages, most urgent first; what is due comes back first.
 --
 -- KEYS[1..4]  the lane's lists, most urgent first
--- KEYS[5]     leased: hash, tag -> message
--- KEYS[6]     leases: sorted set, tag -> Redis time at which the message returns
+-- KEYS[5]     leased: hash, batch -> how many of its messages are held; KEYS[5].<batch> is the list of them
+-- KEYS[6]     leases: sorted set, batch -> Redis time at which its messages return
 -- ARGV[1]     lease, seconds
 -- ARGV[2..4]  at most so many messages, rows, bytes; the first message is taken whatever its size
 -- ARGV[5]     token, unique to this call
@@ -10,11 +10,16 @@
 -- ARGV[7]     1: the same call was made before, and its reply lost
 -- ARGV[8]     1: only what has lost no worker
 -- ARGV[9]     what stands before a process in the key of its suspect
--- returns     {now, tag, message, tag, message, ...}; now is Redis time, seconds
+-- returns     {now, batch, {message, message, ...}, batch, {...}, ...}; now is Redis time, seconds
 --
--- A tag is <list><kind>:<process>.<token>:<number>.  Kind L is a lease: when it runs out, its worker was lost, and the
--- message returns with one more attempt.  Kind D is a delay that somebody asked for: no attempt is counted.
--- Attempts travel in the message itself, as its first JSON field, so it stays a plain Celery message.
+-- A batch is <list><kind>:<process>.<token>, all its messages are of one list, and the n-th of them, counted from
+-- the right end, is held under the tag <batch>:<n>.  Messages move from list to list and back: Redis copies no
+-- byte of them, nor writes one into its append-only file a second time.  One that is settled leaves a blank, so
+-- that the others keep their numbers.
+--
+-- Kind L is a lease: when it runs out, its worker was lost, and the messages return with one more attempt.  Kind
+-- D is a delay that somebody asked for: no attempt is counted.  Attempts travel in the message itself, as its
+-- first JSON field, so it stays a plain Celery message.
 --
 -- A message that has lost workers is served in ever smaller batches, its last attempt alone: what kills a
 -- worker stands alone before it is buried, and takes no neighbour with it.  Nor one from another lane of its
@@ -31,86 +36,87 @@ local function one_more_attempt(message)
   return '{"attempts":1,' .. string.sub(message, 2)
 end
 
-local function is_to_blame(tag)
-  if string.sub(tag, 2, 2) ~= 'L' then return false end
-  local suspect = redis.call('GET', ARGV[9] .. (string.match(tag, ':(%w+)%.') or ''))
-  return not suspect or suspect == tag
-end
-
 local function largest_batch_with(message)
   local attempts = string.match(message, '^{"attempts":(%d+)')
   if not attempts then return ARGV[2] + 0 end
   return math.max(1, math.floor(ARGV[2] ^ (1 - attempts / (ARGV[6] - 1))))
 end
 
-local until_ = string.format('%.6f', now + ARGV[1])
-local most, rows_left, bytes_left = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local reply, leased, n = {string.format('%.6f', now)}, {}, 0
+local function messages_of(batch)
+  return redis.call('LRANGE', KEYS[5] .. '.' .. batch, 0, -1)
+end
 
-local function tag_of(list, number) -- digits enough for the largest batch: equal times are kept in this order
-  return string.format('%dL:%s:%04d', list, ARGV[5], number)
+local until_ = string.format('%.6f', now + ARGV[1])
+local reply = {string.format('%.6f', now)}
+
+local function batch_of(list)
+  return list .. 'L:' .. ARGV[5]
 end
 
 if ARGV[7] == '1' then
-  repeat
-    local before = n
-    for list = 1, 4 do
-      local tag = tag_of(list, before + 1)
-      local message = redis.call('HGET', KEYS[5], tag)
-      if message then
-        n = before + 1
-        redis.call('ZADD', KEYS[6], until_, tag)
-        reply[2 * n], reply[2 * n + 1] = tag, message
-      end
+  for list = 1, 4 do
+    local batch, found = batch_of(list), {}
+    local held = messages_of(batch)
+    for i = #held, 1, -1 do found[#found + 1] = held[i] end
+    if #found > 0 then
+      redis.call('ZADD', KEYS[6], until_, batch)
+      reply[#reply + 1], reply[#reply + 2] = batch, found
     end
-  until n == before
-  if n > 0 then return reply end
+  end
+  if #reply > 1 then return reply end
+end
+
+local function suspect_of(batch)
+  if string.sub(batch, 2, 2) ~= 'L' then return '' end
+  return redis.call('GET', ARGV[9] .. (string.match(batch, ':(%w+)%.') or ''))
 end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, ARGV[2])
 for i = #due, 1, -1 do -- backwards, so that the one due longest is served first
-  local tag = due[i]
-  local message = redis.call('HGET', KEYS[5], tag)
-  if message then
-    if is_to_blame(tag) then message = one_more_attempt(message) end
-    redis.call('RPUSH', KEYS[tonumber(string.sub(tag, 1, 1))], message)
-    redis.call('HDEL', KEYS[5], tag)
+  local batch = due[i]
+  local list, suspect, held = KEYS[tonumber(string.sub(batch, 1, 1))], suspect_of(batch), messages_of(batch)
+  for j = 1, #held do
+    local message = held[j]
+    if message ~= '' then
+      local is_to_blame = not suspect or suspect == batch .. ':' .. (#held + 1 - j)
+      redis.call('RPUSH', list, is_to_blame and one_more_attempt(message) or message)
+    end
   end
-  redis.call('ZREM', KEYS[6], tag)
+  redis.call('DEL', KEYS[5] .. '.' .. batch)
+  redis.call('HDEL', KEYS[5], batch)
+  redis.call('ZREM', KEYS[6], batch)
 end
 
-local function take(list)
+local most, rows_left, bytes_left, n = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), 0
+
+local function take(list, batch, taken)
+  local key = KEYS[5] .. '.' .. batch
   while n < most do
-    local message = redis.call('RPOP', KEYS[list])
+    local message = redis.call('LMOVE', KEYS[list], key, 'RIGHT', 'LEFT')
     if not message then return true end
     -- Our client writes the rows at the front; others count as one row and by their bytes.
     local rows = tonumber(string.match(string.sub(message, 1, 48), '"rows":(%d+)') or 1)
     local company = largest_batch_with(message)
     local is_full = n > 0 and (n >= company or rows > rows_left or #message > bytes_left)
     if is_full or (ARGV[8] == '1' and string.find(message, '^{"attempts":')) then
-      redis.call('RPUSH', KEYS[list], message)
+      redis.call('LMOVE', key, KEYS[list], 'LEFT', 'RIGHT')
       return false
     end
     most = math.min(most, company)
     rows_left, bytes_left, n = rows_left - rows, bytes_left - #message, n + 1
-    local tag = tag_of(list, n)
-    leased[2 * n - 1], leased[2 * n] = tag, message
-    reply[2 * n], reply[2 * n + 1] = tag, message
+    taken[#taken + 1] = message
   end
   return false
 end
 
 for list = 1, 4 do
-  if not take(list) then break end
-end
-if n > 0 then
-  redis.call('HSET', KEYS[5], unpack(leased))
-  -- Backwards: a small sorted set is a plain list, in which each new one then stands in front at once.
-  local leases = {}
-  for i = n, 1, -1 do
-    leases[#leases + 1] = until_
-    leases[#leases + 1] = leased[2 * i - 1]
+  local batch, taken = batch_of(list), {}
+  local is_empty = take(list, batch, taken)
+  if #taken > 0 then
+    redis.call('HSET', KEYS[5], batch, #taken)
+    redis.call('ZADD', KEYS[6], until_, batch)
+    reply[#reply + 1], reply[#reply + 2] = batch, taken
   end
-  redis.call('ZADD', KEYS[6], unpack(leases))
+  if not is_empty then break end
 end
 return reply

@@ -1,63 +1,93 @@
 -- settle: store and publish the outcomes of a batch and drop its leases, all in one step.
 --
--- KEYS[1]     leased: hash, tag -> message
--- KEYS[2]     leases: sorted set, tag -> time
+-- KEYS[1]     leased: hash, batch -> how many of its messages are held; KEYS[1].<batch> is the list of them
+-- KEYS[2]     leases: sorted set, batch -> time
 -- KEYS[3]     dead: hash, id -> reason, newline, message
 -- KEYS[4]     rate: "<Redis time of the last settle> <requests settled a second>"
 -- ARGV[1]     what stands before an id in a result's key and channel
 -- ARGV[2]     seconds that the rate looks back; what lies further back weighs e times less
 -- ARGV[3]     seconds to keep the rate
--- then six for each outcome:
---   tag       only who still holds it may answer: an outcome without it is ignored (fencing)
---   id        request's id
---   value     the result as it is stored
---   ttl       seconds to keep it; 0: nobody wants it
+-- ARGV[4]     how many ways to end there are; then three for each way:
+--   ttl       seconds to keep the result; 0: nobody wants it
 --   reply     channel that gets all its outcomes as one MessagePack array; '': the result's own channel
 --   reason    '': settled for good; else the message is buried with this reason
+-- then for each batch:
+--   batch     of which only what is still held may be answered: all other outcomes are ignored (fencing)
+--   n         how many outcomes; then four for each:
+--     number  of the message in its batch
+--     id      request's id
+--     value   the result as it is stored
+--     way     number of the way in which it ends
 -- returns     the number of each outcome that was ignored, counted from 0
 
 redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
 
-local tags, n = {}, (#ARGV - 3) / 6
-for i = 1, n do tags[i] = ARGV[6 * i - 2] end
-local leases = redis.call('ZMSCORE', KEYS[2], unpack(tags))
+local function drop_batch(batch)
+  redis.call('DEL', KEYS[1] .. '.' .. batch)
+  redis.call('HDEL', KEYS[1], batch)
+  redis.call('ZREM', KEYS[2], batch)
+end
 
-local ignored, held, replies = {}, {}, {}
-for i = 1, n do
-  if not leases[i] then
-    ignored[#ignored + 1] = i - 1
-  else
-    local tag, id, value, ttl, reply, reason = unpack(ARGV, 6 * i - 2, 6 * i + 3)
-    held[#held + 1] = tag
-    if reason ~= '' then
-      redis.call('HSET', KEYS[3], id, reason .. '\n' .. redis.call('HGET', KEYS[1], tag))
+-- Leave a blank in place of a message; what it was, or false if it is not held any more.
+local function take_out(batch, number)
+  local key = KEYS[1] .. '.' .. batch
+  local message = redis.call('LINDEX', key, -number)
+  if not message or message == '' then return false end
+  redis.call('LSET', key, -number, '')
+  if redis.call('HINCRBY', KEYS[1], batch, -1) == 0 then drop_batch(batch) end
+  return message
+end
+
+local ways = {}
+for i = 5, 2 + 3 * ARGV[4], 3 do
+  ways[#ways + 1] = {ttl = ARGV[i], reply = ARGV[i + 1], reason = ARGV[i + 2], values = {}}
+end
+
+local function store(way, id, value)
+  local key = ARGV[1] .. id
+  redis.call('SET', key, value, 'EX', way.ttl)
+  if way.reply == '' then redis.call('PUBLISH', key, value) else way.values[#way.values + 1] = value end
+end
+
+local ignored, n_held, seen = {}, 0, 0
+local at = 5 + 3 * ARGV[4]
+while at < #ARGV do
+  local batch, n = ARGV[at], ARGV[at + 1]
+  -- As a rule a batch is settled whole, and goes at once.
+  local is_whole = redis.call('HGET', KEYS[1], batch) == n
+    and redis.call('LLEN', KEYS[1] .. '.' .. batch) == tonumber(n)
+  for i = at + 2, at - 2 + 4 * n, 4 do
+    local way = ways[tonumber(ARGV[i + 3])]
+    local message
+    if not is_whole then
+      message = take_out(batch, ARGV[i])
+    else
+      message = way.reason == '' or redis.call('LINDEX', KEYS[1] .. '.' .. batch, -ARGV[i])
     end
-    if ttl ~= '0' then
-      local key = ARGV[1] .. id
-      redis.call('SET', key, value, 'EX', ttl)
-      if reply == '' then
-        redis.call('PUBLISH', key, value)
-      else
-        local values = replies[reply]
-        if values then values[#values + 1] = value else replies[reply] = {value} end
-      end
+    if message then
+      n_held = n_held + 1
+      if way.reason ~= '' then redis.call('HSET', KEYS[3], ARGV[i + 1], way.reason .. '\n' .. message) end
+      if way.ttl ~= '0' then store(way, ARGV[i + 1], ARGV[i + 2]) end
+    else
+      ignored[#ignored + 1] = seen
     end
+    seen = seen + 1
+  end
+  if is_whole then drop_batch(batch) end
+  at = at + 2 + 4 * n
+end
+for _, way in ipairs(ways) do
+  if #way.values > 0 then
+    redis.call('PUBLISH', way.reply, '\221' .. struct.pack('>I4', #way.values) .. table.concat(way.values))
   end
 end
-if #held > 0 then -- each call from a script costs as much as what it does: one for all
-  redis.call('HDEL', KEYS[1], unpack(held))
-  redis.call('ZREM', KEYS[2], unpack(held))
-end
-for channel, values in pairs(replies) do
-  redis.call('PUBLISH', channel, '\221' .. struct.pack('>I4', #values) .. table.concat(values))
-end
-if #held > 0 then -- an average over time, of which the last seconds weigh most
+if n_held > 0 then -- an average over time, of which the last seconds weigh most
   local time = redis.call('TIME')
   local now = time[1] + time[2] / 1e6
   local at, rate = string.match(redis.call('GET', KEYS[4]) or '', '^(%d[%d.]*) (%d[%d.e+-]*)$')
   local passed = at and math.max(now - at, 1e-6) or ARGV[2] + 0
   local old = math.exp(-passed / ARGV[2])
-  rate = (rate or 0) * old + #held / passed * (1 - old)
+  rate = (rate or 0) * old + n_held / passed * (1 - old)
   redis.call('SET', KEYS[4], string.format('%.6f %.6g', now, rate), 'EX', ARGV[3])
 end
 return ignored
