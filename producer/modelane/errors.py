@@ -26,7 +26,7 @@
     │   ├── RecipeError         the recipe cannot be read or contradicts itself
     │   └── BadData             the data cannot be trained on
     ├── SettingsError           a setting has a wrong value
-    └── StackError              `modelane up` cannot run here: a port, a program, a second one
+    └── StackError              `modelane up`, or a stack for tests, cannot run here
 
 Catch a branch, not a leaf, unless the leaf matters:
 
@@ -168,7 +168,7 @@ class SettingsError(ModelaneError):
 
 
 class StackError(ModelaneError):
-    """`modelane up` cannot run here: a port is taken, a program is missing, or it runs already."""
+    """A stack cannot run here: a port is taken, a program is missing, or it runs already."""
 
 
 def from_code(code: str, sentence: str) -> ModelaneError:

@@ -148,7 +148,8 @@ def test_importing_modelane_loads_neither_scikit_learn_nor_joblib_where_they_are
 def test_what_needs_an_extra_says_which(base_install, package, extra):
     said = run_alone(
         f"import sys; sys.path.insert(0, {str(base_install)!r})",
-        f"try:\n    import {package}\nexcept ImportError as exc:\n    print(exc)",
+        # As `celery -A PACKAGE` looks for an application.
+        f"try:\n    import {package}\n    {package}.app\nexcept ImportError as exc:\n    print(exc)",
     )
 
     assert package in said

@@ -1,0 +1,115 @@
+"""A card for an estimator that no recipe has made, from a few rows: for tests.
+
+estimator, rows → IMPROVISED → engine, store.  Needs nothing beyond the base install.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from modelane.errors import BadInput
+from modelane.tables import to_rows
+from modelane.tensors import Tensor
+from modelane_worker.card import Card, DataFingerprint, Feature, Scalar
+
+#: What a request may call, if the estimator has it.
+METHODS = (
+    *("predict", "predict_proba", "predict_log_proba", "decision_function"),
+    *("transform", "score_samples", "apply"),
+)
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+def card(
+    model: str, estimator: Any, rows: Any, *, version: str, libraries: Mapping[str, str] | None = None
+) -> Card:
+    """Describe an estimator by what it has, and by rows that it takes.
+
+    Args:
+        model: its name.
+        estimator: fitted.
+        rows: one or more, in whatever form a client takes them.
+        version: its id.
+        libraries: that it was made with.
+
+    Raises:
+        BadInput: the rows are no table, or not as wide as the estimator is.
+    """
+    body, columns, _ = to_rows(rows)
+    table = by_column(body, columns, names_of(estimator))
+    wanted = getattr(estimator, "n_features_in_", len(table))
+    if len(table) != wanted:
+        raise BadInput(f"{model} was fitted on {wanted} columns, these rows have {len(table)}")
+    classes = getattr(estimator, "classes_", None)
+    return Card(
+        model=model,
+        version=version,
+        created=datetime.now(UTC),
+        task="regression" if classes is None else "classification",
+        target="unknown",
+        features=features(table),
+        classes=None if classes is None else tuple(np.asarray(classes).tolist()),
+        methods=tuple(name for name in METHODS if hasattr(estimator, name)),
+        metrics={},
+        data=DataFingerprint(source="a test", n_rows=0, sha256=""),
+        libraries=dict(libraries or {}),
+        example=tuple(_scalar(column[0]) for column in table.values()),
+    )
+
+
+def names_of(estimator: Any) -> tuple[str, ...] | None:
+    """Names of the columns that it was fitted on, if it knows them."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else tuple(map(str, names))
+
+
+def by_column(body: Any, columns: Sequence[str] | None, names: Sequence[str] | None) -> Columns:
+    """Rows in the form in which they travel, as columns.
+
+    Args:
+        body: what :func:`modelane.tables.to_rows` gives.
+        columns: their names, where the rows came with some.
+        names: in which order to have them; where rows have no names, these are theirs.
+    """
+    table: dict[str, Any]
+    if isinstance(body, Mapping):
+        table = {name: _values(column) for name, column in body.items()}
+    elif isinstance(body, list) and isinstance(body[0], dict):
+        table = {name: [record.get(name) for record in body] for name in body[0]}
+    else:
+        across = body.array().T if isinstance(body, Tensor) else list(zip(*body, strict=True))
+        named = columns or names or [f"x{position}" for position in range(len(across))]
+        if len(named) != len(across):
+            raise BadInput(f"these rows have {len(across)} columns, expected are {len(named)}")
+        table = dict(zip(named, across, strict=True))
+    return {name: table[name] for name in names} if names and set(names) == set(table) else table
+
+
+def features(table: Columns) -> tuple[Feature, ...]:
+    """What the columns seem to hold."""
+    return tuple(Feature(name, _dtype(values)) for name, values in table.items())
+
+
+def _values(column: Any) -> Any:
+    return column.array() if isinstance(column, Tensor) else column
+
+
+def _dtype(values: Sequence[Any]) -> str:
+    kind = values.dtype.kind if isinstance(values, np.ndarray) else None
+    if kind == "M":
+        return "datetime64[us]"
+    is_numeric = kind in "biuf" if kind else all(isinstance(v, int | float | None) for v in values)
+    return "float64" if is_numeric else "str"
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
