@@ -159,7 +159,7 @@ def test_a_source_that_gives_no_table_is_refused(recipe_from):
         "recipe = Recipe(model='iris', source=lambda target: [[1]], estimator=LogisticRegression())"
     )
 
-    with pytest.raises(RecipeError, match="gave a list, not a Table"):
+    with pytest.raises(RecipeError, match="gave a list; expected a DataFrame"):
         recipe.collect()
 
 

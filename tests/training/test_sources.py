@@ -10,7 +10,7 @@ import pytest
 from modelane.errors import BadData
 from modelane_training.check import check
 from modelane_training.recipe import Recipe, Resolved
-from modelane_training.sources import Table, csv, scikit_learn
+from modelane_training.sources import Table, scikit_learn
 from modelane_training.split import split
 from modelane_worker.card import Feature
 
@@ -22,61 +22,31 @@ def a_table(**changes: object) -> Table:
     return replace(table, **changes)
 
 
-@pytest.fixture
-def write_csv(tmp_path):
-    def write(text: str):
-        (tmp_path / "data.csv").write_text(text)
-        return csv(tmp_path / "data.csv")
-
-    return write
-
-
 def test_a_data_set_of_scikit_learn_is_read_with_its_names():
-    table = scikit_learn("breast_cancer")("benign")
+    table = Recipe(model="m", source=scikit_learn("breast_cancer"), target="benign").collect()
 
     assert table.rows.shape == (569, 30)
     assert table.features[0] == Feature("mean radius", "float64")
     assert set(table.targets.tolist()) == {0, 1}
 
 
+@pytest.mark.parametrize("name", ["iris", "wine", "digits", "diabetes"])
+def test_every_table_of_scikit_learn_is_one(name):
+    table = Recipe(model="m", source=scikit_learn(name)).collect()
+
+    assert table.numeric
+    assert table.source == f"scikit-learn's {name}"
+
+
+def test_a_data_set_of_several_targets_is_refused():
+    with pytest.raises(BadData, match="linnerud has 3 targets; a model predicts one"):
+        Recipe(model="m", source=scikit_learn("linnerud")).collect()
+
+
 @pytest.mark.parametrize("name", ["no_such", "sample_images", "digits_of_pi"])
 def test_a_data_set_that_scikit_learn_does_not_have_is_refused(name):
     with pytest.raises(BadData, match=f"no table named '{name}'"):
-        scikit_learn(name)("target")
-
-
-def test_a_csv_file_gives_numbers_missing_values_and_the_target(write_csv):
-    table = write_csv("age,left,visits\n41,yes,3\n,no,0.5\n")("left")
-
-    assert table.names == ("age", "visits")
-    np.testing.assert_array_equal(table.rows, [[41, 3], [np.nan, 0.5]])
-    assert table.targets.tolist() == ["yes", "no"]
-
-
-@pytest.mark.parametrize(("text", "kind"), [("1\n2", "i"), ("1.5\n2", "f"), ("a\n1", "U")])
-def test_a_target_is_as_narrow_as_it_can_be(write_csv, text, kind):
-    lines = "\n".join(f"{value},0" for value in text.split())
-
-    assert write_csv(f"y,x\n{lines}\n")("y").targets.dtype.kind == kind
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "cannot be read"),
-        ("a,b\n1,2\n", "has no column 'y'; it has a, b"),
-        ("a,y\n1,2\n3\n", "row 3 has 1 values, not 2"),
-        ("a,y\n1,2\nx,2\n", "row 3, column 'a': 'x' is not a number"),
-    ],
-)
-def test_a_csv_file_that_is_wrong_says_where(write_csv, text, sentence):
-    with pytest.raises(BadData, match=sentence):
-        write_csv(text)("y")
-
-
-def test_a_missing_csv_file_is_said_in_words(tmp_path):
-    with pytest.raises(BadData, match="cannot be read: No such file"):
-        csv(tmp_path / "none.csv")("y")
+        Recipe(model="m", source=scikit_learn(name)).collect()
 
 
 def test_a_fingerprint_changes_with_values_names_and_order():

@@ -25,8 +25,9 @@ from modelane.errors import BadInput, ModelaneError, RecipeError
 from modelane.keys import check_model_name
 from modelane_training.evaluate import METRICS
 from modelane_training.gate import Gate
-from modelane_training.sources import Source
+from modelane_training.sources import Source, function
 from modelane_training.table import Table
+from modelane_training.tabulate import tabulate
 from modelane_worker.artefact import Estimator
 from modelane_worker.card import Task
 
@@ -132,11 +133,15 @@ class Recipe:
             raise RecipeError(f"{self.groups!r} cannot be both groups and time")
 
     def collect(self) -> Table:
+        """All rows, each column typed.
+
+        Raises:
+            BadData: a column is missing, or of no one type.
+            RecipeError: the source failed, or gave something else than rows.
+        """
         with self._running("source"):
-            table = self.source(self.target)
-        if not isinstance(table, Table):
-            raise RecipeError(f"the source of {self.model} gave a {type(table).__name__}, not a Table")
-        return table
+            given = function.read(self.source, self.target)
+        return given if isinstance(given, Table) else tabulate(given, self)
 
     def resolve(self, table: Table) -> Resolved:
         """The recipe with task and metric decided for this data.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from modelane.errors import BadData
+from modelane_training.places import BY_INDEX, Places
 from modelane_worker.card import Feature
 
 NUMBER, TEXT, DATE = "float64", "str", "datetime64[us]"
@@ -30,6 +31,9 @@ class Table:
         targets: (n,); numbers, or strings for class names.  A missing one is NaN, in float64 or object.
         groups: (n,) or None; rows of one group stay on one side of every split.
         times: (n,) or None, datetime64[us] or float64; the latest rows are held out.
+        origin: (n,) or None, each row's index in the source; None: as they come.
+        places: names a row of the source by its index there.
+        notes: what the source's reader should know, in sentences.
     """
 
     source: str
@@ -38,6 +42,9 @@ class Table:
     targets: NDArray[Any]
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    origin: NDArray[np.intp] | None = None
+    places: Places = BY_INDEX
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(  # noqa: PLR0913  # what a table is made of
@@ -95,14 +102,20 @@ class Table:
             return np.ascontiguousarray(self.rows.to_numpy(dtype=np.float64))
         return self.rows
 
-    def take(self, index: NDArray[Any]) -> Table:
-        """A table of these rows, in this order."""
+    def where(self, rows: Iterable[int]) -> str:
+        """A few of these rows, named as in the source: ``churn.csv rows 3, 9``."""
+        origin = range(len(self)) if self.origin is None else self.origin
+        return self.places.all([int(origin[row]) for row in rows])
+
+    def take(self, index: NDArray[np.intp]) -> Table:
+        """A table of these rows, in this order; ``index`` counts them from 0."""
         return replace(
             self,
             rows=self.rows.iloc[index].reset_index(drop=True),
             targets=self.targets[index],
             groups=None if self.groups is None else self.groups[index],
             times=None if self.times is None else self.times[index],
+            origin=index if self.origin is None else self.origin[index],
         )
 
     def sha256(self) -> str:

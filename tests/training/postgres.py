@@ -1,0 +1,67 @@
+"""A PostgreSQL server of our own: Debian's package, on a free port, in a folder, stopped afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from acceptance.workplace import DEADLINE_S, eventually
+from modelane.ports import LOOPBACK, free_port
+
+PASSWORD = "s3cret/word"
+
+
+def programs() -> Path | None:
+    """Where ``initdb`` and ``postgres`` are; Debian keeps them off PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else None
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The server's URL for SQLAlchemy, with its password."""
+    bin_ = programs()
+    assert bin_ is not None
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="modelane-postgres-"))  # pytest's own are for this user alone
+    try:
+        (folder / "password").write_text(PASSWORD)
+        if os.geteuid() == 0:
+            for path in (folder, folder / "password"):
+                shutil.chown(path, "nobody", "nogroup")
+        data = folder / "data"
+        init = ["-D", data, "-U", "modelane", "-A", "scram-sha-256", f"--pwfile={folder}/password", "-N"]
+        subprocess.run(_as_nobody([bin_ / "initdb", *init]), cwd=folder, capture_output=True, check=True)
+        options = ["-D", data, "-k", folder, "-p", str(port), "-c", f"listen_addresses={LOOPBACK}"]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                _as_nobody([bin_ / "postgres", *options, "-c", "fsync=off"]),
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            ready = [bin_ / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(port)]
+            eventually(lambda: server.poll() is not None or subprocess.call(ready) == 0, "PostgreSQL")
+            assert server.poll() is None, (folder / "log").read_text()
+            yield f"postgresql+psycopg://modelane:{PASSWORD.replace('/', '%2F')}@{LOOPBACK}:{port}/postgres"
+        finally:
+            server.terminate()
+            server.wait(DEADLINE_S)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _as_nobody(command: list[object]) -> list[str]:
+    """PostgreSQL refuses to run as root.  It dies with this process, too."""
+    words = list(map(str, command))
+    if os.geteuid() != 0:
+        return words
+    user = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    return ["setpriv", *user, "--pdeathsig=KILL", *words]

@@ -1,0 +1,118 @@
+"""Columns of a source as a table: features, targets, groups, times.  sources → TABULATE → check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from modelane.errors import BadData
+from modelane_training import columns
+from modelane_training.sources.source import Raw
+from modelane_training.table import Table
+from modelane_worker.card import Feature
+from modelane_worker.frames import frame
+
+if TYPE_CHECKING:
+    from modelane_training.recipe import Recipe
+
+#: Names of columns that one sentence shows.
+_SHOWN_NAMES = 30
+
+_DTYPES = {"f": "float64", "O": "str", "M": "datetime64[us]"}
+
+
+def tabulate(raw: Raw, recipe: Recipe) -> Table:
+    """Sort a source's columns by what the recipe has them for, and give each its type.
+
+    Raises:
+        BadData: a column is missing or named twice, or its values are of no one type.
+    """
+    names = _names(raw)
+    wanted = (recipe.target, recipe.groups, recipe.time, *recipe.leave_out)
+    for name in filter(None, wanted):
+        if name not in names:
+            raise BadData(f"{raw.name} has no column {name!r}; {_suggestion(name, names)}")
+    features, arrays, notes = [], {}, list(raw.notes)
+    for number, name in enumerate(names):
+        if name in wanted:
+            continue
+        column = columns.read(name, raw.frame.iloc[:, number], raw)
+        notes += filter(None, [column.hint])
+        features.append(Feature(name, _DTYPES[column.values.dtype.kind]))
+        arrays[name] = column.values
+    rows = frame(arrays, features) if features else pd.DataFrame(index=pd.RangeIndex(len(raw.frame)))
+    return Table(
+        source=raw.name,
+        features=tuple(features),
+        rows=rows,
+        targets=_targets(recipe.target, raw, names),
+        groups=_groups(recipe.groups, raw, names),
+        times=_times(recipe.time, raw, names),
+        places=raw.places,
+        notes=tuple(notes),
+    )
+
+
+def narrowed(targets: NDArray[Any]) -> NDArray[Any]:
+    """Without missing ones: whole numbers as int64, names as fixed-width strings; else as they are."""
+    if targets.dtype.kind == "f":
+        whole = np.isfinite(targets).all() and (targets == np.floor(targets)).all()
+        return targets.astype(np.int64) if whole and (np.abs(targets) <= columns.MAX_EXACT).all() else targets
+    if targets.dtype == object and not pd.isna(targets).any():
+        return targets.astype(np.str_)
+    return targets
+
+
+def _names(raw: Raw) -> list[str]:
+    names = [str(name) for name in raw.frame.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadData(f"{raw.name}: column names must differ; more than once: {', '.join(twice)}")
+    if "" in names:
+        raise BadData(f"{raw.name}: column {names.index('') + 1} has no name")
+    return names
+
+
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    if not names:
+        return "it has no columns at all"
+    lowered = {each.lower(): each for each in names}
+    if close := get_close_matches(name.lower(), lowered, n=1):
+        return f"did you mean {lowered[close[0]]!r}?"
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return f"it has {', '.join(names[:_SHOWN_NAMES])}{more}"
+
+
+def _targets(name: str, raw: Raw, names: list[str]) -> NDArray[Any]:
+    values = columns.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    if values.dtype.kind == "M":
+        raise BadData(f"the target {name!r} is a date; a model predicts a class or a number")
+    return narrowed(values)
+
+
+def _groups(name: str | None, raw: Raw, names: list[str]) -> NDArray[Any] | None:
+    if name is None:
+        return None
+    values = columns.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    _refuse_missing(name, values, raw)
+    return values.astype(np.str_)
+
+
+def _times(name: str | None, raw: Raw, names: list[str]) -> NDArray[Any] | None:
+    if name is None:
+        return None
+    values = columns.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    if values.dtype == object:
+        raise BadData(f"column {name!r} gives the time order: expected dates (ISO 8601) or numbers, not text")
+    _refuse_missing(name, values, raw)
+    return values
+
+
+def _refuse_missing(name: str, values: NDArray[Any], raw: Raw) -> None:
+    missing = np.flatnonzero(pd.isna(values))
+    if len(missing):
+        raise BadData(f"{raw.places.all(missing.tolist())}: column {name!r}, by which to split, is empty")
