@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from modelane.connection import require_lanes
@@ -29,7 +29,7 @@ from modelane.options import (
     check_seconds,
     check_version,
 )
-from modelane.prediction import Answer, Prediction, Retrained, read_answer, read_retrained
+from modelane.prediction import Answer, Prediction, Progress, Retrained, read_answer, read_retrained
 from modelane.request import describe
 from modelane.settings import Settings
 from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
@@ -269,11 +269,28 @@ class Client:
         self._open().attach(prediction)
         return prediction
 
-    def retrain(self, model: str, *, timeout_s: float = 3600.0) -> Prediction[Retrained]:
-        """Ask a trainer to train the model anew; the future ends with the gate's verdict."""
+    def retrain(
+        self,
+        model: str,
+        *,
+        timeout_s: float = 3600.0,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Prediction[Retrained]:
+        """Ask a trainer to train the model anew; the future ends with the gate's verdict.
+
+        One run of a model goes on at a time: who asks meanwhile gets its outcome, too.
+
+        Args:
+            model: its name.
+            timeout_s: seconds until the future ends with :class:`TimedOut`; the run itself goes on.
+            on_progress: called with each step, from a thread of the client; ``progress`` of the future is the
+                latest.
+        """
         timeout_s = check_seconds("timeout_s", timeout_s)
+        prediction = Prediction(self._open().new_id(), timeout_s, read_retrained, RETRAINING_LATE)
+        prediction.on_progress = on_progress
         return self._send(
-            Prediction(self._open().new_id(), timeout_s, read_retrained, RETRAINING_LATE),
+            prediction,
             task=RETRAIN_TASK,
             queue=RETRAIN_QUEUE,
             args=(check_model_name(model),),

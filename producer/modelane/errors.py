@@ -24,7 +24,8 @@
     │   └── NoSuchVersion       no such version or alias
     ├── TrainingError           nothing was published
     │   ├── RecipeError         the recipe cannot be read or contradicts itself
-    │   └── BadData             the data cannot be trained on
+    │   ├── BadData             the data cannot be trained on
+    │   └── RunEnded            the run was ended by a limit, or crashed
     ├── SettingsError           a setting has a wrong value
     └── StackError              `modelane up`, or a stack for tests, cannot run here
 
@@ -161,6 +162,10 @@ class RecipeError(TrainingError):
 
 class BadData(TrainingError):
     """The data cannot be trained on."""
+
+
+class RunEnded(TrainingError):
+    """The run was ended by a limit, or crashed."""
 
 
 class SettingsError(ModelaneError):

@@ -10,6 +10,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.rate                       string      when it was settled last, how many a second  RATE_TTL_S
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
+    modelane.run.<model>               hash        its latest retraining: who runs it, its outcome  RUN_TTL_S
+    modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
     modelane.tasks                     list        what Celery's own consumer runs           until taken
     modelane.revoked                   sorted set  id → Redis time at which it was revoked   as in Celery
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
@@ -47,6 +49,8 @@ REVOKED_KEY = "modelane.revoked"
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
 SUSPECT_KEY_PREFIX = "modelane.suspect."
+RUN_KEY_PREFIX = "modelane.run."
+HELD_KEY = "modelane.held"
 RESULT_KEY_PREFIX = "celery-task-meta-"
 
 #: kombu's Redis transport: four lists a queue, served in this order (``priority_steps``, ``sep``).
@@ -62,6 +66,13 @@ RATE_TTL_S = 3600
 
 #: Seconds that a dead worker's suspect is known: until the last of its leases has returned, a day at most.
 SUSPECT_TTL_S = 86_400
+
+#: Seconds that a retraining is remembered: a lost one may be taken over until then, and one that has ended
+#: answers those who had asked before.
+RUN_TTL_S = 86_400
+
+#: Seconds that a version counts as held after its worker has said so; said again three times in it.
+HELD_TTL_S = 180
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

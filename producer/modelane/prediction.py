@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from modelane.errors import ClientClosed, ModelaneError
 from modelane.tensors import Tensor
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -74,13 +77,25 @@ class Retrained:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long request has come."""
+
+    step: str  #: such as ``fit``
+    detail: str  #: what it works on, in a few words
+
+
 class Prediction(Future[T], Generic[T]):
     """A future that can also be awaited; it always ends, at the latest at its deadline.
 
     Attributes:
         id: of the request: the Celery task's id.
         sent: whether Redis has confirmed that it took the request.
+        progress: how far it has come, if the worker says so; None before.
     """
+
+    progress: Progress | None = None
+    on_progress: Callable[[Progress], object] | None = None
 
     def __init__(  # noqa: PLR0913  what becomes of it
         self,
@@ -109,6 +124,17 @@ class Prediction(Future[T], Generic[T]):
         self.sent = True
         if self.is_ignored:
             self.end()
+
+    def tell(self, progress: Progress) -> None:
+        """For the client's threads: it has come so far.  What was told already is no news."""
+        if self.done() or not progress.step or progress == self.progress:
+            return
+        self.progress = progress
+        if self.on_progress is not None:
+            try:
+                self.on_progress(progress)
+            except Exception:  # as with a future's own callbacks
+                logger.exception("a callback for progress raised", extra={"event": "callback_failed"})
 
     def end(self, value: T | None = None, error: ModelaneError | None = None) -> None:
         """For the client's threads: set the outcome.  One that was cancelled or has one keeps what it has."""

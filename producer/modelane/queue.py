@@ -100,6 +100,7 @@ class LeasedQueue:
         self._settle = script(client, "settle")
         self._release = script(client, "release")
         self._renew = script(client, "renew")
+        self._tell = script(client, "tell")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate)
@@ -214,6 +215,24 @@ class LeasedQueue:
         batches = dict.fromkeys(tag.rpartition(b":")[0] for tag in tags)
         with broker_errors():
             return int(self._renew(keys=self._lease_keys, args=(lease_s, *batches)))
+
+    def tell(self, tag: bytes, id_: str, value: bytes, *, ttl_s: float, reply_to: str = "") -> bool:
+        """Store and publish how far a leased request has come; False if the lease was lost.
+
+        Args:
+            tag: of its lease.
+            id_: the request's.
+            value: a result document as a reader decodes it, its state not final.
+            ttl_s: how long it is kept, unless the result comes.
+            reply_to: as in :class:`Settlement`.
+        """
+        prefix = self.keys.prefix
+        with broker_errors():
+            told = self._tell(
+                keys=(self.keys.leases, f"{prefix}{RESULT_KEY_PREFIX}{id_}"),
+                args=(tag, value, math.ceil(ttl_s), prefix + reply_to if reply_to else ""),
+            )
+        return bool(told)
 
     def wait(self, timeout_s: float) -> None:
         """Return when something waits in the first list, or after ``timeout_s``; takes nothing.

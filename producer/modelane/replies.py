@@ -26,7 +26,8 @@ from modelane.errors import (
     from_code,
 )
 from modelane.keys import RESULT_KEY_PREFIX
-from modelane.results import loads
+from modelane.prediction import Progress
+from modelane.results import PROGRESS, loads
 from modelane.tensors import from_wire
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ RETRY_S = 0.2
 MAX_KEYS = 500
 #: Celery's states of a task that has ended; others come before (STARTED, RETRY).
 FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+KNOWN = FINAL | {PROGRESS}
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -47,6 +49,14 @@ class Reply(msgspec.Struct, gc=False):
     task_id: str
     status: str
     result: Any
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it has come, if this is no end; what cannot be read is no news either."""
+        if self.status in FINAL:
+            return None
+        said = self.result if isinstance(self.result, dict) else {}
+        return Progress(str(said.get("step", "")), str(said.get("detail", "")))
 
     def error(self) -> ModelaneError | None:
         if self.status == "SUCCESS":
@@ -141,8 +151,8 @@ class Replies:
             ids = pending[first : first + MAX_KEYS]
             stored = self._redis.mget([f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids])
             for id_, data in zip(ids, stored, strict=True):
-                if data is not None and (reply := _read(id_, data)).status in FINAL:
-                    n += 1
+                if data is not None and (reply := _read(id_, data)).status in KNOWN:
+                    n += reply.status in FINAL
                     self._deliver(reply)
         return n
 

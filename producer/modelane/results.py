@@ -20,6 +20,9 @@ from modelane.wire import Envelope
 #: Characters of an error's sentence; a model's own error may repeat all of its rows.
 MAX_SENTENCE = 1000
 
+#: State of a request that says how far it has come; not one of Celery's, as Celery allows it.
+PROGRESS = "PROGRESS"
+
 _json_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.tolist())
 _msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
@@ -47,6 +50,11 @@ def write_result(envelope: Envelope, value: Any, now_s: float) -> bytes:
     except Exception as exc:  # whatever the objects in it raise
         error = PredictionFailed(f"the model's answer cannot be sent: {exc}")
         return write_failure(envelope, error, now_s)
+
+
+def write_progress(envelope: Envelope, progress: dict[str, Any], now_s: float) -> bytes:
+    """What is stored of a request that is being computed: ``AsyncResult.state`` and ``.info`` show it."""
+    return _document(envelope, PROGRESS, progress, now_s)
 
 
 def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> bytes:

@@ -104,8 +104,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Limit, Meta(description="a batch that computes longer ends its worker, in seconds")
     ] = 300.0
     retrain_limit_s: Annotated[
-        Limit, Meta(description="a retraining that runs longer ends its trainer, in seconds")
+        Limit, Meta(description="a retraining that runs longer is ended, in seconds")
     ] = 6 * 3600.0
+    retrain_limit_mb: Annotated[
+        Annotated[int, Meta(ge=0, le=2**40)],
+        Meta(
+            description="memory that a retraining may take with all its processes, in MiB; "
+            "0: four fifths of the machine or container"
+        ),
+    ] = 0
+    keep_versions: Annotated[
+        Count,
+        Meta(description="newest versions of a model that are kept; those in use are never removed"),
+    ] = 10
     result_ttl_s: Annotated[Lifetime, Meta(description="how long an answer is kept in Redis, in seconds")] = (
         3600.0
     )

@@ -118,7 +118,7 @@ class Wires:
 
     def _deliver(self, reply: Reply) -> None:
         for prediction in self._pending.waiting_for(reply.task_id):  # nobody: answered already, or given up
-            _end(prediction, reply)
+            _tell(prediction, reply)
 
     def _end_overdue(self) -> float:
         """End those whose deadline has passed; the soonest deadline of the others."""
@@ -135,7 +135,10 @@ class Wires:
         return soonest_s
 
 
-def _end(prediction: Prediction[Any], reply: Reply) -> None:
+def _tell(prediction: Prediction[Any], reply: Reply) -> None:
+    if (progress := reply.progress) is not None:
+        prediction.tell(progress)
+        return
     if (error := reply.error()) is not None:
         prediction.end(error=error)
         return

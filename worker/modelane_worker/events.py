@@ -47,6 +47,12 @@ class _Started(_Event, tag="task-started"):
     pass
 
 
+class _Progress(_Event, tag="task-progress"):
+    """Celery's monitors show an event that they do not know as a state of that name."""
+
+    result: str
+
+
 class _Succeeded(_Event, tag="task-succeeded"):
     result: str
     runtime: float
@@ -120,6 +126,11 @@ class Events:
         now = self._now()
         for call in calls:
             self._herald.add(_Started(*self._worker, call.envelope.headers.id, *now))
+
+    def progress(self, call: Call, words: str) -> None:
+        """How far a long one has come."""
+        if self._wanted():
+            self._herald.add(_Progress(*self._worker, call.envelope.headers.id, *self._now(), words))
 
     def ended(self, ends: Iterable[tuple[Call | Refused, Outcome]], runtime_s: float) -> None:
         """The terminal events; ``runtime_s`` is the wall time of the batch that the requests were part of."""

@@ -42,8 +42,17 @@ MAX_DEPTH = 3
 RETRY_DELAY_S = 1.0
 
 
+class GivenBack(Exception):
+    """A service has not answered, since its worker ends: its calls go back to the queue, as they came."""
+
+
 class Service(Protocol):
     """What answers the requests of a lane."""
+
+    @property
+    def put_off(self) -> Callable[[Call], float] | None:
+        """Asked when a call is reserved: seconds until it should be reserved again, 0 to answer it now."""
+        ...
 
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
         """One outcome a call, in their order.
@@ -51,7 +60,14 @@ class Service(Protocol):
         Args:
             calls: to answer together.
             breathe: may be called while a long one computes; the lane then serves what has gathered.
+
+        Raises:
+            GivenBack: only after :meth:`give_back`.
         """
+        ...
+
+    def give_back(self) -> None:
+        """The worker ends: what would take long may be given back.  Called from another thread."""
         ...
 
 
@@ -100,7 +116,9 @@ class Lane:
         self._limits = limits
         self._events = events
         self._suspicion = suspicion
-        self._supply = Supply(queue, limits, handover=handover, is_revoked=is_revoked)
+        self._supply = Supply(
+            queue, limits, handover=handover, is_revoked=is_revoked, put_off=service.put_off
+        )
         self._count = count
         self._depth = 0  # batches that are being served inside others
         self._stopping = threading.Event()
@@ -109,9 +127,11 @@ class Lane:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Take no further batch; those that are reserved are finished and settled."""
+    def stop(self, *, give_back: bool = False) -> None:
+        """Take no further batch; those that are reserved are finished and settled, or given back."""
         self._stopping.set()
+        if give_back:
+            self._service.give_back()
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait for the loop's end; True if it ended."""
@@ -166,8 +186,12 @@ class Lane:
         self._events.received((*calls, *batch.refused))
         self._events.started(calls)
         self._events.publish()
-        with self._on_last_attempt(calls):
-            outcomes = self._answer(calls)
+        try:
+            with self._on_last_attempt(calls):
+                outcomes = self._answer(calls)
+        except GivenBack:
+            self._queue.release([call.tag for call in calls], delay_s=0, counts=False)
+            return
         self.in_hand = replace(self.in_hand, computed=True)
         took_s = time.monotonic() - began_s
         self._count(len(calls))  # first: who has his answer may ask for the count
@@ -211,6 +235,8 @@ class Lane:
             return []
         try:
             return self._service.answer(calls, self._breathe)
+        except GivenBack:
+            raise
         except Exception as exc:
             if not isinstance(exc, ModelaneError):
                 logger.exception("%s: the service failed", self.name, extra={"event": "service_fault"})

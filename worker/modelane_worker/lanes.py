@@ -107,7 +107,7 @@ class Lanes:
         self._ring.set()
         lanes = (*self.lanes, *self._retired)
         for lane in lanes:
-            lane.stop()
+            lane.stop(give_back=True)
         for lane in lanes:
             lane.join()
         self._drained.set()

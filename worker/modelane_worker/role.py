@@ -11,6 +11,7 @@ from modelane_worker.limits import Limits
 from modelane_worker.live import Models
 from modelane_worker.service import PredictService
 from modelane_worker.step import limits
+from modelane_worker.telling import Telling
 
 
 class PredictRole:
@@ -27,7 +28,7 @@ class PredictRole:
     def is_lane(self, queue: str) -> bool:
         return lane_of(queue) is not None
 
-    def service(self, queue: str) -> Service:
+    def service(self, queue: str, telling: Telling) -> Service:
         live = self._models.get(queue_model(queue))
         live.refresh()
         return PredictService(live, max_batch_rows=self._settings.max_batch_rows)

@@ -19,6 +19,8 @@ class PredictService:
         self._live = live
         self._max_batch_rows = max_batch_rows
 
+    put_off = None
+
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
         engine = self._live.engine
         outcomes: list[Outcome | None] = [None] * len(calls)
@@ -37,6 +39,9 @@ class PredictService:
             else:
                 outcomes[position] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def give_back(self) -> None:
+        """A batch is answered sooner than it could be given back."""
 
     def _request(self, call: Call) -> Request:
         request = read_request(call.envelope, call.body)

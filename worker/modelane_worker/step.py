@@ -27,6 +27,7 @@ from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
 from modelane_worker.revoked import Revoked, is_revoked
 from modelane_worker.suspicion import Suspicion
+from modelane_worker.telling import Telling
 
 
 class Role(Protocol):
@@ -47,7 +48,7 @@ class Role(Protocol):
 
     def is_lane(self, queue: str) -> bool: ...
 
-    def service(self, queue: str) -> Service: ...
+    def service(self, queue: str, telling: Telling) -> Service: ...
 
     def select(self, names: Collection[str]) -> None:
         """Serve these models only: the command line's ``--models``."""
@@ -143,7 +144,7 @@ def _lane_opener(
         return Lane(
             queue,
             queue=leased,
-            service=role.service(queue),
+            service=role.service(queue, Telling(leased, events, ttl_s=settings.result_ttl_s)),
             limits=role.limits,
             events=events,
             handover=Handover(role.task, leased, worker, role.limits),

@@ -49,6 +49,7 @@ class Supply:
         limits: of a batch.
         handover: gets what Celery itself has to run.
         is_revoked: whether a message was revoked by remote control.
+        put_off: says by how many seconds a call has to wait; None if none ever has.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Supply:
         *,
         handover: Handover,
         is_revoked: Callable[[Headers], bool],
+        put_off: Callable[[Call], float] | None = None,
     ) -> None:
         self._queue = queue
         self._limits = limits
         self._handover = handover
         self._is_revoked = is_revoked
+        self._put_off = put_off
         self._ahead: Future[Batch] | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lane-reader")  # starts when first needed
 
@@ -127,6 +130,8 @@ class Supply:
                 max_bytes=limits.max_request_bytes,
                 reserved_s=reserved_s,
             )
+            if self._put_off and isinstance(admitted, Call) and (delay_s := self._put_off(admitted)):
+                admitted = Later(admitted.tag, delay_s)
             match admitted:
                 case Call():
                     batch.calls.append(admitted)

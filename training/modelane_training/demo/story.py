@@ -18,11 +18,11 @@ from modelane.output import Output
 from modelane.ports import free_port
 from modelane.settings import Settings
 from modelane.stack import Stack
+from modelane_training import trainer
 from modelane_training.demo import report
 from modelane_training.demo.flower import succeeded
 from modelane_training.demo.traffic import Tally, Traffic
 from modelane_training.recipe import Recipe, recipe_of
-from modelane_training.service import retrain_model
 from modelane_training.split import split
 
 MODEL = "breast-cancer"
@@ -71,8 +71,8 @@ class _Stage:
 def _stage(settings: Settings, console: Console, output: Output, ends: ExitStack) -> _Stage:
     recipe = recipe_of(MODEL, Path(settings.recipes))
     with _step(console, "train") as done:
-        trained = retrain_model(settings, MODEL)
-        done(f"{MODEL} {trained['version']}: {trained['reason']}")
+        trained = trainer.train(settings, recipe, lambda step, detail: None)
+        done(f"{MODEL} {trained.version}: {trained.verdict.reason}")
     with _step(console, "start Redis, worker, trainer, Flower") as done:
         stack = Stack(settings, redis_port=free_port(), flower_port=free_port(), output=output)
         ends.enter_context(stack)

@@ -1,0 +1,31 @@
+-- conclude: give up the right to retrain a model, with an outcome or without.
+--
+-- KEYS[1]     run: see claim.lua
+-- KEYS[2..5]  the lists of the queue of retrainings
+-- ARGV[1]     holder
+-- ARGV[2]     outcome: what all get who have asked up to now; 'again': the same run goes on elsewhere;
+--             'none': there is no outcome, whoever waits may begin anew
+-- ARGV[3]     seconds to keep an outcome
+-- ARGV[4]     look at no more than so many waiting messages of a list
+-- ARGV[5]     bytes of a message; larger ones are not looked at
+-- returns     1, or 0 if another attempt has the right
+
+if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
+if ARGV[2] == 'none' then
+  redis.call('DEL', KEYS[1])
+  return 1
+end
+if ARGV[2] == 'again' then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'until', string.format('%.6f', time[1] + time[2] / 1e6), 'holder', '')
+  return 1
+end
+for list = 2, 5 do
+  for _, message in ipairs(redis.call('LRANGE', KEYS[list], -ARGV[4], -1)) do
+    local id = #message <= ARGV[5] + 0 and string.match(message, '"id": ?"([^"\\]+)"')
+    if id then redis.call('HSET', KEYS[1], 'joined ' .. id, '') end
+  end
+end
+redis.call('HSET', KEYS[1], 'outcome', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1

@@ -1,0 +1,144 @@
+"""One run of a model at a time; who asks meanwhile gets its outcome."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+
+from modelane.client import Client
+from modelane.errors import BadData, RunEnded
+from modelane.keys import RETRAIN_QUEUE, RUN_KEY_PREFIX
+from modelane.settings import Settings
+from modelane_training.claims import Claim, Claims, Outcome, UnderWay
+
+LEASE_S = 0.3
+DONE = Outcome({"version": "v1"})
+
+
+@pytest.fixture
+def settings(redis_url) -> Settings:
+    return Settings(broker_url=redis_url, lease_s=LEASE_S, prefix="shop:")
+
+
+@pytest.fixture
+def claims(settings) -> Claims:
+    return Claims(settings)
+
+
+def claimed(claims: Claims, id_: str, model: str = "churn") -> Claim:
+    claim = claims.ask(model, id_)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def asked_until_free(claims: Claims, id_: str) -> tuple[Claim, float]:
+    """The claim, and how long it took."""
+    began_s = time.monotonic()
+    while not isinstance(claim := claims.ask("churn", id_), Claim):
+        assert time.monotonic() - began_s < 10
+        time.sleep(0.01)
+    return claim, time.monotonic() - began_s
+
+
+def test_a_second_request_waits_and_gets_the_outcome_of_the_first(claims):
+    claim = claimed(claims, "one")
+
+    assert claims.ask("churn", "two") == UnderWay("one")
+    claims.end(claim, DONE)
+
+    assert claims.ask("churn", "two") == DONE
+
+
+def test_two_models_are_run_at_the_same_time(claims):
+    claimed(claims, "one")
+
+    claimed(claims, "two", model="fraud")
+
+
+def test_a_request_that_waited_in_the_queue_gets_the_outcome_too(claims, settings):
+    # Given a run, and requests that no trainer has looked at: our client's, and a stock one's
+    claim = claimed(claims, "one")
+    with Client(settings=settings) as client, redis.Redis.from_url(settings.broker_url) as server:
+        ours = client.retrain("churn").id
+        client.flush()
+        stock = b'{"body": "eyJpZCI6IDF9", "headers": {"root_id": "no", "id": "stock", "task": "x"}}'
+        server.lpush(f"shop:{RETRAIN_QUEUE}", stock)
+
+    claims.end(claim, DONE)
+
+    assert claims.ask("churn", ours) == DONE
+    assert claims.ask("churn", "stock") == DONE
+    claimed(claims, "no")
+
+
+def test_who_asks_after_the_end_gets_a_run_of_his_own(claims):
+    claims.end(claimed(claims, "one"), DONE)
+
+    assert claims.ask("churn", "one") == DONE
+    claimed(claims, "two")
+
+
+def test_a_failure_is_told_to_all_who_waited(claims):
+    claim = claimed(claims, "one")
+    claims.ask("churn", "two")
+
+    claims.end(claim, Outcome.of(BadData("nothing to tell apart")))
+
+    told = claims.ask("churn", "two")
+    assert isinstance(told, Outcome)
+    assert repr(told.value()) == repr(BadData("nothing to tell apart"))
+
+
+def test_without_an_outcome_who_waits_begins_anew(claims):
+    claim = claimed(claims, "one")
+    claims.ask("churn", "two")
+
+    claims.end(claim, None)
+
+    claimed(claims, "two")
+
+
+def test_a_lost_run_is_taken_over_by_its_own_request_before_any_other(claims):
+    # Given a trainer that has been lost
+    claimed(claims, "one")
+    assert claims.ask("churn", "one") == UnderWay("one")
+
+    # Then its own request may go on after a lease, another one after two
+    _, took_s = asked_until_free(claims, "one")
+    assert took_s > LEASE_S / 2
+    _, took_s = asked_until_free(claims, "two")
+    assert took_s > LEASE_S
+
+
+def test_a_claim_that_is_renewed_is_kept_and_one_that_was_taken_over_is_not(claims):
+    claim = claimed(claims, "one")
+    until_s = time.monotonic() + 2 * LEASE_S
+    while time.monotonic() < until_s:
+        claims.renew(claim)
+        assert claims.ask("churn", "two") == UnderWay("one")
+        time.sleep(LEASE_S / 5)
+    other, _ = asked_until_free(claims, "one")
+
+    with pytest.raises(RunEnded, match="another trainer has taken"):
+        claims.renew(claim)
+    claims.end(claim, None)  # changes nothing
+    claims.renew(other)
+
+
+def test_a_run_that_is_handed_on_goes_on_at_once(claims):
+    claims.hand_on(claimed(claims, "one"))
+
+    assert isinstance(claims.ask("churn", "two"), UnderWay)
+    claimed(claims, "one")
+
+
+def test_a_claim_that_redis_has_forgotten_is_made_again(claims, settings):
+    claim = claimed(claims, "one")
+    with redis.Redis.from_url(settings.broker_url) as server:
+        server.delete(f"shop:{RUN_KEY_PREFIX}churn")
+
+    claims.renew(claim)
+
+    assert claims.ask("churn", "two") == UnderWay("one")

@@ -1,0 +1,198 @@
+"""A run in a process of its own: whatever it does ends as one sentence, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from modelane.errors import BadData, BrokerUnavailable, RecipeError, Revoked, RunEnded, TryLater
+from modelane.settings import Settings
+from modelane_training import memory, process
+from modelane_training.guard import guarded
+from modelane_training.process import run_apart
+from modelane_training.talk import Order
+from stack.processes import assert_gone
+
+#: What a child of ours does at first; kept free of imports that take long.
+HEAD = """
+import json, os, sys, time
+order = json.loads(sys.stdin.readline())
+def say(**said): os.write(1, json.dumps(said).encode() + b"\\n")
+def step(name): say(type="step", step=name, detail=order["model"])
+"""
+DONE = 'say(type="done", result={"version": "v1"})'
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setattr(process, "LOOK_S", 0.05)
+
+    def run(code: str, *, steps=None, may_publish=lambda: None, unwanted=lambda: None, **settings):
+        return run_apart(
+            msgspec.structs.replace(Settings(), **settings),
+            Order("churn", "the run"),
+            progress=lambda step, detail: (steps if steps is not None else []).append(step),
+            may_publish=may_publish,
+            unwanted=unwanted,
+            command=[sys.executable, "-Ic", HEAD + code],
+        )
+
+    return run
+
+
+def test_its_steps_and_its_result_are_heard(run):
+    steps = []
+
+    assert run(f"step('fit'); step(order['run_id']); {DONE}", steps=steps) == {"version": "v1"}
+    assert steps == ["fit", "the run"]
+
+
+def test_an_error_of_ours_crosses_as_what_it_is(run):
+    with pytest.raises(BadData, match="nothing to tell apart"):
+        run('say(type="failed", code="BadData", sentence="nothing to tell apart")')
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("os._exit(3)", "ended with exit status 3, without a word"),
+        ("sys.exit(0)", "ended with exit status 0, without a word"),
+        ("import ctypes; ctypes.string_at(0)", "crashed (SIGSEGV)"),
+        ("os.abort()", "crashed (SIGABRT)"),
+        ("os.write(1, b'hello\\n'); time.sleep(99)", "talks nonsense"),
+        ("os.write(1, b'x' * 3_000_000); time.sleep(99)", "talks nonsense"),
+    ],
+)
+def test_an_end_without_a_word_is_told_in_words(run, code, sentence):
+    with pytest.raises(RunEnded) as ended:
+        run(code)
+
+    assert sentence in str(ended.value)
+
+
+def test_who_kills_it_may_have_nothing_to_do_with_the_recipe(run):
+    with pytest.raises(TryLater, match="was killed"):
+        run("os.kill(os.getpid(), 9)")
+
+
+def test_a_run_that_goes_on_for_ever_is_ended_by_its_limit(run):
+    with pytest.raises(RunEnded, match=r"more than 0\.5 s .* MODELANE_RETRAIN_LIMIT_S"):
+        run("while True: pass", retrain_limit_s=0.5)
+
+
+@pytest.mark.skipif(not memory.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_run_that_takes_too_much_memory_is_ended_with_all_that_it_started(run):
+    # Given a run that has another process take the memory
+    greedy = "import subprocess; subprocess.run([sys.executable, '-Ic', 'x = b\"1\" * 2**28; input()'])"
+
+    with pytest.raises(RunEnded, match=r"took \d+ MiB of memory .* 128 are allowed"):
+        run(f"import sys, os; r, w = os.pipe(); os.dup2(r, 0); {greedy}", retrain_limit_mb=128)
+
+
+def test_what_it_has_started_ends_with_it(run, tmp_path):
+    pid = tmp_path / "pid"
+    code = f"""
+import subprocess
+other = subprocess.Popen([sys.executable, '-Ic', 'import time; time.sleep(99)'])
+open({str(pid)!r}, 'w').write(str(other.pid))
+{DONE}
+"""
+    run(code)
+
+    assert_gone(int(pid.read_text()))
+
+
+def test_all_of_it_ends_when_its_trainer_is_killed(tmp_path):
+    # Given a trainer, the guard, the run, and what that has started
+    pids = tmp_path / "pids"
+    inner = f"""
+import os, subprocess, sys, time
+other = subprocess.Popen([sys.executable, '-Ic', 'import time; time.sleep(99)'])
+open({str(pids)!r} + '.new', 'w').write(f'{{os.getppid()}} {{os.getpid()}} {{other.pid}}')
+os.rename({str(pids)!r} + '.new', {str(pids)!r})
+time.sleep(99)
+"""
+    outer = f"""
+import subprocess, time
+subprocess.Popen({guarded([sys.executable, "-Ic", inner])!r}, stdin=subprocess.PIPE, process_group=0)
+time.sleep(99)
+"""
+    trainer = subprocess.Popen([sys.executable, "-Ic", outer])
+    until_s = time.monotonic() + 20
+    while not pids.exists():
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+
+    trainer.kill()
+    trainer.wait()
+
+    for pid in pids.read_text().split():
+        assert_gone(int(pid))
+
+
+def test_a_run_that_is_not_wanted_any_more_ends_at_once(run):
+    steps = []
+
+    with pytest.raises(Revoked):
+        run("step('fit'); time.sleep(99)", steps=steps, unwanted=lambda: Revoked("x") if steps else None)
+
+
+def test_it_may_publish_only_when_it_is_allowed_to_and_then_it_ends_by_itself(run):
+    # Given Redis is away at first, and somebody cancels when the publishing has begun
+    asked = []
+
+    def may_publish():
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            raise BrokerUnavailable("away")
+
+    code = f"step('publish'); assert sys.stdin.readline() == 'go\\n'; time.sleep(0.3); {DONE}"
+    result = run(code, may_publish=may_publish, unwanted=lambda: Revoked("x") if len(asked) > 1 else None)
+
+    assert result == {"version": "v1"}
+    assert len(asked) == 2
+
+
+def test_a_run_that_another_trainer_has_taken_over_publishes_nothing(run, tmp_path):
+    published = tmp_path / "published"
+
+    def may_publish():
+        raise RunEnded("another trainer has taken it over")
+
+    with pytest.raises(RunEnded, match="another trainer"):
+        run(
+            f"step('publish'); sys.stdin.readline(); open({str(published)!r}, 'w')",
+            may_publish=may_publish,
+        )
+
+    assert not published.exists()
+
+
+def test_a_real_recipe_may_print_read_and_exit_as_it_likes(write, tmp_path):
+    # Given a recipe that prints into what might be the pipe, reads from it, and ends the process
+    path = write(
+        """
+        import os, sys
+        print("hello", flush=True)
+        os.write(1, b"world\\n")
+        assert sys.stdin.read() == ""
+        def read(target):
+            sys.exit("no")
+        recipe = Recipe(model="iris", source=read, estimator=LogisticRegression())
+        """
+    )
+    settings = Settings(home=str(tmp_path / "home"), recipes=str(path.parent), broker_url="amqp://nowhere")
+
+    with pytest.raises(RecipeError, match=r"the recipe of iris ends the process: exit\('no'\)"):
+        run_apart(
+            settings,
+            Order("iris", "the run"),
+            progress=lambda *_: None,
+            may_publish=lambda: None,
+            unwanted=lambda: None,
+        )
