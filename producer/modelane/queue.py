@@ -227,10 +227,11 @@ class LeasedQueue:
             reply_to: as in :class:`Settlement`.
         """
         prefix = self.keys.prefix
+        batch, _, number = tag.rpartition(b":")
         with broker_errors():
             told = self._tell(
-                keys=(self.keys.leases, f"{prefix}{RESULT_KEY_PREFIX}{id_}"),
-                args=(tag, value, math.ceil(ttl_s), prefix + reply_to if reply_to else ""),
+                keys=(f"{self.keys.leased}.{batch.decode()}", f"{prefix}{RESULT_KEY_PREFIX}{id_}"),
+                args=(number, value, math.ceil(ttl_s), prefix + reply_to if reply_to else ""),
             )
         return bool(told)
 

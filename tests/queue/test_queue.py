@@ -540,3 +540,38 @@ def next_message(listener) -> bytes:
         if (got := listener.get_message(timeout=1)) is not None:
             return got["data"]
     raise AssertionError("no message came")
+
+
+class TestTell:
+    def test_how_far_it_has_come_is_told_until_the_lease_is_lost(self, queue, server):
+        # Given two messages of one batch, and a listener
+        put(queue, message("a"), message("b"))
+        first, second = reserve(queue)
+        with server.pubsub(ignore_subscribe_messages=True) as listener:
+            listener.subscribe("celery-task-meta-a")
+            listener.get_message(timeout=1)
+
+            # When one is told about
+            assert queue.tell(first.tag, "a", b"half", ttl_s=60)
+
+            # Then it is stored, for a while, and published
+            assert server.get("celery-task-meta-a") == b"half"
+            assert 0 < server.ttl("celery-task-meta-a") <= 60
+            assert listener.get_message(timeout=1)["data"] == b"half"
+
+        # When it is settled, nothing more is told of it, but of the other one
+        settle(queue, first)
+        assert not queue.tell(first.tag, "a", b"late", ttl_s=60)
+        assert server.get("celery-task-meta-a") == b"\xa1x"
+        assert queue.tell(second.tag, "b", b"half", ttl_s=60)
+
+    def test_a_client_hears_it_on_its_channel(self, queue, server):
+        put(queue, message("a"))
+        (lease,) = reserve(queue)
+        with server.pubsub(ignore_subscribe_messages=True) as listener:
+            listener.subscribe("mine")
+            listener.get_message(timeout=1)
+
+            queue.tell(lease.tag, "a", b"\xa1y", ttl_s=60, reply_to="mine")
+
+            assert listener.get_message(timeout=1)["data"] == b"\x91\xa1y"
