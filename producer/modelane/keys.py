@@ -16,6 +16,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.revoked                   sorted set  id → Redis time at which it was revoked   as in Celery
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
     modelane.reply.<client>            channel     answers for one client                    -
+    modelane.served                    set         names of models that workers have announced -
+    modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
     modelane.models                    channel     name of a model whose alias moved         -
     celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
                                        channel
@@ -48,6 +50,8 @@ DEAD_SUFFIX = ".dead"
 REVOKED_KEY = "modelane.revoked"
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
+SERVED_KEY = "modelane.served"
+SERVED_KEY_PREFIX = "modelane.served."
 SUSPECT_KEY_PREFIX = "modelane.suspect."
 RUN_KEY_PREFIX = "modelane.run."
 HELD_KEY = "modelane.held"
@@ -63,6 +67,9 @@ PUT_TTL_S = 120
 #: Seconds that a lane's rate looks back, and that it is kept when nothing is settled any more.
 RATE_LOOKS_BACK_S = 5
 RATE_TTL_S = 3600
+
+#: Seconds that a model counts as served after a worker has said so; it says so three times in them.
+SERVED_TTL_S = 90
 
 #: Seconds that a dead worker's suspect is known: until the last of its leases has returned, a day at most.
 SUSPECT_TTL_S = 86_400

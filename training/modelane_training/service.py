@@ -12,6 +12,7 @@ from modelane.settings import Settings
 from modelane_training.claims import Claim, Claims, UnderWay
 from modelane_training.claims import Outcome as RunOutcome
 from modelane_training.runs import Runs
+from modelane_worker.card import Card
 from modelane_worker.intake import Call, Outcome
 from modelane_worker.lane import Service
 from modelane_worker.limits import Limits
@@ -125,3 +126,6 @@ class TrainRole:
 
     def queues(self) -> list[str]:
         return [RETRAIN_QUEUE]
+
+    def cards(self) -> list[Card]:
+        return []

@@ -13,6 +13,7 @@ import numpy as np
 
 from modelane.errors import IncompatibleModel, ModelaneError, UnknownModel
 from modelane_worker import artefact
+from modelane_worker.card import Card
 from modelane_worker.engine import Engine
 from modelane_worker.signing import TrustedKeys
 from modelane_worker.store import Store
@@ -61,6 +62,11 @@ class LiveModel:
         if self._engine is None:
             raise UnknownModel(f"no version of {self.model} is in service")
         return self._engine
+
+    @property
+    def card(self) -> Card | None:
+        """Of the version that answers now."""
+        return self._engine.card if self._engine else None
 
     @property
     def version(self) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
+from modelane_worker.card import Card
 from modelane_worker.lane import Service
 from modelane_worker.limits import Limits
 from modelane_worker.live import Models
@@ -41,6 +42,10 @@ class PredictRole:
         for model in set(self._models.served()).difference(wanted):
             self._models.get(model).refresh()  # an operator has added its lane: it follows its champion too
         return [predict_queue(model) for model in wanted if self._models.get(model).refresh()]
+
+    def cards(self) -> list[Card]:
+        found = [self._models.get(model).card for model in self._models.served()]
+        return [card for card in found if card is not None]
 
 
 def queue_model(queue: str) -> str:

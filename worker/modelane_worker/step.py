@@ -19,7 +19,9 @@ from modelane.keys import REVOKED_KEY, QueueKeys
 from modelane.queue import LeasedQueue
 from modelane.scheduled import Scheduled
 from modelane.settings import Settings
+from modelane_worker.announcer import Announcer
 from modelane_worker.bell import Bell
+from modelane_worker.card import Card
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
 from modelane_worker.lane import Lane, Service
@@ -61,6 +63,10 @@ class Role(Protocol):
         """
         ...
 
+    def cards(self) -> list[Card]:
+        """Of the models that are in service now."""
+        ...
+
 
 #: Seconds that the last events have to leave when a worker stops.
 EVENTS_TIMEOUT_S = 5.0
@@ -79,11 +85,12 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
             worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
             worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
             worker.is_lane = role.is_lane
+            announcer = Announcer(client, settings.prefix)
             worker.lanes = self.lanes = Lanes(
                 _lane_opener(worker, settings, role, self.events, Suspicion(client, settings.prefix)),
                 lease_s=settings.lease_s,
                 batch_limit_s=role.batch_limit_s,
-                refresh=lambda lanes: _refresh(lanes, role, worker.revoked),
+                refresh=lambda lanes: _refresh(lanes, role, worker.revoked, announcer),
                 refresh_s=settings.store_poll_s,
             )
             self.bell = Bell(settings, on_ring=self.lanes.ring)
@@ -111,11 +118,12 @@ def _wants_events(worker: Any) -> bool:
     return dispatcher is None or not dispatcher.groups or "task" in dispatcher.groups
 
 
-def _refresh(lanes: Lanes, role: Role, revoked: Revoked) -> None:
+def _refresh(lanes: Lanes, role: Role, revoked: Revoked, announcer: Announcer) -> None:
     # Before the first lane opens: what was revoked while no worker ran is not begun.
     revoked.learn()
     for queue in role.queues():
         lanes.open(queue)
+    announcer.announce(role.cards())
 
 
 def limits(settings: Settings, **changed: int) -> Limits:
