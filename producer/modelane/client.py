@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from modelane.connection import require_lanes
@@ -29,8 +30,19 @@ from modelane.options import (
     check_seconds,
     check_version,
 )
-from modelane.prediction import Answer, Prediction, Progress, Retrained, read_answer, read_retrained
+from modelane.prediction import (
+    Answer,
+    Asked,
+    Prediction,
+    Progress,
+    Retrained,
+    read_answer,
+    read_retrained,
+    read_shared,
+)
+from modelane.queue import Once
 from modelane.request import describe
+from modelane.results import write_taken
 from modelane.settings import Settings
 from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
 from modelane.tables import to_rows
@@ -131,17 +143,22 @@ class Client:
             "params": check_params(params),
             "version": check_version(version),
         }
+        queue = predict_queue(model)
+        read: Callable[[dict[str, Any]], Answer] = read_answer
+        if id is not None:
+            asked = Asked(id=check_id(id), model=model, method=method, version=version, n_rows=n_rows)
+            read = partial(read_shared, asked)
         return self._send(
             Prediction(
-                self._open().new_id() if id is None else check_id(id),
+                id or self._open().new_id(),
                 timeout_s,
-                read_answer,
+                read,
                 PREDICTION_LATE,
                 is_shared=id is not None,
                 is_ignored=bool(ignore_result),
             ),
             task=PREDICT_TASK,
-            queue=predict_queue(model),
+            queue=queue,
             args=(model, body.extension() if isinstance(body, Tensor) else body),
             kwargs={name: value for name, value in kwargs.items() if value is not None},
             rows=n_rows,
@@ -359,7 +376,12 @@ class Client:
                 f"the request takes {len(message)} bytes, "
                 f"MODELANE_MAX_REQUEST_BYTES allows {self._settings.max_request_bytes}: send fewer rows"
             )
-        wires.send(prediction, queue, priority, message)
+        once: Once | None = None
+        if prediction.is_shared and ttl_s is not None:
+            # As long as a worker may still begin with it, and then compute.
+            record_ttl_s = ttl_s + self._settings.predict_limit_s
+            once = Once(prediction.id, write_taken(prediction.id, prediction.is_ignored), record_ttl_s)
+        wires.send(prediction, queue, priority, message, once)
         return prediction
 
     def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:

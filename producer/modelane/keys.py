@@ -13,13 +13,17 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.run.<model>               hash        its latest retraining: who runs it, its outcome  RUN_TTL_S
     modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
     modelane.tasks                     list        what Celery's own consumer runs           until taken
-    modelane.revoked                   sorted set  id → Redis time at which it was revoked   as in Celery
+    modelane.revoked                   sorted set, id → Redis time at which it was revoked   as in Celery
+                                       channel     ids that a client revokes, as JSON        -
+    modelane.attached                  string      some request has further waiters          as long as they
+    modelane.attached.<id>             set         channels of clients that wait for it, too as long as they
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
     modelane.reply.<client>            channel     answers for one client                    -
     modelane.served                    set         names of models that workers have announced -
     modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
     modelane.models                    channel     name of a model whose alias moved         -
-    celery-task-meta-<id>              string,     an answer, Celery's own form              result_ttl_s
+    celery-task-meta-<id>              string,     an answer, Celery's own form; before it,  result_ttl_s
+                                                   of an id that a caller named: it is taken
                                        channel
 
     task                               arguments                               queue
@@ -48,6 +52,7 @@ PREDICT_QUEUE_PREFIX = "modelane.predict."
 DEAD_SUFFIX = ".dead"
 
 REVOKED_KEY = "modelane.revoked"
+ATTACHED_KEY = "modelane.attached"
 REPLY_CHANNEL_PREFIX = "modelane.reply."
 MODELS_CHANNEL = "modelane.models"
 SERVED_KEY = "modelane.served"

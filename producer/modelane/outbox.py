@@ -17,7 +17,7 @@ import msgspec
 
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
 from modelane.keys import PUT_TTL_S
-from modelane.queue import LeasedQueue
+from modelane.queue import LeasedQueue, Once
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,13 @@ RETRY_S = 0.2
 
 
 class Sender(Protocol):
-    """Who is told what became of a message."""
+    """Who is told what became of a message.
+
+    Attributes:
+        tried: whether it may lie in Redis, though that has not said so.
+    """
+
+    tried: bool
 
     def taken(self) -> None:
         """Redis has it."""
@@ -60,6 +66,7 @@ class Outgoing(msgspec.Struct, gc=False):
     priority: int
     message: bytes
     sender: Sender
+    once: Once | None = None  #: its id is the caller's own: the same id is not put twice
 
 
 class _Put(msgspec.Struct):
@@ -77,12 +84,22 @@ class Outbox:
     Args:
         open_queue: gives the leased queue of a name.
         max_depth: messages that may wait in a lane.
+        on_known: told the ids that were known already, and so not put.
+        errands: what else is to be said to Redis, from this thread; called after :meth:`ring`, and again
+            after ``BrokerUnavailable``.
 
     Attributes:
         trouble: why Redis does not take anything now; None if it does.
     """
 
-    def __init__(self, open_queue: Callable[[str], LeasedQueue], *, max_depth: int) -> None:
+    def __init__(
+        self,
+        open_queue: Callable[[str], LeasedQueue],
+        *,
+        max_depth: int,
+        on_known: Callable[[list[str]], None] = lambda _: None,
+        errands: Callable[[], None] = lambda: None,
+    ) -> None:
         self.trouble: BrokerUnavailable | None = None
         self._open_queue = open_queue
         self._max_depth = max_depth
@@ -93,7 +110,12 @@ class Outbox:
         self._put_lately: deque[_Put] = deque()
         self._remembered_bytes = 0
         self._again = False  # whether to put that once more
+        self._on_known = on_known
+        self._errands = errands
+        self._has_errands = False
+        self._in_hand: list[Outgoing] = []
         self._closing = threading.Event()
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-outbox", daemon=True)
 
     def start(self) -> None:
@@ -127,6 +149,12 @@ class Outbox:
             self._again = True
             self._changed.notify_all()
 
+    def ring(self) -> None:
+        """There are errands."""
+        with self._changed:
+            self._has_errands = True
+            self._changed.notify_all()
+
     def flush(self, timeout_s: float) -> int:
         """Wait until Redis has taken or refused all that was added so far; how many are left."""
         with self._changed:
@@ -135,12 +163,26 @@ class Outbox:
             return max(0, added - self._finished)
 
     def close(self, timeout_s: float) -> None:
-        """Take nothing more; send what waits, for at most ``timeout_s``."""
+        """Take nothing more; send what waits and is still wanted, for at most ``timeout_s``."""
+        until_s = time.monotonic() + timeout_s
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
+            while self._is_wanted() and (left_s := until_s - time.monotonic()) > 0:
+                self._changed.wait(min(left_s, RETRY_S / 4))
+        self._given_up.set()
+
+    def join(self, timeout_s: float) -> None:
         if self._thread is not threading.current_thread():  # a future's callback may close the client
             self._thread.join(timeout_s)
+
+    def _is_wanted(self) -> bool:
+        """Whether anybody waits for something that is not sent yet, and it can still be sent."""
+        if self._thread is threading.current_thread() or not self._thread.is_alive():
+            return False
+        return self._has_errands or any(
+            not outgoing.sender.done() for outgoing in (*self._in_hand, *self._waiting)
+        )
 
     def _run(self) -> None:
         while self._wait():
@@ -150,9 +192,13 @@ class Outbox:
                 for put in lately:
                     if time.monotonic() - put.at_s < PUT_TTL_S / 2:  # if Redis kept its mark, it is there
                         self._send_safely(put.run, put.token)
+            elif self._has_errands:
+                self._do_errands()
             elif run := self._next():
+                self._in_hand = run
                 self._send_safely(run, os.urandom(9).hex())
                 with self._changed:
+                    self._in_hand = []
                     self._finished += len(run)
                     self._bytes -= _n_bytes(run)
                     self._changed.notify_all()
@@ -160,8 +206,23 @@ class Outbox:
     def _wait(self) -> bool:
         """Until there is something to do; False at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._again or self._closing.is_set())
-            return bool(self._waiting) or not self._closing.is_set()
+            self._changed.wait_for(self._is_due)
+            if self._given_up.is_set():
+                return False
+            return bool(self._waiting) or self._has_errands or not self._closing.is_set()
+
+    def _is_due(self) -> bool:
+        return bool(self._waiting) or self._again or self._has_errands or self._closing.is_set()
+
+    def _do_errands(self) -> None:
+        self._has_errands = False
+        try:
+            self._errands()
+        except BrokerUnavailable as exc:
+            self.trouble = exc
+            self._has_errands = not self._closing.wait(RETRY_S)
+        except Exception:
+            logger.exception("requests cannot be attached to, or revoked", extra={"event": "errands_failed"})
 
     def _remember(self, put: _Put) -> None:
         """Until it is old, or too much."""
@@ -179,9 +240,7 @@ class Outbox:
         while self._waiting and len(run) < MAX_MESSAGES:
             following = self._waiting[0]
             size += len(following.message)
-            if run and (
-                size > MAX_BYTES or (following.queue, following.priority) != (run[0].queue, run[0].priority)
-            ):
+            if run and (size > MAX_BYTES or _list_of(following) != _list_of(run[0])):
                 break
             run.append(self._waiting.popleft())
         return run
@@ -202,11 +261,12 @@ class Outbox:
         """
         while run := [outgoing for outgoing in run if not outgoing.sender.done()]:
             try:
-                self._open_queue(run[0].queue).put(
+                known = self._open_queue(run[0].queue).put_once(
                     [outgoing.message for outgoing in run],
                     max_depth=self._max_depth,
                     priority=run[0].priority,
                     token=token,
+                    once=[outgoing.once for outgoing in run if outgoing.once],
                 )
             except QueueFull as full:
                 self.trouble = None
@@ -217,17 +277,26 @@ class Outbox:
                 run, token = run[room:], os.urandom(9).hex()
             except BrokerUnavailable as exc:
                 self.trouble = exc
+                for outgoing in run:
+                    outgoing.sender.tried = True
                 if self._closing.wait(RETRY_S):
-                    return _refuse(run, exc)
+                    return None if self._given_up.is_set() else _refuse(run, exc)
             except ModelaneError as exc:
                 return _refuse(run, exc)
             else:
                 self.trouble = None
                 for outgoing in run:
                     outgoing.sender.taken()
+                if known:
+                    self._on_known([once.id for at in known if (once := run[at].once)])
                 self._remember(_Put(time.monotonic(), token, run, _n_bytes(run)))
                 return None
         return None
+
+
+def _list_of(outgoing: Outgoing) -> tuple[str, int, bool]:
+    """What messages of one put have in common."""
+    return outgoing.queue, outgoing.priority, outgoing.once is None
 
 
 def _refuse(run: list[Outgoing], error: ModelaneError) -> None:

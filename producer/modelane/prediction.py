@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from modelane.errors import ClientClosed, ModelaneError
+from modelane.awaiting import waker_of
+from modelane.errors import BadInput, ClientClosed, ModelaneError
 from modelane.tensors import Tensor
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
         gathered_s: from there until its predict began.
         predict_s: how long its batch computed.
         batch_rows: rows that were predicted together with it, its own included.
+
+    What is measured is 0 in the answer of a stock client's request, or of a part of a canvas.
     """
 
     values: NDArray[Any]
@@ -46,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     queued_s: float = 0.0
     gathered_s: float = 0.0
     predict_s: float = 0.0
-    batch_rows: int
+    batch_rows: int = 0
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         values = self.values.astype(self.values.dtype if dtype is None else dtype, copy=bool(copy))
@@ -88,6 +91,9 @@ class Progress:
 class Prediction(Future[T], Generic[T]):
     """A future that can also be awaited; it always ends, at the latest at its deadline.
 
+    A task that is cancelled while it awaits one cancels it too, if nobody else awaits it; but a request with
+    an id of the caller's own, or that was attached to, may be somebody else's: it is only left.
+
     Attributes:
         id: of the request: the Celery task's id.
         sent: whether Redis has confirmed that it took the request.
@@ -109,15 +115,53 @@ class Prediction(Future[T], Generic[T]):
     ) -> None:
         super().__init__()
         self.id = id
-        self.sent = False
+        self.sent = self.tried = False  # tried: Redis may have it, without having said so
         self.is_shared = is_shared  #: others may wait for the same request
         self.is_ignored = is_ignored  #: no answer comes: it ends when Redis has taken it
         self.read = read  #: makes the value of what the worker stored
         self.late = late  #: what is said if that does not come in time
         self.deadline_s = time.monotonic() + timeout_s
+        self.revoke: Callable[[Prediction[T]], None] | None = None  #: who is told that it was cancelled
+        self._awaiting = 0
+        self._is_cancelled = False
 
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.wrap_future(self).__await__()
+        if not self.done():
+            yield from self._wait().__await__()
+        if self.cancelled():
+            raise asyncio.CancelledError
+        return self.result()
+
+    def cancel(self) -> bool:
+        """End it now, and have no worker begin with the request; one that computes goes on, for nobody.
+
+        Returns:
+            False if it has its outcome already.
+        """
+        if not super().cancel():
+            return False
+        with self._condition:
+            is_news, self._is_cancelled = not self._is_cancelled, True
+            if is_news:
+                self.set_running_or_notify_cancel()  # else `wait` and `as_completed` never hear of it
+        if is_news and self.revoke is not None:
+            self.revoke(self)
+        return True
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        waiting, waker = loop.create_future(), waker_of(loop)
+        with self._condition:
+            self._awaiting += 1
+        self.add_done_callback(lambda _: waker.wake(waiting))
+        try:
+            await waiting
+        finally:
+            with self._condition:
+                self._awaiting -= 1
+                is_left = self._awaiting == 0 and not self.is_shared
+            if waiting.cancelled() and is_left:
+                self.cancel()
 
     def taken(self) -> None:
         """For the client's threads: Redis has the request."""
@@ -153,7 +197,7 @@ class Prediction(Future[T], Generic[T]):
 
 
 #: What a worker measured.
-_MEASURED = ("attempts", "queued_s", "gathered_s", "predict_s")
+_MEASURED = ("attempts", "queued_s", "gathered_s", "predict_s", "batch_rows")
 
 
 def read_answer(result: dict[str, Any]) -> Answer:
@@ -163,9 +207,34 @@ def read_answer(result: dict[str, Any]) -> Answer:
         model=result["model"],
         version=result["version"],
         method=result["method"],
-        batch_rows=result["batch_rows"],
         **{name: result[name] for name in _MEASURED if name in result},
     )
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a request with an id of the caller's own asked for."""
+
+    id: str
+    model: str
+    method: str
+    version: str | None
+    n_rows: int
+
+
+def read_shared(asked: Asked, result: dict[str, Any]) -> Answer:
+    """The answer of a request whose id a caller has named.
+
+    Raises:
+        BadInput: the id was somebody's before, for something else.
+    """
+    answer = read_answer(result)
+    same = (answer.model, answer.method, len(answer)) == (asked.model, asked.method, asked.n_rows)
+    if not same or asked.version not in (None, answer.version):
+        raise BadInput(
+            f"the id {asked.id!r} was used before, for another request: {answer.model} {answer.version}, "
+            f"{answer.method} of {len(answer)} rows; give each request an id of its own"
+        )
+    return answer
 
 
 def read_retrained(result: dict[str, Any]) -> Retrained:

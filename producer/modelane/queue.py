@@ -24,6 +24,7 @@ from redis.commands.core import Script
 from modelane.connection import broker_errors
 from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import (
+    ATTACHED_KEY,
     PUT_TTL_S,
     RATE_LOOKS_BACK_S,
     RATE_TTL_S,
@@ -57,6 +58,20 @@ class Reserved:
 
     now_s: float
     leases: tuple[Lease, ...]
+
+
+class Once(msgspec.Struct, frozen=True, gc=False):
+    """That a message is put only if its id is not known: neither waiting, nor computed, nor answered.
+
+    Attributes:
+        id: of its request.
+        record: stored under the id as long as there is no answer.
+        ttl_s: how long it stays, if none comes.
+    """
+
+    id: str
+    record: bytes
+    ttl_s: float
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +118,7 @@ class LeasedQueue:
         self._tell = script(client, "tell")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
-        self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate)
+        self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate, keys.prefix + ATTACHED_KEY)
         self._unheard: list[str] = []  # tokens of reserves whose reply was lost
 
     def put(
@@ -125,18 +140,50 @@ class LeasedQueue:
         Raises:
             QueueFull: nothing was put.
         """
+        return self._call_put(messages, max_depth, priority, token, ())[0]
+
+    def put_once(
+        self,
+        messages: Sequence[bytes],
+        *,
+        max_depth: int,
+        priority: int = 0,
+        token: str | None = None,
+        once: Sequence[Once],
+    ) -> list[int]:
+        """:meth:`put`, but for those whose id is known already; return their positions.
+
+        Args:
+            messages: as for :meth:`put`, as are the arguments that are not named here.
+            once: one for each message, or none at all.
+        """
+        return self._call_put(messages, max_depth, priority, token, once)[1]
+
+    def _call_put(
+        self,
+        messages: Sequence[bytes],
+        max_depth: int,
+        priority: int,
+        token: str | None,
+        once: Sequence[Once],
+    ) -> tuple[int, list[int]]:
         token = token or os.urandom(9).hex()
-        step = priority_step(priority) + 1
+        results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{each.id}" for each in once)
         with broker_errors():
-            accepted, depth, *room_in_s = self._put(
-                keys=(*self.keys.priorities, self.keys.put(token), self.keys.rate),
-                args=(step, max_depth, PUT_TTL_S, time.time(), RATE_LOOKS_BACK_S, *messages),
+            accepted, depth, said = self._put(
+                keys=(*self.keys.priorities, self.keys.put(token), self.keys.rate, *results),
+                args=(
+                    *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time(), RATE_LOOKS_BACK_S),
+                    *messages,
+                    *(each.record for each in once),
+                    *(math.ceil(each.ttl_s) for each in once),
+                ),
             )
         if not accepted:
-            room_s = float(room_in_s[0] or DEFAULT_RETRY_AFTER_S)
+            room_s = float(said or DEFAULT_RETRY_AFTER_S)
             retry_after_s = min(max(room_s, SHORTEST_RETRY_AFTER_S), LONGEST_RETRY_AFTER_S)
             raise QueueFull(self.keys.queue, depth, max_depth, retry_after_s)
-        return int(depth)
+        return int(depth), [int(position) for position in said.split()]
 
     def reserve(  # noqa: PLR0913  a batch has this many limits
         self,

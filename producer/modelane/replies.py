@@ -108,8 +108,8 @@ class Replies:
         self._thread.start()
 
     def close(self, timeout_s: float) -> None:
+        """Its connection must have been closed, which wakes it up."""
         self._closing.set()
-        self._redis.connection_pool.disconnect()  # wakes the thread up, which need not wait for what comes
         if self._thread is not threading.current_thread():  # a future's callback may close the client
             self._thread.join(timeout_s)
 
@@ -140,11 +140,11 @@ class Replies:
                 if self._subscriptions > 1:
                     self._reconnected()
             if time.monotonic() >= look_at:
-                if self._look(self._pending()) and not heard:
+                if self.look(self._pending()) and not heard:
                     return
                 look_at, heard = time.monotonic() + LOOK_S, False
 
-    def _look(self, pending: Sequence[str]) -> int:
+    def look(self, pending: Sequence[str]) -> int:
         """Deliver the stored answers of ``pending``; how many there were."""
         n = 0
         for first in range(0, len(pending), MAX_KEYS):

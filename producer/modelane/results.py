@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from modelane.errors import Expired, ModelaneError, PredictionFailed, Revoked
+from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
 from modelane.tensors import from_wire, to_wire
 from modelane.wire import Envelope
 
@@ -68,6 +68,15 @@ def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> byt
             name, module = "TaskRevokedError", "celery.exceptions"
     failure = {"exc_type": name, "exc_message": [sentence], "exc_module": module}
     return _document(envelope, status, failure, now_s)
+
+
+def write_taken(id_: str, is_ignored: bool) -> bytes:
+    """What stands in the place of a result as long as there is none: the id is taken."""
+    if not is_ignored:
+        return _msgpack_encoder.encode(ResultDocument(task_id=id_, status="PENDING", result=None))
+    sentence = f"{id_} was sent with ignore_result: its answer is not stored"
+    failure = {"exc_type": NotAnswered.__name__, "exc_message": [sentence], "exc_module": "modelane.errors"}
+    return _msgpack_encoder.encode(ResultDocument(task_id=id_, status="FAILURE", result=failure))
 
 
 def _document(envelope: Envelope, status: str, result: object, now_s: float) -> bytes:

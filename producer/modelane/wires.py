@@ -12,22 +12,29 @@ import time
 import uuid
 from collections import deque
 from concurrent.futures import Future
+from itertools import islice
 from typing import Any, cast
 
 from modelane.connection import connect
 from modelane.deadlines import Deadlines
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, TimedOut, Undecodable
+from modelane.ids import Ids
 from modelane.keys import REPLY_CHANNEL_PREFIX, QueueKeys
 from modelane.outbox import Outbox, Outgoing
 from modelane.pending import Pending
 from modelane.prediction import Prediction
-from modelane.queue import LeasedQueue
+from modelane.queue import LeasedQueue, Once
 from modelane.replies import Replies, Reply
 from modelane.settings import Settings
 
 #: Ids that are drawn at once.  Each system call hands the GIL to a waiting thread, and the submitting one
 #: then waits up to five milliseconds to get it back.
 _IDS_AT_ONCE = 256
+
+#: Ids in one word to Redis.
+_ERRANDS_AT_ONCE = 500
+#: Seconds that a thread may take to end; it is woken up, and has nothing left to do.
+JOIN_S = 1.0
 
 
 class Wires:
@@ -42,7 +49,15 @@ class Wires:
         self._redis = connect(settings)
         self._prefix = settings.prefix
         self._deadlines = Deadlines(self._end_overdue)
-        self._outbox = Outbox(self._queue, max_depth=settings.max_depth)
+        self._ids_in_redis = Ids(self._redis, settings.prefix, settings.prefix + self.channel)
+        self._to_attach: deque[Prediction[Any]] = deque()
+        self._to_revoke: deque[Prediction[Any]] = deque()
+        self._outbox = Outbox(
+            self._queue,
+            max_depth=settings.max_depth,
+            on_known=self._attach_known,
+            errands=self._do_errands,
+        )
         self._replies = Replies(
             self._redis,
             settings.prefix + self.channel,
@@ -65,11 +80,19 @@ class Wires:
             self._ids.extend(others)
             return first
 
-    def send(self, prediction: Prediction[Any], queue: str, priority: int, message: bytes) -> None:
+    def send(
+        self,
+        prediction: Prediction[Any],
+        queue: str,
+        priority: int,
+        message: bytes,
+        once: Once | None = None,
+    ) -> None:
         """Raises what :meth:`modelane.outbox.Outbox.add` raises; the prediction is nobody's then."""
+        prediction.revoke = self._revoke
         self._pending.add(prediction)
         try:
-            self._outbox.add(Outgoing(queue, priority, message, prediction))
+            self._outbox.add(Outgoing(queue, priority, message, prediction, once))
         except ModelaneError:
             self._pending.remove(prediction)
             raise
@@ -77,8 +100,12 @@ class Wires:
 
     def attach(self, prediction: Prediction[Any]) -> None:
         """Have it wait for a request that somebody else has sent."""
+        prediction.revoke = self._revoke
+        prediction.sent = True  # by whomever
         self._pending.add(prediction)
         self._heed(prediction)
+        self._to_attach.append(prediction)
+        self._outbox.ring()
 
     def flush(self, timeout_s: float) -> None:
         """Raises :class:`BrokerUnavailable`: Redis has not taken all that was sent so far."""
@@ -88,9 +115,10 @@ class Wires:
             )
 
     def close(self, timeout_s: float) -> None:
-        until_s = time.monotonic() + timeout_s
         self._outbox.close(timeout_s)
-        self._replies.close(max(0.0, until_s - time.monotonic()))
+        self._redis.connection_pool.disconnect()  # wakes the threads up, which need not wait for what comes
+        self._replies.close(JOIN_S)
+        self._outbox.join(JOIN_S)
         self._deadlines.close()
         for prediction in self._pending.all():
             prediction.end(error=ClientClosed("the client was closed before the answer came"))
@@ -106,6 +134,37 @@ class Wires:
             self._queues[name] = LeasedQueue(self._redis, QueueKeys(name, self._prefix))
         return self._queues[name]
 
+    def _revoke(self, cancelled: Prediction[Any]) -> None:
+        """From any thread; unless another future of this client waits for the same request."""
+        if not self._pending.waiting_for(cancelled.id):
+            self._to_revoke.append(cancelled)
+            self._outbox.ring()
+
+    def _attach_known(self, ids: list[str]) -> None:
+        self._to_attach.extend(p for id_ in ids for p in self._pending.waiting_for(id_))
+        self._outbox.ring()
+
+    def _do_errands(self) -> None:
+        """In the outbox's thread alone.  What Redis has not taken stays, to be said again."""
+        for waiting, say in ((self._to_revoke, self._say_revoked), (self._to_attach, self._say_attached)):
+            while those := list(islice(waiting, _ERRANDS_AT_ONCE)):
+                say(those)
+                for _ in those:
+                    waiting.popleft()
+
+    def _say_revoked(self, predictions: list[Prediction[Any]]) -> None:
+        """Those that Redis cannot have are simply not sent."""
+        if ids := [p.id for p in predictions if p.sent or p.tried]:
+            self._ids_in_redis.revoke(ids)
+
+    def _say_attached(self, predictions: list[Prediction[Any]]) -> None:
+        wanted = [p for p in predictions if not p.done()]
+        if wanted:
+            ids = list({p.id for p in wanted})
+            left_s = max(p.deadline_s for p in wanted) - time.monotonic()
+            self._ids_in_redis.attach(ids, timeout_s=max(left_s, 1.0))
+            self._replies.look(ids)  # it may have been answered before
+
     def _trouble(self) -> str:
         return str(self._outbox.trouble or "it has not answered yet")
 
@@ -118,7 +177,8 @@ class Wires:
 
     def _deliver(self, reply: Reply) -> None:
         for prediction in self._pending.waiting_for(reply.task_id):  # nobody: answered already, or given up
-            _tell(prediction, reply)
+            if not prediction.is_ignored:
+                _tell(prediction, reply)
 
     def _end_overdue(self) -> float:
         """End those whose deadline has passed; the soonest deadline of the others."""
@@ -144,6 +204,8 @@ def _tell(prediction: Prediction[Any], reply: Reply) -> None:
         return
     try:
         value = prediction.read(reply.result)
+    except ModelaneError as error:
+        prediction.end(error=error)
     except Exception as exc:  # whoever can write to Redis can write anything
         prediction.end(error=Undecodable(f"the answer cannot be read: {exc!r}"))
     else:

@@ -83,7 +83,8 @@ class Lane:
         else:
             rows = read_request(envelope, wire.read_body(envelope)).rows
             value = results.write_result(envelope, said(rows.array().sum(axis=1)), time.time())
-        return Settlement(lease.tag, envelope.headers.id, value, 60, envelope.reply_to)
+        ttl_s = 0 if envelope.headers.ignore_result else 60
+        return Settlement(lease.tag, envelope.headers.id, value, ttl_s, envelope.reply_to)
 
 
 def said(values: object) -> dict[str, object]:

@@ -71,7 +71,7 @@ class TestUnreadable:
         assert len(client.predict(MODEL, ROWS)) == 2
 
     def test_a_reader_that_fails_is_heard_of_and_goes_on(self, client, worker, monkeypatch, caplog):
-        look = replies.Replies._look
+        look = replies.Replies.look
         failures = iter([ValueError("a bug"), RecursionError("another")])
 
         def fail_twice(self, pending):
@@ -79,7 +79,7 @@ class TestUnreadable:
                 raise error
             return look(self, pending)
 
-        monkeypatch.setattr(replies.Replies, "_look", fail_twice)
+        monkeypatch.setattr(replies.Replies, "look", fail_twice)
 
         assert len(client.predict(MODEL, ROWS, timeout_s=10)) == 2
         assert "a bug" in caplog.text

@@ -20,7 +20,7 @@ class Sender:
     """Remembers how its message ended."""
 
     def __init__(self) -> None:
-        self.sent = False
+        self.sent = self.tried = False
         self.error: ModelaneError | None = None
 
     def taken(self) -> None:
@@ -42,12 +42,13 @@ class Queue:
         self.is_open = threading.Event()
         self.is_open.set()
 
-    def put(self, messages, **_):
+    def put_once(self, messages, **_):
         self.is_open.wait(10)
         depth = sum(map(len, self.puts))
         if depth + len(messages) > self.limit:
             raise QueueFull("q", depth, self.limit, 1.0)
         self.puts.append(list(messages))
+        return []
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def lane_of():
     yield open_on
     for each in opened:
         each.close(5)
+        each.join(5)
 
 
 def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_truth(opened, lane, server):

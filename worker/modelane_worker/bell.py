@@ -1,4 +1,4 @@
-"""The bell: a trainer rings when an alias has moved, so that workers need not wait for their next look."""
+"""The bell: rung when an alias has moved or a request is revoked; no worker waits for its next look."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import logging
 import threading
 from collections.abc import Callable
 
+import msgspec
+
 from modelane.connection import broker_errors, connect
 from modelane.errors import BrokerRefused, BrokerUnavailable
-from modelane.keys import MODELS_CHANNEL
+from modelane.keys import MODELS_CHANNEL, REVOKED_KEY
 from modelane.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_ids = msgspec.json.Decoder(list[str])
 
 LISTEN_S = 1.0
 RETRY_S = 2.0
@@ -30,11 +34,16 @@ def ring(settings: Settings, model: str) -> None:
 
 
 class Bell:
-    """Calls ``on_ring`` whenever somebody rings, from a thread of its own."""
+    """Calls ``on_ring`` when an alias has moved, and ``on_revoked`` with ids, from a thread of its own."""
 
-    def __init__(self, settings: Settings, on_ring: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, on_ring: Callable[[], None], on_revoked: Callable[[list[str]], None]
+    ) -> None:
         self._settings = settings
-        self._on_ring = on_ring
+        self._heard: dict[str, Callable[[bytes], None]] = {
+            settings.prefix + MODELS_CHANNEL: lambda _: on_ring(),
+            settings.prefix + REVOKED_KEY: lambda said: on_revoked(_ids.decode(said)),
+        }
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-bell", daemon=True)
 
@@ -50,10 +59,12 @@ class Bell:
             try:
                 with broker_errors(), connect(self._settings) as client:
                     subscription = client.pubsub(ignore_subscribe_messages=True)
-                    subscription.subscribe(self._settings.prefix + MODELS_CHANNEL)
+                    subscription.subscribe(*self._heard)
                     while not self._closing.is_set():
-                        if subscription.get_message(timeout=LISTEN_S) is not None:
-                            self._on_ring()
+                        if (said := subscription.get_message(timeout=LISTEN_S)) is not None:
+                            self._heard[said["channel"].decode()](said["data"])
+            except msgspec.DecodeError as exc:  # whoever can write to Redis can write nonsense here
+                logger.warning("bell: %s", exc, extra={"event": "bell_unreadable"})
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.debug("bell: %s", exc)
                 self._closing.wait(RETRY_S)

@@ -93,7 +93,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
                 refresh=lambda lanes: _refresh(lanes, role, worker.revoked, announcer),
                 refresh_s=settings.store_poll_s,
             )
-            self.bell = Bell(settings, on_ring=self.lanes.ring)
+            self.bell = Bell(settings, on_ring=self.lanes.ring, on_revoked=worker_state.revoked.update)
 
         def start(self, worker: Any) -> None:
             self.events.start()

@@ -4,6 +4,7 @@
 -- KEYS[2]     leases: sorted set, batch -> time
 -- KEYS[3]     dead: hash, id -> reason, newline, message
 -- KEYS[4]     rate: "<Redis time of the last settle> <requests settled a second>"
+-- KEYS[5]     attached: exists if more than its sender may wait for a request; KEYS[5].<id>: set of their channels
 -- ARGV[1]     what stands before an id in a result's key and channel
 -- ARGV[2]     seconds that the rate looks back; what lies further back weighs e times less
 -- ARGV[3]     seconds to keep the rate
@@ -43,10 +44,29 @@ for i = 5, 2 + 3 * ARGV[4], 3 do
   ways[#ways + 1] = {ttl = ARGV[i], reply = ARGV[i + 1], reason = ARGV[i + 2], values = {}}
 end
 
+local is_attached, attached = redis.call('EXISTS', KEYS[5]) == 1, {} -- channel -> values
+
+local function tell_attached(way, id, value)
+  local key = KEYS[5] .. '.' .. id
+  for _, channel in ipairs(redis.call('SMEMBERS', key)) do
+    if channel ~= way.reply then
+      attached[channel] = attached[channel] or {}
+      table.insert(attached[channel], value)
+    end
+  end
+  redis.call('DEL', key)
+end
+
 local function store(way, id, value)
   local key = ARGV[1] .. id
   redis.call('SET', key, value, 'EX', way.ttl)
   if way.reply == '' then redis.call('PUBLISH', key, value) else way.values[#way.values + 1] = value end
+  -- JSON has no place in a MessagePack array: who is attached finds it stored.
+  if is_attached and string.sub(value, 1, 1) ~= '{' then tell_attached(way, id, value) end
+end
+
+local function publish(channel, values)
+  redis.call('PUBLISH', channel, '\221' .. struct.pack('>I4', #values) .. table.concat(values))
 end
 
 local ignored, n_held, seen = {}, 0, 0
@@ -77,10 +97,9 @@ while at < #ARGV do
   at = at + 2 + 4 * n
 end
 for _, way in ipairs(ways) do
-  if #way.values > 0 then
-    redis.call('PUBLISH', way.reply, '\221' .. struct.pack('>I4', #way.values) .. table.concat(way.values))
-  end
+  if #way.values > 0 then publish(way.reply, way.values) end
 end
+for channel, values in pairs(attached) do publish(channel, values) end
 if n_held > 0 then -- an average over time, of which the last seconds weigh most
   local time = redis.call('TIME')
   local now = time[1] + time[2] / 1e6

@@ -1,0 +1,380 @@
+"""Requests by their ids: computed once, attached to, revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import time
+
+import numpy as np
+import pytest
+from celery import Celery
+
+from client.lane import MODEL
+from modelane import replies
+from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, TimedOut
+from modelane.keys import ATTACHED_KEY, REVOKED_KEY, predict_queue
+
+ROWS = np.ones((2, 3))
+
+
+class Promptly:
+    """That something took less than half the time between two looks for stored answers."""
+
+    def __enter__(self):
+        self.began_s = time.monotonic()
+
+    def __exit__(self, *_):
+        assert time.monotonic() - self.began_s < replies.LOOK_S / 2
+
+
+class TestTheSameIdTwice:
+    def test_while_the_first_waits_it_is_put_once_and_both_are_answered_promptly(self, opened, lane, server):
+        first, second = (opened().submit(MODEL, ROWS, id="order-17") for _ in range(2))
+        deadline_s = time.monotonic() + 10
+        while not (first.sent and second.sent) and time.monotonic() < deadline_s:
+            time.sleep(0.001)
+        assert server.llen(predict_queue(MODEL)) == 1
+        until(lambda: server.exists(ATTACHED_KEY))
+
+        with Promptly():
+            lane.answer(lane.take())
+            assert first.result(10).values.tolist() == second.result(10).values.tolist() == [3.0, 3.0]
+        assert server.llen(predict_queue(MODEL)) == 0
+
+    def test_while_the_first_computes(self, opened, lane, server):
+        first = opened().submit(MODEL, ROWS, id="order-17")
+        leases = lane.take()
+        second = opened().submit(MODEL, ROWS, id="order-17")
+        until(lambda: server.exists(ATTACHED_KEY))
+
+        with Promptly():
+            lane.answer(leases)
+            assert len(second.result(10)) == len(first.result(10)) == 2
+        assert server.llen(predict_queue(MODEL)) == 0
+
+    def test_after_the_answer_as_after_a_restart_of_the_caller(self, opened, lane, server):
+        client = opened()
+        answer = client.submit(MODEL, ROWS * 2, id="order-17")
+        lane.answer(lane.take())
+        assert answer.result(10).values.tolist() == [6.0, 6.0]
+        client.close()
+
+        with Promptly():
+            assert opened().submit(MODEL, ROWS * 2, id="order-17").result(10).values.tolist() == [6.0, 6.0]
+        assert server.llen(predict_queue(MODEL)) == 0
+
+    def test_an_error_is_the_same_one_too(self, opened, lane):
+        first = opened().submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take(), PredictionFailed("no"))
+
+        for future in (first, opened().submit(MODEL, ROWS, id="x")):
+            with pytest.raises(PredictionFailed, match="no"):
+                future.result(10)
+
+    def test_a_hundred_at_once_from_one_client_and_in_one_put(self, client, lane, server):
+        futures = [client.submit(MODEL, ROWS * (n % 10), id=f"id-{n % 10}") for n in range(100)]
+        client.flush()
+
+        assert server.llen(predict_queue(MODEL)) == 10
+        lane.answer(lane.take(10))
+        assert [future.result(10).values[0] for future in futures] == [3.0 * (n % 10) for n in range(100)]
+        assert len(client._wires._pending) == 0
+
+    def test_a_different_request_under_the_same_id_is_told_so(self, client, worker):
+        client.predict(MODEL, ROWS, id="x")
+
+        with pytest.raises(BadInput, match="'x' was used before, for another request"):
+            client.predict(MODEL, np.ones((5, 3)), id="x")
+        with pytest.raises(BadInput, match="predict of 2 rows"):
+            client.predict(MODEL, ROWS, id="x", method="predict_proba")
+
+    def test_one_that_expired_before_a_worker_began_may_be_sent_again(self, client, lane, server):
+        first = client.submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take(), Expired("too late"))
+        with pytest.raises(Expired):
+            first.result(10)
+
+        second = client.submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take())
+
+        assert len(second.result(10)) == 2
+
+    def test_an_id_is_free_again_when_its_answer_is_forgotten(self, client, lane, server):
+        client.submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take())
+        until(lambda: not server.llen(predict_queue(MODEL)))
+        server.delete("celery-task-meta-x")
+
+        second = client.submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take())
+
+        assert len(second.result(10)) == 2
+
+    def test_its_record_goes_by_itself_if_no_answer_ever_comes(self, opened, server):
+        client = opened(predict_limit_s=100.0)
+        client.submit(MODEL, ROWS, id="x", ttl_s=50.0)
+        client.flush()
+
+        assert 140 < server.ttl("celery-task-meta-x") <= 150
+
+    def test_a_refused_one_leaves_no_record(self, opened, server):
+        client = opened(max_depth=1)
+        client.submit(MODEL, ROWS)
+        client.flush()
+        refused = client.submit(MODEL, ROWS, id="x")
+        assert refused.exception(10) is not None
+
+        assert not server.exists("celery-task-meta-x")
+
+    def test_a_put_whose_reply_was_lost_says_the_same_again(self, server, lane):
+        from modelane.queue import Once
+
+        queue, once = lane._queue, [Once(id_, b"taken", 60) for id_ in ("a", "b", "a")]
+        said = [queue.put_once([b"1", b"2", b"3"], max_depth=10, token="t", once=once) for _ in range(2)]
+
+        assert said == [[2], [2]]
+        assert queue.depth() == 2
+
+    @pytest.mark.parametrize("id_", ["", " ", "a b", "ä", "a\n", "x" * 201, 7, b"x", ["x"]])
+    def test_what_is_no_id_is_refused_in_words(self, client, id_):
+        with pytest.raises(BadInput, match="id="):
+            client.submit(MODEL, ROWS, id=id_)
+        with pytest.raises(BadInput, match="id="):
+            client.attach(id_)
+
+
+class TestAttach:
+    def test_one_that_waits_is_answered_promptly(self, opened, lane, server):
+        sent = opened().submit(MODEL, ROWS)
+        attached = opened().attach(sent.id)
+        until(lambda: server.exists(ATTACHED_KEY))
+
+        with Promptly():
+            lane.answer(lane.take())
+            assert len(attached.result(10)) == len(sent.result(10)) == 2
+        until(lambda: not server.keys(f"{ATTACHED_KEY}.*"))
+
+    def test_one_that_is_answered_already_at_once(self, opened, lane):
+        sent = opened().submit(MODEL, ROWS)
+        lane.answer(lane.take())
+        sent.result(10)
+
+        with Promptly():
+            assert len(opened().attach(sent.id).result(10)) == 2
+
+    def test_one_that_never_was_ends_in_time(self, client):
+        with pytest.raises(TimedOut, match="is this the id of a request"):
+            client.attach("nobody", timeout_s=0.2).result(10)
+
+    def test_the_sender_itself_and_two_more_futures_of_it(self, client, lane):
+        sent = client.submit(MODEL, ROWS)
+        attached = [client.attach(sent.id) for _ in range(2)]
+
+        lane.answer(lane.take())
+
+        assert [len(future.result(10)) for future in (sent, *attached)] == [2, 2, 2]
+
+    def test_many_are_attached_at_once(self, opened, lane):
+        sent = [opened_.submit(MODEL, ROWS * n) for opened_ in [opened()] for n in range(2000)]
+        other = opened()
+        attached = [other.attach(future.id) for future in sent]
+        lane.answer(lane.take(2000))
+
+        assert [future.result(10).values[0] for future in attached] == [3.0 * n for n in range(2000)]
+
+    def test_nobody_attached_leaves_nothing_in_redis(self, client, worker, server):
+        client.predict(MODEL, ROWS)
+
+        assert not server.keys(f"{ATTACHED_KEY}*")
+
+    def test_what_is_remembered_of_it_goes_by_itself(self, client, server):
+        client.attach("a", timeout_s=5)
+        until(lambda: server.exists(f"{ATTACHED_KEY}.a"))
+        client.attach("b", timeout_s=50)
+        until(lambda: server.exists(f"{ATTACHED_KEY}.b"))
+
+        assert 0 < server.ttl(f"{ATTACHED_KEY}.a") <= 5
+        assert 40 < server.ttl(f"{ATTACHED_KEY}.b") <= 50
+        assert 40 < server.ttl(ATTACHED_KEY) <= 50
+
+    def test_a_stock_clients_request_is_attached_to_as_well(self, client, lane, redis_url):
+        with Celery(broker=redis_url, backend=redis_url) as app:
+            sent = app.send_task("modelane.predict", args=[MODEL, [[1.0, 2.0]]], queue=predict_queue(MODEL))
+            attached = client.attach(sent.id)
+            (lease,) = lane.take()
+            value = {"model": MODEL, "version": "v", "method": "predict", "values": [3.0]}
+            document = {"task_id": sent.id, "status": "SUCCESS", "result": value}
+            lane.settle(lease, json.dumps(document).encode())
+
+        assert attached.result(10).values.tolist() == [3.0]
+
+
+class TestIgnoreResult:
+    def test_it_ends_when_redis_has_it_and_nothing_is_kept(self, client, worker, server):
+        future = client.submit(MODEL, ROWS, ignore_result=True)
+
+        assert future.result(10) is None
+        assert future.sent
+        until(lambda: not server.exists(predict_queue(MODEL), f"{predict_queue(MODEL)}.leased"))
+        assert not server.keys("celery-task-meta-*")
+
+    def test_with_an_id_it_is_put_once(self, client, server):
+        for _ in range(3):
+            client.submit(MODEL, ROWS, ignore_result=True, id="x").result(10)
+
+        assert server.llen(predict_queue(MODEL)) == 1
+        with pytest.raises(NotAnswered, match="x was sent with ignore_result"):
+            client.predict(MODEL, ROWS, id="x")
+
+
+class TestCancel:
+    def test_one_that_lies_in_redis_is_revoked(self, client, server):
+        future = client.submit(MODEL, ROWS)
+        client.flush()
+
+        assert future.cancel()
+
+        assert future.cancelled()
+        until(lambda: server.zscore(REVOKED_KEY, future.id))
+
+    def test_workers_hear_of_it_at_once(self, client, server):
+        with server.pubsub() as heard:
+            heard.subscribe(REVOKED_KEY)
+            assert heard.get_message(timeout=5)["type"] == "subscribe"
+            future = client.submit(MODEL, ROWS)
+            client.flush()
+
+            future.cancel()
+
+            assert json.loads(heard.get_message(timeout=5)["data"]) == [future.id]
+
+    def test_one_that_is_answered_stays_so(self, client, worker):
+        future = client.submit(MODEL, ROWS)
+        future.result(10)
+
+        assert not future.cancel()
+        assert len(future.result(0)) == 2
+
+    def test_one_that_was_never_sent_is_not_sent_and_not_revoked(self, opened, tmp_path):
+        import redis
+
+        from modelane.embedded import RedisServer
+
+        with RedisServer(folder=tmp_path) as own, redis.Redis.from_url(own.url) as server:
+            client = opened(broker_url=own.url)
+            client.submit(MODEL, ROWS).cancel()
+            client.flush()
+            own.kill()
+            time.sleep(0.1)
+            client.submit("other", ROWS)  # Redis is away: what comes now waits behind this one
+            time.sleep(0.5)
+            cancelled = client.submit(MODEL, ROWS)
+            cancelled.cancel()
+            own.start()
+            client.flush()
+
+            assert server.llen(predict_queue(MODEL)) <= 1
+            assert server.zscore(REVOKED_KEY, cancelled.id) is None
+
+    def test_wait_and_as_completed_hear_of_it(self, client):
+        futures = [client.submit(MODEL, ROWS) for _ in range(3)]
+        waiting = concurrent.futures.ThreadPoolExecutor(2)
+        done = waiting.submit(concurrent.futures.wait, futures, 10)
+        completed = waiting.submit(lambda: list(concurrent.futures.as_completed(futures, 10)))
+        time.sleep(0.05)
+
+        for future in futures:
+            assert future.cancel()
+            assert future.cancel(), "twice is as good as once"
+
+        assert done.result(10).done == set(futures)
+        assert set(completed.result(10)) == set(futures)
+
+    def test_a_callback_hears_of_it_once(self, client):
+        heard = []
+        future = client.submit(MODEL, ROWS)
+        future.add_done_callback(heard.append)
+
+        future.cancel()
+        future.cancel()
+
+        assert heard == [future]
+
+    def test_another_future_of_the_same_id_goes_on(self, client, lane, server):
+        first, second = (client.submit(MODEL, ROWS, id="x") for _ in range(2))
+        client.flush()
+
+        first.cancel()
+        lane.answer(lane.take())
+
+        assert len(second.result(10)) == 2
+        assert server.zscore(REVOKED_KEY, "x") is None
+
+    def test_one_that_was_attached_to_revokes_it_for_all(self, opened, client, server):
+        sent = client.submit(MODEL, ROWS)
+        client.flush()
+
+        opened().attach(sent.id).cancel()
+
+        until(lambda: server.zscore(REVOKED_KEY, sent.id))
+
+    def test_a_task_that_is_cancelled_while_it_awaits_revokes_its_request(self, client, server):
+        async def main():
+            future = client.submit(MODEL, ROWS)
+            await asyncio.to_thread(client.flush)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(future, 0.05)
+            return future
+
+        future = asyncio.run(main())
+
+        assert future.cancelled()
+        until(lambda: server.zscore(REVOKED_KEY, future.id))
+
+    def test_as_long_as_another_task_awaits_it_it_goes_on(self, client, lane):
+        async def awaited(future):
+            return await future
+
+        async def main():
+            future = client.submit(MODEL, ROWS)
+            first, second = (asyncio.ensure_future(awaited(future)) for _ in range(2))
+            await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.sleep(0.05)
+            lane.answer(lane.take())
+            return await second
+
+        assert len(asyncio.run(main())) == 2
+
+    @pytest.mark.parametrize("how", ["named", "attached"])
+    def test_one_that_others_may_wait_for_is_only_left(self, client, opened, lane, server, how):
+        async def main():
+            if how == "named":
+                future = client.submit(MODEL, ROWS, id="x")
+            else:
+                future = client.attach(opened().submit(MODEL, ROWS).id)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(future, 0.05)
+            await asyncio.to_thread(lambda: lane.answer(lane.take()))
+            return await future
+
+        assert len(asyncio.run(main())) == 2
+        assert not server.exists(REVOKED_KEY)
+
+    def test_a_task_that_awaits_what_somebody_cancels_is_cancelled(self, client):
+        async def main():
+            future = client.submit(MODEL, ROWS)
+            asyncio.get_running_loop().call_later(0.05, future.cancel)
+            await future
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main())
+
+
+def until(condition, deadline_s: float = 10.0) -> None:
+    until_s = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < until_s, "it did not come about"
+        time.sleep(0.005)
