@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from modelane.errors import BrokerRefused, BrokerUnavailable
+from modelane.connection import connect
+from modelane.errors import BrokerRefused, BrokerUnavailable, StoreError
 from modelane.settings import Settings
 from modelane_training import retrain
 from modelane_training.recipe import Recipe
 from modelane_training.signer import trainers_key
 from modelane_worker import bell
+from modelane_worker.holdings import Holdings
+from modelane_worker.retention import prune, sweep
 from modelane_worker.signing import TrustedKeys
 from modelane_worker.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -31,13 +38,31 @@ def train(
         with suppress(BrokerUnavailable, BrokerRefused):
             bell.ring(settings, model)
 
-    return retrain.run(
+    store = Store(settings.store_path)
+    outcome = retrain.run(
         recipe,
         run_id=run_id or secrets.token_hex(16),
-        store=Store(settings.store_path),
+        store=store,
         key=key,
         trusted=TrustedKeys.load(settings.trusted_keys_path),
         ring=ring,
         clock=lambda: datetime.now(UTC),
         progress=progress,
     )
+    _tidy(settings, store, outcome)
+    return outcome
+
+
+def _tidy(settings: Settings, store: Store, outcome: retrain.Outcome) -> None:
+    """Throw away old versions; the run is done by then, so that nothing here may fail it."""
+    gone: list[str] = []
+    try:
+        gone += sweep(store, outcome.model, now_s=time.time(), of_run=outcome.version)
+        if settings.has_lanes:  # elsewhere workers cannot say what they hold
+            with connect(settings) as client:
+                held = Holdings(client, settings.prefix).of(outcome.model)
+            gone += prune(store, outcome.model, keep=settings.keep_versions, held=held)
+    except (BrokerUnavailable, BrokerRefused, StoreError, OSError) as exc:
+        logger.warning("%s: old versions stay: %s", outcome.model, exc, extra={"event": "tidy_failed"})
+    if gone:
+        logger.info("%s: removed %s", outcome.model, ", ".join(gone), extra={"event": "tidied"})

@@ -24,6 +24,7 @@ from modelane_worker.bell import Bell
 from modelane_worker.card import Card
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
+from modelane_worker.holdings import Holdings
 from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
 from modelane_worker.limits import Limits
@@ -83,6 +84,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
             client = connect(settings)
             self.events = Events(worker.app, worker.hostname, lambda: _wants_events(worker))
             worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
+            holdings = Holdings(client, settings.prefix)
             worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
             worker.is_lane = role.is_lane
             announcer = Announcer(client, settings.prefix)
@@ -90,7 +92,7 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
                 _lane_opener(worker, settings, role, self.events, Suspicion(client, settings.prefix)),
                 lease_s=settings.lease_s,
                 batch_limit_s=role.batch_limit_s,
-                refresh=lambda lanes: _refresh(lanes, role, worker.revoked, announcer),
+                refresh=lambda lanes: _refresh(lanes, role, worker.revoked, announcer, holdings),
                 refresh_s=settings.store_poll_s,
             )
             self.bell = Bell(settings, on_ring=self.lanes.ring, on_revoked=worker_state.revoked.update)
@@ -118,12 +120,14 @@ def _wants_events(worker: Any) -> bool:
     return dispatcher is None or not dispatcher.groups or "task" in dispatcher.groups
 
 
-def _refresh(lanes: Lanes, role: Role, revoked: Revoked, announcer: Announcer) -> None:
+def _refresh(lanes: Lanes, role: Role, revoked: Revoked, announcer: Announcer, holdings: Holdings) -> None:
     # Before the first lane opens: what was revoked while no worker ran is not begun.
     revoked.learn()
     for queue in role.queues():
         lanes.open(queue)
-    announcer.announce(role.cards())
+    cards = role.cards()
+    holdings.keep({(card.model, card.version) for card in cards})
+    announcer.announce(cards)
 
 
 def limits(settings: Settings, **changed: int) -> Limits:

@@ -5,7 +5,8 @@
                              model.joblib   … the files
     <root>/<model>/aliases.json             champion and previous; one file, so they move together
     <root>/<model>/.lock                    held while aliases move
-    <root>/<model>/.<version>.partial/      being written, or left by a crash; nobody reads it
+    <root>/<model>/.<version>.*.partial/    being written, or left by a crash; nobody reads it
+    <root>/<model>/.<version>.*.gone/       being removed
 
 Whoever can write here can move an alias to any version that a trusted trainer signed, an old one
 included, but cannot bring in a model of his own.
@@ -17,6 +18,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -90,13 +92,13 @@ class Store:
     @_disk_errors()
     def versions(self, model: str) -> list[str]:
         """Whole versions, oldest first; anything else that lies in the folder is passed over."""
-        home = self._home(model)
+        home = self.home(model)
         return [name for name in _folders(home) if is_version(name) and _is_whole(home / name)]
 
     @_disk_errors()
     def aliases(self, model: str) -> Aliases:
         try:
-            raw = durable.read_regular(self._home(model) / ALIASES_FILE, max_bytes=4096)
+            raw = durable.read_regular(self.home(model) / ALIASES_FILE, max_bytes=4096)
             return msgspec.json.decode(raw, type=Aliases)
         except FileNotFoundError:
             return Aliases()
@@ -135,18 +137,15 @@ class Store:
             The version.
 
         Raises:
-            StoreError: the version exists, or is being published by somebody else.
+            StoreError: the version exists.
         """
-        home, version = self._home(card.model), check_version(card.version)
+        home, version = self.home(card.model), check_version(card.version)
         files = {_checked_file_name(name): content for name, content in files.items()}
         digests = {name: _digest(content) for name, content in files.items()}
         raw = msgspec.structs.replace(card, files=digests).encode()
-        partial, final = home / f".{version}.partial", home / version
-        home.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.mkdir()
-        except FileExistsError as exc:
-            raise StoreError(f"{card.model} {version} is being published already") from exc
+        # A name of its own: one who was lost or stalled while he wrote the same version is not in the way.
+        partial, final = home / f".{version}.{secrets.token_hex(4)}.partial", home / version
+        partial.mkdir(parents=True)
         try:
             if final.exists():
                 raise StoreError(f"{card.model} {version} exists; versions never change")
@@ -168,7 +167,8 @@ class Store:
             NoSuchVersion: no whole version of that name.
         """
         self._existing(model, version)
-        with self._moving_aliases(model):
+        with self.moving_aliases(model):
+            self._existing(model, version)  # nobody has removed it before we held the lock
             before = self.aliases(model)
             if version == before.champion:
                 return before
@@ -180,7 +180,7 @@ class Store:
         Raises:
             NoSuchVersion: there is no previous one, or its files are gone.
         """
-        with self._moving_aliases(model):
+        with self.moving_aliases(model):
             before = self.aliases(model)
             if before.previous is None:
                 raise NoSuchVersion(f"model {model} has no previous version to return to")
@@ -202,7 +202,23 @@ class Store:
         except UntrustedModel as exc:
             raise UntrustedModel(f"{model} {version}: {exc}") from exc
 
-    def _home(self, model: str) -> Path:
+    @_disk_errors()
+    def card(self, model: str, version: str) -> Card:
+        """What a version says of itself, its signature not looked at: to be shown, not to be believed.
+
+        Raises:
+            NoSuchVersion: no whole version of that name.
+            IncompatibleModel: not in a form that this Modelane reads.
+        """
+        folder = self._existing(model, version)
+        return decode(durable.read_regular(folder / CARD_FILE, max_bytes=MAX_CARD_BYTES))
+
+    def home(self, model: str) -> Path:
+        """The model's folder, whether there is one or not.
+
+        Raises:
+            StoreError: a link stands in its place.
+        """
         home = self.root / check_model_name(model)
         if home.is_symlink():
             raise StoreError(f"{home} is a link; the store holds plain files and folders only")
@@ -216,15 +232,16 @@ class Store:
             return False
 
     def _existing(self, model: str, version: str) -> Path:
-        home = self._home(model)
+        home = self.home(model)
         if is_version(version) and _is_whole(home / version):
             return home / version
         newest = self.versions(model)[-1:] or ["none at all"]
         raise NoSuchVersion(f"model {model} has no version {version!r:.80}; the newest it has is {newest[0]}")
 
     @contextmanager
-    def _moving_aliases(self, model: str) -> Iterator[None]:
-        home = self._home(model)
+    def moving_aliases(self, model: str) -> Iterator[None]:
+        """Nobody else moves an alias of the model, or removes a version of it, meanwhile."""
+        home = self.home(model)
         if not home.is_dir():
             raise NoSuchVersion(f"no model {model} in {self.root}")
         with _disk_errors():
@@ -236,7 +253,7 @@ class Store:
                 os.close(lock)
 
     def _move(self, model: str, aliases: Aliases) -> Aliases:
-        durable.replace(self._home(model) / ALIASES_FILE, msgspec.json.encode(aliases) + b"\n")
+        durable.replace(self.home(model) / ALIASES_FILE, msgspec.json.encode(aliases) + b"\n")
         return aliases
 
 

@@ -1,0 +1,109 @@
+"""Old versions go, never one that is needed; leftovers go, never one that somebody may still write."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+import redis
+
+from modelane.keys import HELD_KEY, HELD_TTL_S
+from modelane_worker.holdings import Holdings
+from modelane_worker.retention import STALE_S, prune, remove, sweep
+from store.cards import a_version
+
+
+@pytest.fixture
+def five(store, publish):
+    """Five versions, oldest first."""
+    return [publish(number) for number in range(1, 6)]
+
+
+def test_the_newest_are_kept(store, five):
+    assert prune(store, "churn", keep=2, held=()) == five[:3]
+    assert store.versions("churn") == five[3:]
+    assert sorted(path.name for path in (store.root / "churn").iterdir()) == [".lock", *five[3:]]
+
+
+def test_fewer_than_are_kept_are_all_kept(store, five):
+    assert prune(store, "churn", keep=5, held=()) == []
+    assert prune(store, "never-trained", keep=1, held=()) == []
+
+
+def test_a_version_that_an_alias_names_or_a_worker_holds_is_kept_however_old(store, five):
+    store.promote("churn", five[0])
+    store.promote("churn", five[1])
+
+    assert prune(store, "churn", keep=1, held={five[2]}) == [five[3]]
+    assert store.rollback("churn").champion == five[0]
+
+
+def test_a_version_that_is_promoted_at_the_same_time_is_there(store, five, trusted):
+    store.promote("churn", five[0])
+
+    assert not remove(store, "churn", five[0])
+    assert not remove(store, "churn", a_version(99))
+    store.read("churn", five[0], trusted)
+
+
+def left(store, version: str, kind: str, age_s: float = 0.0):
+    folder = store.root / "churn" / f".{version}.0a1b2c3d.{kind}"
+    folder.mkdir(parents=True)
+    (folder / "model.joblib").write_bytes(b"half")
+    for path in (folder / "model.joblib", folder):
+        os.utime(path, (time.time() - age_s,) * 2)
+    return folder
+
+
+def test_what_a_crash_has_left_is_swept_when_it_is_surely_dead(store, five):
+    # Given what was left long ago, what is being written now, and what is of a run that the caller holds
+    old = left(store, a_version(7), "partial", age_s=STALE_S + 60)
+    fresh = left(store, a_version(8), "partial")
+    own = left(store, a_version(9), "partial")
+    gone = left(store, five[0], "gone")
+
+    swept = sweep(store, "churn", now_s=time.time(), of_run=a_version(9))
+
+    assert sorted(swept) == sorted([old.name, own.name, gone.name])
+    assert fresh.exists()
+    assert store.versions("churn") == five
+
+
+def test_a_large_file_that_grows_for_hours_is_not_taken_for_dead(store):
+    folder = left(store, a_version(7), "partial", age_s=STALE_S + 60)
+    os.utime(folder / "model.joblib")
+
+    assert sweep(store, "churn", now_s=time.time()) == []
+
+
+def test_a_link_is_left_alone(store, tmp_path, publish):
+    publish(1)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (store.root / "churn" / f".{a_version(7)}.0a1b2c3d.gone").symlink_to(outside)
+
+    assert sweep(store, "churn", now_s=time.time() + 2 * STALE_S) == []
+    assert outside.exists()
+
+
+def test_what_workers_hold_is_known_until_they_have_not_said_it_for_a_while(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        clock = [0.0]
+        one, other = (Holdings(client, "shop:", lambda: clock[0]) for _ in range(2))
+
+        # When two workers say what they hold
+        one.keep({("churn", "v1"), ("fraud", "v1")})
+        other.keep({("churn", "v2")})
+        assert other.of("churn") == {"v1", "v2"}
+
+        # When one of them is silent
+        client.zadd(f"shop:{HELD_KEY}", {"churn v1": 1.0})
+        assert other.of("churn") == {"v2"}
+
+        # Then it says it again, in time, and not all the time
+        one.keep({("churn", "v1"), ("fraud", "v1")})
+        assert other.of("churn") == {"v2"}
+        clock[0] += HELD_TTL_S / 2
+        one.keep({("churn", "v1"), ("fraud", "v1")})
+        assert other.of("churn") == {"v1", "v2"}
