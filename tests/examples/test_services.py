@@ -1,0 +1,119 @@
+"""The web services: behind real servers, asked by a real HTTP client."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+from werkzeug.serving import make_server
+
+from examples.conftest import MAX_DEPTH
+
+DEADLINE_S = 30.0
+
+
+def under_uvicorn(module) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until_s = time.monotonic() + DEADLINE_S
+        while not server.started:
+            assert thread.is_alive()
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        (socket,) = server.servers[0].sockets
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def under_werkzeug(module) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, module.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        module.client.close()
+
+
+SERVERS = {"fastapi_service": under_uvicorn, "flask_service": under_werkzeug}
+
+
+@pytest.fixture(params=SERVERS)
+def service(request, environment) -> Iterator[httpx.Client]:
+    module = importlib.import_module(request.param)
+    try:
+        for url in SERVERS[request.param](module):
+            with httpx.Client(base_url=url, timeout=DEADLINE_S, trust_env=False) as http:
+                yield http
+    finally:
+        del sys.modules[request.param]
+
+
+def test_a_service_answers(service, version, churn, customers, records):
+    answered = service.post("/churn", json={"rows": records})
+
+    assert answered.status_code == 200, answered.text
+    assert answered.json() == {"values": churn.predict(customers[:20]).tolist(), "version": version}
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "said"),
+    [
+        ("churn", [{"age": 41}], "no column 'visits'"),
+        ("churn", [{"age": 41, "visits": "many"}], "visits"),
+        ("churn", [], "no rows"),
+        ("Churn!", [{"age": 41}], "is not a model's name"),
+    ],
+)
+def test_a_wrong_request_is_a_400_that_says_what_is_wrong(service, model, rows, said):
+    refused = service.post(f"/{model}", json={"rows": rows})
+
+    assert refused.status_code == 400
+    assert said in refused.json()["error"]
+
+
+def test_nobody_in_time_is_a_504_and_a_full_lane_a_429_that_says_when_to_come_back(
+    service, modelane_client, records
+):
+    for _ in range(MAX_DEPTH):
+        modelane_client.submit("nobody", records[:1])
+    modelane_client.flush()
+
+    busy = service.post("/nobody", json={"rows": records})
+    late = service.post("/nowhere", json={"rows": records})
+
+    assert busy.status_code == 429
+    assert int(busy.headers["Retry-After"]) >= 1
+    assert "modelane.predict.nobody holds 50 messages" in busy.json()["error"]
+    assert late.status_code == 504
+    assert "is a worker serving this model?" in late.json()["error"]
+
+
+def test_many_at_once_are_answered_each_with_his_own(service, churn, customers):
+    expected = churn.predict(customers).tolist()
+
+    def ask(number: int) -> None:
+        age, visits = customers[number]
+        answer = service.post("/churn", json={"rows": [{"age": age, "visits": visits}]})
+        said[number] = answer.json()["values"]
+
+    said: dict[int, list[str]] = {}
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert said == {number: [expected[number]] for number in range(40)}
