@@ -9,9 +9,8 @@ import pytest
 
 from modelane.errors import BadData
 from modelane_training.check import check
-from modelane_training.recipe import Recipe, Resolved
+from modelane_training.recipe import Recipe
 from modelane_training.sources import Table, scikit_learn
-from modelane_training.split import split
 from modelane_worker.card import Feature
 
 
@@ -88,28 +87,3 @@ def test_sound_data_passes_with_missing_values():
 def test_data_that_cannot_be_trained_on_is_refused(changes, task, sentence):
     with pytest.raises(BadData, match=sentence):
         check(a_table(**changes), task)
-
-
-def a_recipe(**changes: object) -> Resolved:
-    return Recipe(model="iris", source=a_table, **changes).resolve(a_table())
-
-
-def test_a_split_loses_no_row_and_keeps_the_shares_of_the_classes():
-    training, hold_out = split(a_table(), a_recipe())
-
-    assert (len(training), len(hold_out)) == (16, 4)
-    assert sorted([*training.rows["a"], *hold_out.rows["a"]]) == a_table().rows["a"].tolist()
-    assert hold_out.targets.sum() == 2
-
-
-def test_the_same_data_and_recipe_give_the_same_hold_out():
-    _, first = split(a_table(), a_recipe(seed=5))
-    _, second = split(a_table(), a_recipe(seed=5))
-    _, other = split(a_table(), a_recipe(seed=6))
-
-    assert first.sha256() == second.sha256() != other.sha256()
-
-
-def test_classes_that_do_not_fit_into_the_hold_out_are_refused():
-    with pytest.raises(BadData, match="cannot be split"):
-        split(a_table(targets=np.arange(20) // 2), a_recipe())
