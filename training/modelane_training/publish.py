@@ -18,6 +18,12 @@ from modelane_worker.card import Card, DataFingerprint, Judgement, Scalar
 #: What a request may call, if the estimator has it.
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
+#: Characters of a parameter's value: enough to tell two apart, not a table of its own.
+MAX_PARAMETER = 200
+
+#: What a pipeline is made of stands under its parts' own names.
+_PLUMBING = ("steps", "memory", "verbose", "transformers", "n_jobs", "transform_input")
+
 
 def build_card(  # noqa: PLR0913  # what a card is made of
     recipe: Resolved,
@@ -47,6 +53,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         classes=None if classes is None else tuple(classes.tolist()),
         methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
         metrics=evaluation.scores.metrics,
+        parameters=_parameters(estimator),
         judgement=judgement,
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artefact.libraries(),
@@ -62,6 +69,16 @@ def _example(table: Table) -> tuple[Scalar, ...]:
         None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
         for value in values
     )
+
+
+def _parameters(estimator: Estimator) -> dict[str, str]:
+    """scikit-learn's parameters of it and its parts; an estimator is told by its class."""
+    get_params = getattr(estimator, "get_params", None)
+    named = {} if get_params is None else {n: v for n, v in get_params().items() if not n.endswith(_PLUMBING)}
+    return {"estimator": type(estimator).__name__} | {
+        name: (type(value).__name__ if hasattr(value, "get_params") else repr(value))[:MAX_PARAMETER]
+        for name, value in sorted(named.items())
+    }
 
 
 def pack(estimator: Estimator) -> dict[str, bytes]:

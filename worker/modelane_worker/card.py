@@ -90,6 +90,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     data: DataFingerprint
     libraries: dict[str, str]  #: distribution → version that fitted and saved it
     example: tuple[Scalar, ...]  #: one row, for warming up
+    parameters: dict[str, str] = {}  #: how the estimator was made: its part and name → value, in words
     judgement: Judgement | None = None  #: None on cards of before 0.2, and where nobody judged
     evaluation: dict[str, Any] = {}  #: all that was found on the hold-out, as training has it
     files: dict[str, FileDigest] = {}  #: every other signed file of the version

@@ -1,0 +1,217 @@
+"""`modelane models`, `promote`, `rollback` and `diff`, on a store with real signatures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from modelane.cli import main
+from modelane.keys import MODELS_CHANNEL
+from modelane_worker.card import Feature, Judgement
+from store.cards import a_card, a_version
+
+FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path, redis_url, key):
+    monkeypatch.setenv("MODELANE_HOME", str(tmp_path))
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+
+
+@pytest.fixture
+def rung(redis_url):
+    """Models that the bell has rung for."""
+    with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(MODELS_CHANNEL)
+        listener.get_message(timeout=1)
+
+        def rung() -> list[str]:
+            heard = []
+            while (message := listener.get_message(timeout=0.2)) is not None:
+                heard.append(message["data"].decode())
+            return heard
+
+        yield rung
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_models_are_listed_with_what_answers(store, publish):
+    publish(1), publish(2), publish(1, model="fraud")
+    store.promote("churn", FIRST), store.promote("churn", SECOND)
+
+    listed = run("models")
+    churn, fraud = json.loads(run("models", "--json").stdout)
+
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["MODEL", "churn", "fraud"]
+    assert "accuracy 0.9000" in listed.stdout
+    assert (churn["version"], churn["previous"], churn["versions"]) == (SECOND, FIRST, 2)
+    assert (churn["metric"], churn["value"], churn["size_bytes"]) == ("accuracy", 0.9, len(b"artefact 2"))
+    assert (fraud["version"], fraud["versions"]) == (None, 1)
+
+
+def test_the_versions_of_one_model_are_listed_newest_first(store, publish):
+    publish(1), publish(2), publish(3)
+    store.promote("churn", FIRST), store.promote("churn", SECOND)
+
+    rows = json.loads(run("models", "churn", "--json").stdout)
+
+    found = [(row["version"], row["alias"]) for row in rows]
+    assert found == [(THIRD, None), (SECOND, "champion"), (FIRST, "previous")]
+
+
+def test_an_empty_store_says_what_to_do():
+    empty = run("models")
+
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "modelane train" in empty.stderr
+
+
+def test_a_damaged_model_does_not_hide_the_others(store, publish):
+    publish(1), publish(1, model="fraud")
+    store.promote("fraud", FIRST)
+    (store.root / "churn/aliases.json").write_text("{")
+
+    listed = run("models")
+
+    assert "churn: aliases.json of churn is damaged" in listed.stdout
+    assert f"fraud  {FIRST}" in listed.stdout
+
+
+@pytest.mark.parametrize("name", [SECOND, SECOND[-8:], "20261122T113000-00000002"])
+def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_told(store, publish, rung, name):
+    publish(1), publish(2)
+    store.promote("churn", FIRST)
+
+    done = run("promote", "churn", name)
+
+    assert done.stdout == f"churn: {SECOND} answers now, {FIRST} did before\n"
+    assert store.champion("churn") == SECOND
+    assert rung() == ["churn"]
+
+
+def test_a_rollback_and_its_own_undoing(store, publish, rung):
+    publish(1), publish(2)
+    store.promote("churn", FIRST), store.promote("churn", SECOND)
+
+    assert run("rollback", "churn").exit_code == 0
+    assert store.champion("churn") == FIRST
+    assert run("promote", "churn", "previous").exit_code == 0
+    assert store.champion("churn") == SECOND
+    assert rung() == ["churn", "churn"]
+
+
+def test_what_answers_already_is_not_promoted_again(store, publish, rung):
+    publish(1)
+    store.promote("churn", FIRST)
+
+    assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} answers already\n"
+    assert rung() == []
+
+
+def test_what_no_trusted_key_has_signed_is_not_promoted(store, publish):
+    publish(1), publish(2)
+    store.promote("churn", FIRST)
+    (store.root / "churn" / SECOND / "model.joblib").write_bytes(b"tampered")
+
+    refused = run("promote", "churn", SECOND)
+
+    assert refused.exit_code == 1
+    assert "is not the file that its card was signed for" in refused.stderr
+    assert store.champion("churn") == FIRST
+
+
+def test_without_trusted_keys_here_workers_check_and_that_is_said(store, publish, tmp_path):
+    publish(1)
+    (tmp_path / "keys/trusted.pem").unlink()
+
+    done = run("promote", "churn", FIRST)
+
+    assert done.exit_code == 0
+    assert "its signature is left for the workers to check" in done.stderr
+
+
+def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeypatch, free_port):
+    publish(1)
+    monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
+
+    done = run("promote", "churn", FIRST)
+
+    assert done.exit_code == 0
+    assert "they look for themselves every 2 s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["promote", "chrn", FIRST], 4, "it has churn, fraud; did you mean churn?"),
+        (["rollback", "zebra"], 4, "it has churn, fraud\n"),
+        (["diff", "../churn"], 4, "is not a model's name"),
+        (["promote", "churn", "2026"], 1, f"2026 may be any of {FIRST}, {SECOND}"),
+        (["promote", "churn", THIRD], 1, f"the newest it has is {SECOND}"),
+        (["rollback", "churn"], 1, "no previous version to return to"),
+        (["diff", "churn"], 1, "has no previous; promote a version first"),
+        (["diff"], 2, "name a model, two versions"),
+        (["models", "chrn"], 4, "did you mean churn?"),
+    ],
+)
+def test_what_is_not_there_is_said_in_words(store, publish, arguments, code, sentence):
+    publish(1), publish(2), publish(1, model="fraud")
+
+    refused = run(*arguments)
+
+    assert refused.exit_code == code
+    assert sentence in refused.stderr
+
+
+@pytest.fixture
+def two(store, key):
+    """Two versions that differ in everything."""
+    features = (Feature("age", "float64"), Feature("visits", "float64"))
+    older = a_card(FIRST, features=features, parameters={"estimator": "SVC", "C": "1.0"})
+    newer = a_card(
+        SECOND,
+        features=(features[0], Feature("visits", "str"), Feature("since", "datetime64[us]")),
+        parameters={"estimator": "SVC", "C": "10.0"},
+        metrics={"accuracy": 0.95, "log_loss": 0.2},
+        evaluation={"metric": "accuracy", "scores": {"intervals": {"accuracy": (0.91, 0.98)}}},
+        judgement=Judgement(promote=True, reason="better"),
+        libraries={"python": "3.12.0", "scikit-learn": "1.5.0"},
+    )
+    for card in (older, newer):
+        store.publish(card, {"model.joblib": b"x"}, key)
+        store.promote("churn", card.version)
+
+
+@pytest.mark.parametrize(
+    "names", [["churn"], ["churn", FIRST[-8:]], [FIRST, SECOND], ["churn", FIRST, SECOND]]
+)
+def test_two_versions_are_compared(two, names):
+    told = json.loads(run("diff", *names, "--json").stdout)
+
+    assert (told["model"], told["a"], told["b"]) == ("churn", FIRST, SECOND)
+    lines = {(line["section"], line["name"]): (line["a"], line["b"]) for line in told["lines"]}
+    assert lines["metrics", "accuracy"] == ("0.9000", "0.9500  [0.9100, 0.9800]")
+    assert lines["metrics", "log_loss"] == (None, "0.2000")
+    assert lines["features", "age"] == ("float64", "float64")
+    assert lines["features", "visits"] == ("float64", "str")
+    assert lines["features", "since"] == (None, "datetime64[us]")
+    assert lines["parameters", "C"] == ("1.0", "10.0")
+    assert lines["libraries", "numpy"] == ("1.26.0", None)
+
+
+def test_a_table_shows_what_differs(two):
+    shown = run("diff", "churn").stdout
+
+    assert "+ since" in shown
+    assert "~ visits" in shown
+    assert "- numpy" in shown
+    assert " age" not in shown
+    assert " age" in run("diff", "churn", "--all").stdout
