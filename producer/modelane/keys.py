@@ -22,6 +22,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.served                    set         names of models that workers have announced -
     modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
     modelane.models                    channel     name of a model whose alias moved         -
+    /<db>.celeryev/task.multi          channel     what Flower is told, by Celery's names     -
     celery-task-meta-<id>              string,     an answer, Celery's own form; before it,  result_ttl_s
                                                    of an id that a caller named: it is taken
                                        channel
@@ -61,6 +62,10 @@ SUSPECT_KEY_PREFIX = "modelane.suspect."
 RUN_KEY_PREFIX = "modelane.run."
 HELD_KEY = "modelane.held"
 RESULT_KEY_PREFIX = "celery-task-meta-"
+
+#: Celery's ``event_exchange``, and the routing key of many events about tasks in one message.
+EVENT_EXCHANGE = "celeryev"
+EVENTS_KEY = "task.multi"
 
 #: kombu's Redis transport: four lists a queue, served in this order (``priority_steps``, ``sep``).
 PRIORITIES = (0, 3, 6, 9)
@@ -111,6 +116,11 @@ def lane_of(queue: str) -> str | None:
     """The model whose lane ``queue`` is; None if it is an ordinary queue."""
     model = queue.removeprefix(PREDICT_QUEUE_PREFIX)
     return model if model != queue and _MODEL_NAME.fullmatch(model) else None
+
+
+def events_channel(db: int, prefix: str) -> str:
+    """Where kombu's Redis transport looks for what is published to Celery's event exchange."""
+    return f"{prefix}/{db}.{EVENT_EXCHANGE}/{EVENTS_KEY}"
 
 
 @dataclass(frozen=True, slots=True)

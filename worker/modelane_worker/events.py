@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from celery import Celery
 from celery.utils.time import utcoffset
 
 from modelane.errors import Expired, ModelaneError, Revoked
@@ -78,16 +77,23 @@ class Events:
     """Celery task events of one worker.
 
     Args:
-        app: whose broker, exchange and logical clock are used.
+        tick: Celery's logical clock, moved on.
+        herald: publishes them.
         hostname: the worker's node name.
         wanted: asked once a batch whether anybody listens.
     """
 
-    def __init__(self, app: Celery, hostname: str, wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        tick: Callable[[], int],
+        herald: Herald,
+        hostname: str,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._wanted = wanted
         self._worker = (hostname, os.getpid(), utcoffset())
-        self._tick = app.clock.forward
-        self._herald = Herald(app, hostname)
+        self._tick = tick
+        self._herald = herald
 
     def start(self) -> None:
         self._herald.start()

@@ -24,6 +24,7 @@ from modelane_worker.bell import Bell
 from modelane_worker.card import Card
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
+from modelane_worker.herald import Herald
 from modelane_worker.holdings import Holdings
 from modelane_worker.lane import Lane, Service
 from modelane_worker.lanes import Lanes
@@ -82,7 +83,12 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
 
         def create(self, worker: Any) -> None:
             client = connect(settings)
-            self.events = Events(worker.app, worker.hostname, lambda: _wants_events(worker))
+            self.events = Events(
+                worker.app.clock.forward,
+                Herald(connect(settings), settings.prefix, worker.hostname),
+                worker.hostname,
+                lambda: _wants_events(worker),
+            )
             worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
             holdings = Holdings(client, settings.prefix)
             worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))

@@ -1,0 +1,36 @@
+"""Events reach whoever listens with Celery's own means, wherever the broker keeps them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from acceptance.workplace import eventually
+from modelane.app import build
+from modelane.connection import connect
+from modelane.settings import Settings
+from modelane_worker.herald import Herald
+from stock.listener import Listener
+
+
+@pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])
+def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
+    # Given a listener of Celery's, on any database and behind any prefix
+    settings = Settings(broker_url=f"{redis_url.rpartition('/')[0]}/{db}", prefix=prefix)
+    with Listener(build(settings)) as listener, closing(connect(settings)) as client:
+        eventually(client.pubsub_numpat, "its subscription, which is a pattern")
+
+        # When a worker tells three events
+        herald = Herald(client, settings.prefix, "worker@here")
+        herald.start()
+        for number in range(3):
+            herald.add(
+                {"type": "task-started", "uuid": str(number), "hostname": "worker@here", "clock": number}
+            )
+        herald.ring()
+        herald.close(5)
+
+        # Then all of them are heard
+        eventually(lambda: len(listener.heard) == 3, "three events")
+        assert [event["uuid"] for event in listener.heard] == ["0", "1", "2"]
