@@ -46,7 +46,7 @@ from modelane.results import write_taken
 from modelane.settings import Settings
 from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
 from modelane.tables import to_rows
-from modelane.tensors import Tensor
+from modelane.tensors import extended
 from modelane.wire import write_message
 from modelane.wires import Wires
 
@@ -113,7 +113,8 @@ class Client:
 
         Args:
             model: its name.
-            rows: a numpy array (n, d), a list of rows or records, a pandas or polars frame.
+            rows: a numpy array (n, d), a list of rows or of records, a map of columns, a pandas, polars or
+                Arrow table.  Dates with a time zone are converted to UTC.
             method: ``predict``, ``predict_proba``, … whatever the model's card allows.
             version: ask for this published version; by default the champion answers.
             columns: names of the columns, where rows do not carry them.
@@ -159,7 +160,7 @@ class Client:
             ),
             task=PREDICT_TASK,
             queue=queue,
-            args=(model, body.extension() if isinstance(body, Tensor) else body),
+            args=(model, extended(body)),
             kwargs={name: value for name, value in kwargs.items() if value is not None},
             rows=n_rows,
             argsrepr=f"({model!r}, {describe(body)})",

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 DTYPE = np.dtype("<M8[us]")
 
+#: Units of numpy that reach further than microseconds do.
+_COARSE = frozenset(["Y", "M", "W", "D", "h", "m", "s", "ms"])
 _MISSING = np.datetime64("NaT", "us")
 
 
@@ -27,6 +29,20 @@ def is_missing(value: object) -> bool:
         return bool(value != value)  # noqa: PLR0124  # NaN and NaT differ from themselves
     except (TypeError, ValueError):  # pandas.NA does not say; an array says too much
         return type(value).__name__ == "NAType"
+
+
+def from_array(moments: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Moments of any unit, in microseconds; finer ones are cut off.
+
+    Raises:
+        ValueError: one that microseconds do not reach, before the year -290,000 or after 290,000.
+    """
+    converted = moments.astype(DTYPE, copy=False)
+    if np.datetime_data(moments.dtype)[0] in _COARSE and not np.array_equal(
+        converted.astype(moments.dtype), moments, equal_nan=True
+    ):
+        raise ValueError("a date is too far away")
+    return converted
 
 
 def to_date(value: object) -> np.datetime64:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelane.awaiting import waker_of
+from modelane.columns import to_numbers
 from modelane.errors import BadInput, ClientClosed, ModelaneError
 from modelane.tensors import Tensor
 
@@ -200,10 +201,17 @@ class Prediction(Future[T], Generic[T]):
 _MEASURED = ("attempts", "queued_s", "gathered_s", "predict_s", "batch_rows")
 
 
+def _from_list(values: list[Any]) -> NDArray[Any]:
+    """Numbers, or objects: strings in one array of fixed width would all be as wide as the longest."""
+    objects = np.array(values, dtype=object)
+    numbers = to_numbers(values, set(map(type, objects.flat)))
+    return objects if numbers is None else numbers
+
+
 def read_answer(result: dict[str, Any]) -> Answer:
     values = result["values"]
     return Answer(
-        values=values.array() if isinstance(values, Tensor) else np.asarray(values),
+        values=values.array() if isinstance(values, Tensor) else _from_list(values),
         model=result["model"],
         version=result["version"],
         method=result["method"],

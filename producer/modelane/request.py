@@ -18,9 +18,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         id: the answer is stored under it.
         model: a name; the worker chooses the version.
-        rows: a tensor, a list of rows, or a list of records; not looked at yet.
+        rows: a tensor, a list of rows or of records, or a map of columns; not looked at yet.
         method: what to call on the model.
-        columns: names of the rows' columns, in their order.
+        columns: names of the rows' columns, in their order, where rows do not name them.
         params: keyword arguments of the method; never mixed with another request's.
         version: the one that has to answer; None for the champion.
     """
@@ -93,4 +93,12 @@ def describe(rows: Any) -> str:
         width = f"x{len(first)}" if isinstance(first, list | dict) else ""
         kind = "records" if isinstance(first, dict) else "rows"
         return f"[{len(rows)}{width} {kind}]"
+    if isinstance(rows, dict):
+        first = next(iter(rows.values()), None)
+        n_rows = first.shape[0] if isinstance(first, Tensor) and first.shape else _length(first)
+        return f"[{n_rows}x{len(rows)} columns]"
     return f"[{type(rows).__name__}]"
+
+
+def _length(column: Any) -> int:
+    return len(column) if isinstance(column, list) else 0

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
-from modelane.tensors import from_wire, to_wire
+from modelane.tensors import from_wire, to_plain, to_wire
 from modelane.wire import Envelope
 
 #: Characters of an error's sentence; a model's own error may repeat all of its rows.
@@ -23,7 +23,7 @@ MAX_SENTENCE = 1000
 #: State of a request that says how far it has come; not one of Celery's, as Celery allows it.
 PROGRESS = "PROGRESS"
 
-_json_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.tolist())
+_json_encoder = msgspec.json.Encoder(enc_hook=to_plain)
 _msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
 

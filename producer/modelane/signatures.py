@@ -17,8 +17,7 @@ from modelane.errors import BadInput
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.options import check_columns
 from modelane.request import describe, request_of
-from modelane.tables import to_rows
-from modelane.tensors import Tensor
+from modelane.tables import in_json, to_rows
 
 Options = dict[str, Any]
 
@@ -82,8 +81,7 @@ class Predict(_Elsewhere):
             args = (kwargs.pop("rows"), *args)
         if args:
             body, columns, _ = to_rows(args[0], check_columns(kwargs.get("columns")))
-            rows = body.array().tolist() if isinstance(body, Tensor) else body
-            args = (rows, *args[1:])
+            args = (in_json(body), *args[1:])
             if columns is not None:
                 kwargs["columns"] = list(columns)
             request_of("", args, kwargs)

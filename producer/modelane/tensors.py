@@ -1,14 +1,19 @@
 """Arrays on the wire: dtype, shape and raw bytes, as one MessagePack extension.  No pickle, no object arrays.
 
 The extension's payload is the MessagePack array ``[dtype, shape, data]``; ``dtype`` is numpy's own string
-(``<f8``), ``data`` the C-ordered bytes.  To change the format, take a new extension code and go on reading
-this one: messages outlive a release.
+(``<f8``), ``data`` the C-ordered bytes.  Dates are microseconds of UTC (``<M8[us]``).
+
+What has no fixed width travels as MessagePack's own lists: objects, and strings of which one may be long,
+since numpy gives each as much room as the longest.
+
+To change the format, take a new extension code and go on reading this one: messages outlive a release.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -16,12 +21,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from modelane import dates
 from modelane.errors import BadInput
 
 EXTENSION_CODE = 77
 
-#: Booleans, integers, floats of fixed width, little-endian, and strings of fixed length.
-_DTYPE = re.compile(r"\|b1|[|<][iu]1|<[iu][248]|<f[248]|<U(?P<length>[1-9]\d{0,3})")
+#: Booleans, integers, floats of fixed width, little-endian, dates, and strings of fixed length.
+_DTYPE = re.compile(r"\|b1|[|<][iu]1|<[iu][248]|<f[248]|<M8\[us\]|<U(?P<length>[1-9]\d{0,3})")
+
+#: Characters.  Labels are shorter; longer strings travel one by one.
+MAX_LABEL = 64
 
 #: Rows and columns, and one more for models that answer with a matrix per row.
 MAX_DIMENSIONS = 3
@@ -38,11 +47,15 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Tensor:
-        """Raises :class:`BadInput` for dtypes that do not travel (objects, records, dates)."""
+        """Raises :class:`BadInput` for dtypes that do not travel (objects, records, durations)."""
         little, name = _travelling(array.dtype)
         if array.ndim > MAX_DIMENSIONS:
             raise BadInput(f"an array has {array.ndim} dimensions, at most {MAX_DIMENSIONS} are taken")
-        return cls(name, array.shape, array.astype(little, copy=False).tobytes())
+        try:
+            array = dates.from_array(array) if little is dates.DTYPE else array.astype(little, copy=False)
+        except ValueError as exc:
+            raise BadInput(str(exc)) from exc
+        return cls(name, array.shape, array.tobytes())
 
     def array(self) -> NDArray[Any]:
         """A read-only view on the bytes, shape as sent."""
@@ -63,11 +76,32 @@ _decoder = msgspec.msgpack.Decoder(Tensor)
 
 def to_wire(value: Any) -> Any:
     """msgspec ``enc_hook``: numpy arrays and scalars."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not is_loose(value.dtype):
         return Tensor.of(value).extension()
-    if isinstance(value, np.generic):
-        return value.item()
+    return to_plain(value)
+
+
+def to_plain(value: Any) -> Any:
+    """msgspec ``enc_hook``, for documents without extensions: lists, Python's own values."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if dates.is_missing(value):
+        return None
+    if isinstance(value, date):  # pandas' own
+        return value.isoformat()
     raise NotImplementedError(f"{type(value).__name__} cannot be sent")
+
+
+def is_loose(dtype: np.dtype[Any]) -> bool:
+    """Whether values of it travel one by one: objects, numpy's strings of any length, and long ones."""
+    return dtype.kind in "OT" or (dtype.kind == "U" and dtype.itemsize > 4 * MAX_LABEL)
+
+
+def extended(rows: Any) -> Any:
+    """Rows, as :mod:`modelane.tables` makes them, as they stand in a MessagePack document."""
+    if isinstance(rows, dict):
+        return {name: extended(column) for name, column in rows.items()}
+    return rows.extension() if isinstance(rows, Tensor) else rows
 
 
 def from_wire(code: int, payload: memoryview) -> Tensor:
@@ -97,9 +131,10 @@ def from_wire(code: int, payload: memoryview) -> Tensor:
 @lru_cache(maxsize=64)
 def _travelling(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
     """The little-endian form of a dtype, and its name on the wire."""
-    little = dtype.newbyteorder("<") if dtype.byteorder == ">" else dtype
+    little = dates.DTYPE if dtype.kind == "M" else dtype
+    little = little.newbyteorder("<") if dtype.byteorder == ">" else little
     if not _DTYPE.fullmatch(little.str):
-        raise BadInput(f"arrays of dtype {dtype} cannot be sent: use numbers, booleans or strings")
+        raise BadInput(f"arrays of dtype {dtype} cannot be sent: use numbers, booleans, strings or dates")
     return little, little.str
 
 
@@ -112,5 +147,5 @@ def _spoken(dtype: str) -> str:
 def _itemsize(dtype: str) -> int:
     matched = _DTYPE.fullmatch(dtype)
     if not matched:
-        raise BadInput(f"dtype {dtype!r:.20} is not taken: numbers, booleans or strings")
-    return int(matched["length"]) * 4 if matched["length"] else int(dtype[-1])
+        raise BadInput(f"dtype {dtype!r:.20} is not taken: numbers, booleans, strings or dates")
+    return int(matched["length"]) * 4 if matched["length"] else np.dtype(dtype).itemsize

@@ -48,8 +48,8 @@ itself.append(itself)
         ({"rows": None}, "two dimensions"),
         ({"rows": []}, "there are no rows"),
         ({"rows": [[HALF_A_PAIR]]}, "the request cannot be sent"),
-        ({"rows": [[10**400, 1.5]]}, "the request cannot be sent"),
-        ({"rows": [itself]}, "the request cannot be sent"),
+        ({"rows": [[10**400, 1.5]]}, "row 0, column 0 is too large"),
+        ({"rows": [itself]}, "row 0, column 0 is a list"),
     ],
     ids=lambda value: ascii(value)[:40] if isinstance(value, dict) else "",
 )

@@ -16,6 +16,7 @@ TRAVELS = st.one_of(
     hnp.unsigned_integer_dtypes(endianness="?"),
     hnp.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
     hnp.unicode_string_dtypes(endianness="<", max_len=8),
+    st.just(np.dtype("<M8[us]")),
 )
 
 
@@ -33,6 +34,42 @@ def test_an_array_comes_out_as_it_went_in(array):
     np.testing.assert_array_equal(again, array)
 
 
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "ns"])
+def test_dates_of_any_unit_travel_as_microseconds(unit):
+    dates = np.array(["2026-01-02", "NaT", "1901-12-31"], dtype=f"M8[{unit}]")
+
+    again = through(dates)
+
+    assert again.dtype == "M8[us]"
+    np.testing.assert_array_equal(again, dates.astype("M8[us]"))
+
+
+def test_dates_beyond_what_microseconds_reach_are_refused():
+    with pytest.raises(BadInput, match="too far away"):
+        through(np.array([2**60], dtype="M8[D]"))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["a", None, "b"], dtype=object),
+        np.array([["a", 1.5], [True, None]], dtype=object),
+        np.array(["a", "b"], dtype="T"),
+    ],
+    ids=["texts", "mixed", "numpy's strings"],
+)
+def test_what_has_no_fixed_width_travels_as_a_list(array):
+    packed = msgspec.msgpack.encode(array, enc_hook=to_wire)
+
+    assert msgspec.msgpack.decode(packed) == array.tolist()
+
+
+def test_one_long_string_does_not_widen_its_neighbours():
+    array = np.array(["a"] * 1000 + ["b" * 4000])
+
+    assert len(msgspec.msgpack.encode(array, enc_hook=to_wire)) < 10_000
+
+
 def test_slices_and_transposes_need_not_be_contiguous():
     array = np.arange(24.0).reshape(4, 6)
 
@@ -45,11 +82,11 @@ def test_slices_and_transposes_need_not_be_contiguous():
     [
         np.array([object()]),
         np.zeros(2, dtype=[("a", "f8")]),
-        np.array(["2026-01-01"], dtype="M8[D]"),
+        np.array([1], dtype="m8[s]"),
         np.array([1 + 2j]),
         np.zeros((1, 1, 1, 1)),
     ],
-    ids=["objects", "records", "dates", "complex", "4-dimensional"],
+    ids=["objects", "records", "durations", "complex", "4-dimensional"],
 )
 def test_what_does_not_travel_is_refused_before_it_is_sent(array):
     with pytest.raises(BadInput):

@@ -36,6 +36,21 @@ def test_named_columns_are_put_into_the_cards_order():
     np.testing.assert_array_equal(named, [[1.0, 2.0, 3.0]])
 
 
+@pytest.mark.parametrize("spend", [[3.0, 6.0], [3, "6"], Tensor.of(np.array([3, 6], dtype=np.int8))])
+def test_columns_by_their_names_mean_the_same_whatever_each_of_them_is(spend):
+    by_name = block({"spend": spend, "age": [1.0, 4.0], "visits": Tensor.of(np.array([2.0, 5.0]))})
+
+    np.testing.assert_array_equal(by_name, [[1, 2, 3], [4, 5, 6]])
+    assert by_name.flags.c_contiguous
+
+
+def test_rows_that_need_not_be_moved_are_not_copied():
+    tensor = Tensor.of(ROWS)
+
+    for columns in (None, ("age", "visits", "spend")):
+        assert np.shares_memory(block(tensor, columns=columns), np.frombuffer(tensor.data))
+
+
 def test_none_is_a_missing_value():
     assert np.isnan(block([[1, None, 3]])[0, 1])
 
@@ -46,23 +61,39 @@ def test_none_is_a_missing_value():
         ([[1, 2]], {}, "takes 3 features, row 0 has 2"),
         ([[1, 2, 3], [1, 2, 3, 4]], {}, "row 1 has 4"),
         ([[1, 2, 3], 7], {}, "row 1 is no list"),
-        ([[1, 2, "x"]], {}, "row 0, column 'spend' is a str"),
-        ([[1, 2, 3], [1, 10**400, 3]], {}, "row 1, column 'visits' is too large"),
+        ([[1, 2, "x"]], {}, "column 'spend' takes numbers, row 0 is a str"),
+        ([[1, 2, 3], [1, 10**400, 3]], {}, "column 'visits' takes numbers, row 1 is too large"),
         ([[1, 2, [3]]], {}, "takes numbers"),
         ([[1, 2, {"a": 1}]], {}, "takes numbers"),
+        ([[[1], [2], [3]]], {}, "column 'age' takes numbers, row 0 is a list"),
         ([], {}, "no rows"),
         ("rows", {}, "must be a list"),
         (None, {}, "must be a list"),
         ([{"age": 1, "visits": 2}], {}, "row 0 has no column 'spend'"),
         ([{"age": 1, "visits": 2, "spend": 3, "shoe": 4}], {}, "no column 'shoe'"),
         ([{"age": 1, "visits": 2, "spend": 3}, [1, 2, 3]], {}, "row 1 is no record"),
+        ([{"age": 1, "visits": 2, "spend": 3}], {"columns": ("age", "visits", "spend")}, "leave out columns"),
         ([[1, 2, 3]], {"columns": ("age", "visits", "shoe")}, "no column 'spend'"),
+        ([[1, 2, 3, 4]], {"columns": ("age", "visits", "spend", "shoe")}, "churn has no column 'shoe'"),
+        (Tensor.of(np.zeros((2, 4))), {"columns": ("age", "visits", "shoe", "spend")}, "no column 'shoe'"),
+        (Tensor.of(np.zeros((2, 2))), {"columns": ("age", "visits", "spend")}, "these rows have 2"),
+        ({"age": [1], "visits": [2], "spend": [3], "shoe": [4]}, {}, "no column 'shoe'"),
+        ({"age": [1], "visits": [2]}, {}, "no column 'spend'"),
+        ({"age": [1], "visits": [2], "spend": [3]}, {"columns": ("age", "visits", "spend")}, "leave out"),
+        ({"age": [1, 2], "visits": [2], "spend": [3]}, {}, "'visits' has 1 values, column 'age' has 2"),
+        ({"age": 1, "visits": 2, "spend": 3}, {}, r"column 'age' must be a list.*\[value\]"),
+        ({"age": "abc", "visits": "abc", "spend": "abc"}, {}, "column 'age' must be a list"),
+        ({"age": [], "visits": [], "spend": []}, {}, "no rows"),
+        ({1: [1], 2: [2], 3: [3]}, {}, "no names of columns"),
+        ({}, {}, "no rows"),
+        ({"age": Tensor.of(np.zeros((1, 1))), "visits": [1], "spend": [1]}, {}, "one dimension"),
         ([[1, 2, 3]], {"columns": ("age", "age", "visits")}, "column"),
         ([[1, 2, 3]], {"columns": ("age", "visits", "spend", "spend")}, "twice"),
         (Tensor.of(np.zeros((2, 4))), {}, "takes 3 features, these rows have 4"),
         (Tensor.of(np.zeros(3)), {}, "two dimensions"),
         (Tensor.of(np.zeros((0, 3))), {}, "no rows"),
-        (Tensor.of(np.array([["a", "b", "c"]])), {}, "takes numbers"),
+        (Tensor.of(np.array([["a", "b", "c"]])), {}, "column 'age' takes numbers, row 0 is a str"),
+        (Tensor.of(np.zeros((1, 3), dtype="M8[D]")), {}, "takes numbers, row 0 is a datetime64"),
     ],
 )
 def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows, options, words):

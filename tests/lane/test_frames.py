@@ -83,7 +83,7 @@ def test_dates_far_from_now_are_dates():
     assert [str(day)[:10] for day in far] == ["9999-12-31", "0001-01-01"]
 
 
-def test_numbers_may_be_whole_true_decimal_or_half_precision():
+def test_numbers_may_be_whole_true_decimal_spelt_or_of_half_precision():
     np.testing.assert_array_equal(
         column(objects(1, True, Decimal("0.5"), np.float32(2)), AGE), [1, 1, 0.5, 2]
     )
@@ -93,7 +93,7 @@ def test_numbers_may_be_whole_true_decimal_or_half_precision():
 @pytest.mark.parametrize(
     ("values", "feature", "words"),
     [
-        (objects(1.0, "12"), AGE, "column 'age' takes numbers, row 1 is a str"),
+        (objects(1.0, "twelve"), AGE, "column 'age' takes numbers, row 1 is a str"),
         (objects(10**400), AGE, "row 0 is too large"),
         (objects([1]), AGE, "row 0 is a list"),
         (objects(1j), AGE, "row 0 is a complex"),
@@ -105,6 +105,7 @@ def test_numbers_may_be_whole_true_decimal_or_half_precision():
         (objects("2026-01-02", "yesterday"), SINCE, "column 'since' takes dates, row 1 is no ISO 8601 date"),
         (objects("2026-02-30"), SINCE, "row 0 is no ISO 8601 date"),
         (np.array([1767312000]), SINCE, "row 0 is a int"),
+        (np.array([2**60], dtype="M8[D]"), SINCE, "too far away"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(values, feature, words):
@@ -113,6 +114,7 @@ def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(values, fe
 
     assert "Oslo" not in str(refused.value)
     assert "yesterday" not in str(refused.value)
+    assert "twelve" not in str(refused.value)
 
 
 def test_a_frame_lacks_no_column_in_silence():

@@ -1,7 +1,7 @@
-"""Group, join, split, halve: what turns many requests into few predicts, and back.  Pure.
+"""Group, join, split: what turns many requests into few predicts, and back.  Pure.
 
 Rows of two requests meet only if method, dtype and parameters are equal, and never for longer than one
-predict.  A group that raises is halved until the culprit stands alone, so nobody pays for a neighbour.
+predict.  A group that raises is taken apart until each culprit stands alone, so nobody pays for a neighbour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 
 from modelane.errors import ModelaneError, PredictionFailed
 from modelane.request import Request
+from modelane_worker import culprits
 from modelane_worker.engine import Block, GroupKey
+from modelane_worker.rows import Rows, join
+
+#: Seconds of looking for culprits after which others are served in between.
+BREATH_S = 1.0
 
 
 class Predictor(Protocol):
@@ -26,7 +31,7 @@ class Predictor(Protocol):
 
     def block(self, request: Request) -> Block: ...
 
-    def predict(self, method: str, rows: NDArray[Any], params: dict[str, Any]) -> NDArray[Any]: ...
+    def predict(self, method: str, rows: Rows, params: dict[str, Any]) -> NDArray[Any]: ...
 
 
 class Predicted(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +67,7 @@ def answer(
         requests: any mix of methods, dtypes and parameters.
         model: one version; all requests are answered by it.
         max_rows: most rows in one predict; a larger request is predicted alone, in slices.
-        breathe: called between two slices.
+        breathe: called between two slices, and now and then while culprits are looked for.
         clock: seconds.
     """
     outcomes: dict[int, Outcome] = {}
@@ -76,11 +81,11 @@ def answer(
             outcomes[position] = PredictionFailed(f"the request cannot be read: {type(exc).__name__}")
         else:
             groups.setdefault(block.key, []).append((position, block))
-    predict = partial(_predict, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
+    together = partial(_together, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
     for group in groups.values():
         for part in _cut(group, max_rows):
             blocks = [block for _, block in part]
-            for (position, _), outcome in zip(part, predict(blocks), strict=True):
+            for (position, _), outcome in zip(part, _each(blocks, together, breathe, clock), strict=True):
                 outcomes[position] = outcome
     return [outcomes[position] for position in range(len(requests))]
 
@@ -99,33 +104,50 @@ def _cut(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[i
     yield part
 
 
-def _predict(
+def _each(
     blocks: list[Block],
+    together: Callable[[Sequence[Block]], list[Predicted]],
+    breathe: Callable[[], None],
+    clock: Callable[[], float],
+) -> list[Outcome]:
+    """Predict blocks of one key together, or apart if that raises."""
+    try:
+        return [*together(blocks)]
+    except ModelaneError as error:
+        if len(blocks) == 1:
+            return [error]
+    since_s = clock()
+
+    def patiently(some: Sequence[Block]) -> list[Predicted]:
+        nonlocal since_s
+        if clock() - since_s > BREATH_S:
+            breathe()
+            since_s = clock()
+        return together(some)
+
+    return culprits.apart(blocks, patiently)
+
+
+def _together(
+    blocks: Sequence[Block],
     *,
     model: Predictor,
     max_rows: int,
     breathe: Callable[[], None],
     clock: Callable[[], float],
-) -> list[Outcome]:
-    """Predict blocks of one key together, or in halves if that raises."""
-    joined = blocks[0].rows if len(blocks) == 1 else np.concatenate([b.rows for b in blocks])
+) -> list[Predicted]:
+    """Raises :class:`PredictionFailed`: the model does not answer all of them."""
+    joined = join([block.rows for block in blocks])
     first_s, took_s, slices = clock(), 0.0, list[NDArray[Any]]()
-    try:
-        for first in range(0, len(joined), max_rows):
-            if slices:
-                breathe()
-            began_s = clock()
-            slices.append(model.predict(blocks[0].method, joined[first : first + max_rows], blocks[0].params))
-            took_s += clock() - began_s
-        values = slices[0] if len(slices) == 1 else np.concatenate(slices)
-        if len(values) != len(joined):
-            raise PredictionFailed(f"the model answered {len(values)} rows to {len(joined)}")
-    except ModelaneError as error:
-        if len(blocks) == 1:
-            return [error]
-        half = len(blocks) // 2
-        again = partial(_predict, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
-        return again(blocks[:half]) + again(blocks[half:])
+    for first in range(0, len(joined), max_rows):
+        if slices:
+            breathe()
+        began_s = clock()
+        slices.append(model.predict(blocks[0].method, joined[first : first + max_rows], blocks[0].params))
+        took_s += clock() - began_s
+    values = slices[0] if len(slices) == 1 else np.concatenate(slices)
+    if len(values) != len(joined):
+        raise PredictionFailed(f"the model answered {len(values)} rows to {len(joined)}")
     ends = accumulate(len(block.rows) for block in blocks)
     shares = (values[end - len(block.rows) : end] for block, end in zip(blocks, ends, strict=True))
     return [Predicted(share, first_s, took_s, len(joined)) for share in shares]

@@ -1,7 +1,7 @@
 """Columns of a card's dtypes, and the DataFrame that an estimator gets of them: serving and training alike.
 
     dtype of a feature   in the frame       missing    takes
-    float64              float64            NaN        numbers, booleans
+    float64              float64            NaN        numbers, booleans, text that spells a number
     str                  object, of str     NaN        text
     datetime64[us]       datetime64[us]     NaT        dates and ISO 8601 text, as modelane.dates has them
 
@@ -24,44 +24,53 @@ from modelane_worker.card import Feature
 if TYPE_CHECKING:
     import pandas as pd
 
+#: One column, as it came.
+Values = NDArray[Any] | Sequence[Any]
 
-def frame(columns: Mapping[str, NDArray[Any]], features: Sequence[Feature]) -> pd.DataFrame:
+
+def frame(columns: Mapping[str, Values], features: Sequence[Feature]) -> pd.DataFrame:
     """What an estimator is fitted on and asked with.
 
     Args:
-        columns: one array (n,) a feature, all of one length; numbers, booleans, strings, dates or objects.
+        columns: values (n,) of each feature, all of one length; numbers, booleans, strings, dates or objects.
             Others are passed over.
         features: which columns, in which order.
 
     Raises:
         BadInput: a column is missing, or holds what its feature does not take.
     """
-    import pandas as pd  # noqa: PLC0415  # see above
-
     if missing := [feature.name for feature in features if feature.name not in columns]:
         raise BadInput(f"no column {missing[0]!r:.60}")
-    arrays = {feature.name: column(columns[feature.name], feature) for feature in features}
-    n_rows = len(next(iter(arrays.values()), ()))
-    index = pd.RangeIndex(n_rows)
+    return assemble({feature.name: column(columns[feature.name], feature) for feature in features})
+
+
+def assemble(columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+    """A frame of columns that :func:`column` has made, in their order."""
+    import pandas as pd  # noqa: PLC0415  # see above
+
+    index = pd.RangeIndex(len(next(iter(columns.values()), ())))
     # A bare array of strings would become pandas' own string dtype; a series of objects stays one.
-    series = {
-        name: pd.Series(array, dtype=object, index=index) if array.dtype == object else array
-        for name, array in arrays.items()
-    }
-    return pd.DataFrame(series, index=index)
+    series = [
+        pd.Series(array, dtype=object, index=index) if array.dtype == object else array
+        for array in columns.values()
+    ]
+    made = pd.DataFrame(dict(enumerate(series)), index=index)
+    made.columns = pd.Index(list(columns), dtype=object)
+    return made
 
 
-def column(values: NDArray[Any], feature: Feature) -> NDArray[Any]:
+def column(values: Values, feature: Feature) -> NDArray[Any]:
     """Values (n,) in the dtype of their feature.
 
     Raises:
         BadInput: one that does not fit; the sentence names its row and column, never the value.
     """
+    array = values if isinstance(values, np.ndarray) else np.fromiter(values, object, len(values))
     if feature.dtype == "str":
-        return _texts(values, feature.name)
+        return _texts(array, feature.name)
     if feature.dtype == "datetime64[us]":
-        return _dates(values, feature.name)
-    return _numbers(values, feature.name)
+        return _dates(array, feature.name)
+    return _numbers(array, feature.name)
 
 
 def _numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -72,7 +81,7 @@ def _numbers(values: NDArray[Any], name: str) -> NDArray[np.float64]:
         try:
             if dates.is_missing(value):
                 numbers[row] = np.nan
-            elif isinstance(value, str | bytes | np.datetime64):
+            elif isinstance(value, bytes | np.datetime64):
                 raise TypeError
             else:
                 numbers[row] = float(value)
@@ -95,10 +104,8 @@ def _texts(values: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _dates(values: NDArray[Any], name: str) -> NDArray[np.datetime64]:
-    if values.dtype.kind == "M":
-        return values.astype(dates.DTYPE, copy=False)
     try:
-        return dates.to_dates(_objects(values))
+        return dates.from_array(values) if values.dtype.kind == "M" else dates.to_dates(_objects(values))
     except ValueError as exc:
         raise BadInput(f"column {name!r:.60} takes dates, {exc}") from exc
 
