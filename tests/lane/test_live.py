@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from lane.models import a_card, a_classifier
-from modelane.errors import UnknownModel
+from modelane.errors import TryLater, UnknownModel, UntrustedModel
 from modelane_worker import artefact
 from modelane_worker.card import new_version
 from modelane_worker.live import RETRY_REFUSED_S, LiveModel, Models
 from modelane_worker.signing import SigningKey
 from modelane_worker.store import Store
+from modelane_worker.versions import MAX_KEPT
+from modelane_worker.versions import RETRY_REFUSED_S as RETRY_VERSION_S
 
 
 class Shelf:
@@ -134,3 +136,60 @@ def test_a_worker_serves_all_models_of_the_store_or_only_those_named(shelf):
 
     assert Models(shelf.store, shelf.trusted).wanted() == ["churn"]
     assert Models(shelf.store, shelf.trusted, only=["other"]).wanted() == []
+
+
+class TestVersionsByName:
+    @pytest.fixture
+    def published(self, shelf) -> list[str]:
+        """Five versions, the last one in service."""
+        versions = [shelf.promote(number) for number in range(1, 6)]
+        shelf.live.refresh()
+        return versions
+
+    def test_a_version_that_is_asked_for_is_loaded_while_others_are_served(self, shelf, published):
+        others, first = shelf.live.others, published[0]
+
+        assert others.put_off_s(first) > 0, "its request waits"
+        with pytest.raises(TryLater, match="is being loaded"):
+            others.engine(first)
+        assert others.wait(first).card.version == first
+
+        assert others.put_off_s(first) == 0
+        assert others.engine(first).card.version == first
+        assert shelf.live.version == published[-1]
+
+    def test_the_champion_is_asked_for_by_name_without_being_loaded_twice(self, shelf, published):
+        assert shelf.live.put_off_s(published[-1]) == 0
+        assert shelf.live.put_off_s(None) == 0
+        assert shelf.live.others.cards == []
+
+    def test_only_a_few_are_kept_those_asked_for_last(self, shelf, published):
+        for version in published[:-1]:
+            shelf.live.others.wait(version)
+        kept = [card.version for card in shelf.live.others.cards]
+
+        assert kept == published[:-1][-MAX_KEPT:]
+        assert [card.version for card in shelf.live.cards] == [published[-1], *kept]
+
+    def test_a_version_that_never_was_is_unknown_in_words(self, shelf, published):
+        others, never = shelf.live.others, new_version(datetime(2020, 1, 1, tzinfo=UTC), b"\0\0\0\0")
+        for _ in range(2):
+            with pytest.raises(UnknownModel, match=f"no version '{never}'; the newest it has"):
+                others.wait(never)
+        assert others.put_off_s(never) == 0
+        with pytest.raises(UnknownModel, match=r"'\.\./\.\.' is no version of churn"):
+            others.engine("../..")
+
+    def test_one_that_cannot_be_trusted_is_refused_and_tried_again_later(self, shelf, published):
+        file = shelf.store.root / "churn" / published[0] / artefact.MODEL_FILE
+        sound = file.read_bytes()
+        tamper(shelf, published[0])
+        with pytest.raises(UntrustedModel):
+            shelf.live.others.wait(published[0])
+        file.write_bytes(sound)
+        with pytest.raises(UntrustedModel):
+            shelf.live.others.wait(published[0])
+
+        shelf.now_s += RETRY_VERSION_S
+
+        assert shelf.live.others.wait(published[0]).card.version == published[0]

@@ -17,6 +17,7 @@ from modelane_worker.card import Card
 from modelane_worker.engine import Engine
 from modelane_worker.signing import TrustedKeys
 from modelane_worker.store import Store
+from modelane_worker.versions import Versions
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class LiveModel:
         self._clock = clock
         self._engine: Engine | None = None
         self._refused: _Refusal | None = None
+        self.others = Versions(model, self._load, clock)  #: asked for by name
 
     @property
     def engine(self) -> Engine:
@@ -64,9 +66,13 @@ class LiveModel:
         return self._engine
 
     @property
-    def card(self) -> Card | None:
-        """Of the version that answers now."""
-        return self._engine.card if self._engine else None
+    def cards(self) -> list[Card]:
+        """Of all versions that are held."""
+        return ([self._engine.card] if self._engine else []) + self.others.cards
+
+    def put_off_s(self, version: str | None) -> float:
+        """Seconds until a request for ``version`` can be answered or refused; 0: now."""
+        return 0.0 if version in (None, self.version) else self.others.put_off_s(str(version))
 
     @property
     def version(self) -> str | None:

@@ -44,8 +44,7 @@ class PredictRole:
         return [predict_queue(model) for model in wanted if self._models.get(model).refresh()]
 
     def cards(self) -> list[Card]:
-        found = [self._models.get(model).card for model in self._models.served()]
-        return [card for card in found if card is not None]
+        return [card for model in self._models.served() for card in self._models.get(model).cards]
 
 
 def queue_model(queue: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modelane.errors import BadInput, ModelaneError, UnknownModel
+from modelane.errors import BadInput, ModelaneError
 from modelane.request import Request, read_request
 from modelane_worker import batch
 from modelane_worker.intake import Call, Outcome
@@ -13,31 +13,45 @@ from modelane_worker.live import LiveModel
 
 
 class PredictService:
-    """Answers ``modelane.predict`` with the version of a model that is live when the batch begins."""
+    """Answers ``modelane.predict`` with the version that is live, or the one asked for."""
 
     def __init__(self, live: LiveModel, *, max_batch_rows: int) -> None:
         self._live = live
         self._max_batch_rows = max_batch_rows
 
-    put_off = None
+    def put_off(self, call: Call) -> float:
+        version = call.body[1].get("version")
+        return self._live.put_off_s(version) if isinstance(version, str) else 0.0
 
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
-        engine = self._live.engine
+        champion = self._live.engine
         outcomes: list[Outcome | None] = [None] * len(calls)
-        requests: list[tuple[int, Request]] = []
+        versions: dict[str | None, list[tuple[int, Request]]] = {}
         for position, call in enumerate(calls):
             try:
-                requests.append((position, self._request(call)))
+                request = self._request(call)
             except ModelaneError as error:
                 outcomes[position] = error
-        answered = batch.answer(
-            [request for _, request in requests], engine, max_rows=self._max_batch_rows, breathe=breathe
-        )
-        for (position, request), outcome in zip(requests, answered, strict=True):
-            if isinstance(outcome, batch.Predicted):
-                outcomes[position] = self._value(calls[position], request, outcome, engine.card.version)
             else:
-                outcomes[position] = outcome
+                asked = None if request.version == champion.card.version else request.version
+                versions.setdefault(asked, []).append((position, request))
+        for version, requests in versions.items():
+            try:
+                engine = champion if version is None else self._live.others.engine(version)
+            except ModelaneError as error:
+                answered: Sequence[batch.Outcome] = [error] * len(requests)
+            else:
+                answered = batch.answer(
+                    [request for _, request in requests],
+                    engine,
+                    max_rows=self._max_batch_rows,
+                    breathe=breathe,
+                )
+            for (position, request), outcome in zip(requests, answered, strict=True):
+                if isinstance(outcome, batch.Predicted):
+                    outcomes[position] = self._value(calls[position], request, outcome, engine.card.version)
+                else:
+                    outcomes[position] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
     def give_back(self) -> None:
@@ -49,10 +63,6 @@ class PredictService:
             raise BadInput(
                 f"a request for {request.model!r:.80} came to the lane of {self._live.model}: "
                 "send it to the queue of its own model"
-            )
-        if request.version not in (None, self._live.version):
-            raise UnknownModel(
-                f"{request.model} {request.version} is not in service; {self._live.version} is"
             )
         return request
 

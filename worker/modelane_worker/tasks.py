@@ -45,7 +45,8 @@ def _answer(request: Request, models: Models, max_batch_rows: int) -> dict[str, 
         raise BadInput(f"this worker does not serve {request.model!r:.80}")
     live = models.get(check_model_name(request.model))
     live.refresh()
-    engine = live.engine
+    is_champion = request.version in (None, live.version)
+    engine = live.engine if is_champion else live.others.wait(str(request.version))
     (outcome,) = batch.answer([request], engine, max_rows=max_batch_rows)
     if not isinstance(outcome, batch.Predicted):
         raise outcome
