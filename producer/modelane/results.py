@@ -8,12 +8,12 @@ JSON to JSON, readable by any ``AsyncResult``; MessagePack to our client, and to
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
+from modelane.moments import write_moment
 from modelane.tensors import from_wire, to_plain, to_wire
 from modelane.wire import Envelope
 
@@ -86,7 +86,7 @@ def _document(envelope: Envelope, status: str, result: object, now_s: float) -> 
             task_id=envelope.headers.id,
             status=status,
             result=result,
-            date_done=datetime.fromtimestamp(now_s, UTC).isoformat(),
+            date_done=write_moment(now_s),
             group_id=envelope.headers.group,
             parent_id=envelope.headers.parent_id,
         )

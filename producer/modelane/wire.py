@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -24,6 +23,7 @@ import msgspec
 from modelane.compression import decompress
 from modelane.errors import BadInput, Undecodable
 from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
+from modelane.moments import read_moment, write_deadline
 from modelane.tensors import from_wire, to_wire
 
 CONTENT_TYPE = "application/x-modelane"
@@ -100,7 +100,7 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return self._redis_time(self.headers.eta)
 
     def _redis_time(self, moment: str | None) -> float | None:
-        return None if (sender_s := _unix(moment)) is None else sender_s + self.clock_off_s
+        return read_moment(moment) + self.clock_off_s if moment else None
 
 
 class Embed(msgspec.Struct, gc=False):
@@ -210,7 +210,7 @@ def write_message(  # noqa: PLR0913  a message has this many parts
         body = _msgpack_encoder.encode((args, kwargs, Embed()))
     except (NotImplementedError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise BadInput(f"the request cannot be sent: {exc}") from exc
-    expires = None if expires_s is None else datetime.fromtimestamp(expires_s, UTC).isoformat()
+    expires = None if expires_s is None else write_deadline(expires_s)
     return msgspec.json.encode(
         Envelope(
             rows=rows,
@@ -240,18 +240,3 @@ def write_message(  # noqa: PLR0913  a message has this many parts
             ),
         )
     )
-
-
-def _unix(moment: str | None) -> float | None:
-    """Seconds of an ISO-8601 moment; without a zone it is UTC, as Celery has it.
-
-    Raises:
-        Undecodable: not a moment.
-    """
-    if not moment:
-        return None
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError as exc:
-        raise Undecodable(f"{moment!r:.40} is not an ISO-8601 moment") from exc
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
