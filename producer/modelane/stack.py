@@ -1,7 +1,7 @@
 """The whole of Modelane on one machine: what `modelane up` and `modelane demo` run.
 
-    lock the data folder → Redis → worker, trainer, Flower → everything answers → ready
-    Flower, trainer, worker end → Redis ends last, since they still settle on it
+    lock the data folder → Redis → worker, trainer, beat, Flower → everything answers → ready
+    Flower, beat, trainer, worker end → Redis ends last, since they still settle on it
 
 Knows the programs by their commands only: nothing of the worker or the trainer is imported.
 """
@@ -46,7 +46,7 @@ _POLL_S = 0.1
 
 
 class Stack:
-    """Redis, a worker, a trainer and Flower, as a context manager.
+    """Redis, a worker, a trainer, beat and Flower, as a context manager.
 
     Args:
         settings: for all programs.
@@ -134,7 +134,7 @@ class Stack:
 
     def _end(self) -> None:
         try:
-            self._supervisor.stop("flower", "trainer", "worker", deadline_s=STOP_DEADLINE_S)
+            self._supervisor.stop("flower", "beat", "trainer", "worker", deadline_s=STOP_DEADLINE_S)
             self._supervisor.stop("redis", deadline_s=STOP_DEADLINE_S)
         except KeyboardInterrupt:
             self._output.line("modelane", "interrupted again: killing everything")
@@ -162,6 +162,10 @@ class Stack:
         for name, package in (("worker", "modelane_worker"), ("trainer", "modelane_training")):
             command = [*celery, package, "worker", "-n", self._nodes[name], "--loglevel=INFO"]
             yield Program(name=name, command=command, env=env)
+        schedule = self.settings.home_path.absolute() / "beat" / "schedule"
+        schedule.parent.mkdir(parents=True, exist_ok=True)
+        command = [*celery, "modelane_training", "beat", f"--schedule={schedule}", "--loglevel=INFO"]
+        yield Program(name="beat", command=command, env=env)
         listen = [f"--address={LOOPBACK}", f"--port={self._flower_port}"]
         # Its API needs no password for the one reason that only this machine can reach it.
         env = {**env, "FLOWER_UNAUTHENTICATED_API": "true"}

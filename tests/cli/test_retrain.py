@@ -15,7 +15,8 @@ from modelane.cli import main
 from modelane.client import Prediction, Retrained
 from modelane.embedded import RedisServer
 from modelane.errors import BadData
-from modelane.keys import RETRAIN_QUEUE
+from modelane.keys import RETRAIN_QUEUE, REVOKED_KEY, RUN_KEY_PREFIX
+from modelane.prediction import Progress
 
 retrain = importlib.import_module("modelane.cli.retrain")  # not the command of that name
 
@@ -25,8 +26,11 @@ def answer(monkeypatch):
     """Let every retraining end at once, with a value or an error."""
 
     def answer(outcome: Retrained | Exception) -> None:
-        def retrain(_: object, model: str, *, timeout_s: float) -> Prediction[Retrained]:
+        def retrain(_: object, model: str, *, timeout_s: float, on_progress) -> Prediction[Retrained]:
             future = Prediction[Retrained]("an-id", timeout_s, lambda _: None, "late")
+            for progress in (Progress("fit", "120 rows"), Progress("fit", "again"), Progress("gate", "auc")):
+                if on_progress is not None:
+                    on_progress(progress)
             if isinstance(outcome, Exception):
                 future.set_exception(outcome)
             else:
@@ -49,7 +53,48 @@ def test_the_verdict_is_told(answer, promoted, verdict):
     done = run("churn")
 
     assert done.exit_code == 0
-    assert done.output == f"churn: retraining an-id\nchurn: version v2 is {verdict}: why\n"
+    assert done.stdout == f"churn: retraining an-id\nchurn: version v2 is {verdict}: why\n"
+
+
+def test_each_step_is_a_line_where_nobody_watches(answer):
+    answer(Retrained(model="churn", version="v2", promoted=True, reason="why", metrics={}))
+
+    assert run("churn").stderr == "fit       120 rows\ngate      auc\n"
+
+
+def test_cron_is_told_nothing_unless_it_fails(answer):
+    answer(Retrained(model="churn", version="v2", promoted=False, reason="why", metrics={}))
+    assert run("churn", "--quiet").output == ""
+
+    answer(BadData("the target has one class only"))
+    failed = run("churn", "--quiet")
+    assert (failed.exit_code, failed.output) == (1, "Error: the target has one class only\n")
+
+
+def test_ctrl_c_stops_waiting_and_says_that_the_run_goes_on(answer, monkeypatch):
+    def interrupt(_self, timeout=None):
+        raise KeyboardInterrupt
+
+    answer(Retrained(model="churn", version="v2", promoted=True, reason="why", metrics={}))
+    monkeypatch.setattr(Prediction, "result", interrupt)
+
+    stopped = run("churn")
+
+    assert stopped.exit_code == 130
+    assert "churn: the retraining goes on; to stop it: modelane retrain churn --cancel" in stopped.stderr
+
+
+def test_the_run_under_way_is_cancelled_with_those_who_wait_for_it(redis_url, monkeypatch):
+    monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
+    with redis.Redis.from_url(redis_url) as server:
+        assert run("churn", "--cancel").output == "churn: no retraining is under way\n"
+
+        server.hset(f"{RUN_KEY_PREFIX}churn", mapping={"id": "one", "holder": "x", "joined two": ""})
+        assert run("churn", "--cancel").output == "churn: cancelled one, two\n"
+        assert set(server.zrange(REVOKED_KEY, 0, -1)) == {b"one", b"two"}
+
+        server.hset(f"{RUN_KEY_PREFIX}churn", "outcome", "{}")
+        assert run("churn", "--cancel").output == "churn: no retraining is under way\n"
 
 
 def test_a_failure_is_told_and_exits_with_1(answer):

@@ -1,4 +1,4 @@
-"""The trainer's Celery application: ``celery -A modelane_training worker``.  Builds at import, alone."""
+"""The application of ``celery -A modelane_training worker`` and ``… beat``.  Builds at import, alone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from modelane_worker.program import settings_of, worker_app
 def build(settings: Settings) -> Celery:
     """A Celery application whose worker trains what is asked for on the queue ``modelane.retrain``."""
     app = worker_app(settings, TrainRole(settings))
+    app.conf.beat_scheduler = "modelane_training.schedule:RecipeScheduler"
     _register(app, settings)
     return app
 

@@ -31,7 +31,7 @@ _PORT = click.IntRange(1, 65535)
     help="Where Flower, the dashboard, listens.",
 )
 def up(redis_port: int, flower_port: int) -> None:
-    """Run Redis, a worker, a trainer and Flower on this machine, until Ctrl-C.
+    """Run Redis, a worker, a trainer, beat and Flower on this machine, until Ctrl-C.
 
     Everything listens on loopback only and keeps its data in MODELANE_HOME (.modelane).  What dies
     is started again.  When all of it answers, one line says so: `ready broker=… flower=… store=…

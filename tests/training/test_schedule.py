@@ -1,0 +1,132 @@
+"""Beat asks for what recipes say, when they say it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from modelane import wire
+from modelane.keys import RETRAIN_QUEUE
+from modelane.settings import Settings
+from modelane.tether import tethered
+from modelane_training import schedule
+from modelane_training.celery import build
+from modelane_training.schedule import RecipeScheduler, Scheduled, read
+
+RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
+
+
+@pytest.fixture
+def settings(tmp_path, redis_url, monkeypatch) -> Settings:
+    settings = Settings(home=str(tmp_path), recipes=str(tmp_path / "recipes"), broker_url=redis_url)
+    for variable, value in settings.to_env().items():
+        monkeypatch.setenv(variable, value)
+    return settings
+
+
+@pytest.fixture
+def recipes(settings, tmp_path, monkeypatch):
+    """Recipes as they would be read, without the process that reads them."""
+    (tmp_path / "recipes").mkdir()
+    said = []
+    monkeypatch.setattr(schedule, "read", lambda _: list(said))
+
+    def recipes(**schedules: str) -> None:
+        said[:] = [Scheduled(f"{model}.py", model, line) for model, line in schedules.items()]
+        (tmp_path / "recipes" / f"{len(list((tmp_path / 'recipes').iterdir()))}.py").touch()
+
+    return recipes
+
+
+def scheduler(settings: Settings, tmp_path) -> RecipeScheduler:
+    return RecipeScheduler(app=build(settings), schedule_filename=str(tmp_path / "schedule"))
+
+
+def planned(beat: RecipeScheduler) -> dict[str, str]:
+    return {name: entry.schedule._orig_hour for name, entry in beat.schedule.items()}
+
+
+def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write):
+    write(RECIPE.format(model="iris", schedule="0 3 * * *"))
+    write('recipe = Recipe(model="calm", source=scikit_learn("iris"))', "calm.py")
+    write("print('hello'); 1 / 0", "broken.py")
+    write("import os; os._exit(3)", "zz_exits.py")
+
+    found = {recipe.file: recipe for recipe in read(settings)}
+
+    assert found["iris.py"] == Scheduled("iris.py", "iris", "0 3 * * *")
+    assert found["calm.py"] == Scheduled("calm.py", "calm")
+    assert "ZeroDivisionError" in found["broken.py"].trouble
+    assert "zz_exits.py" not in found
+
+
+def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(settings, recipes, tmp_path):
+    recipes(iris="0 3 * * *")
+    beat = scheduler(settings, tmp_path)
+    beat.tick()
+    assert planned(beat) == {"retrain iris": "3"}
+    began = beat.schedule["retrain iris"].last_run_at
+
+    recipes(iris="0 4 * * *", churn="0 5 * * *")
+    assert beat.tick() <= schedule.LOOK_S
+    assert planned(beat) == {"retrain iris": "4", "retrain churn": "5"}
+    assert beat.schedule["retrain iris"].last_run_at == began
+
+    recipes(churn="0 5 * * *")
+    beat.tick()
+    assert planned(beat) == {"retrain churn": "5"}
+    beat.close()
+
+
+def test_what_is_due_is_asked_for_once_and_what_was_missed_after_a_restart_too(settings, recipes, tmp_path):
+    # Given a beat that was down when its hour came
+    recipes(iris="0 3 * * *")
+    beat = scheduler(settings, tmp_path)
+    beat.tick()
+    beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
+    beat.close()
+
+    # When it runs again
+    beat = scheduler(settings, tmp_path)
+    for _ in range(3):
+        beat.tick()
+    beat.close()
+
+    # Then one message lies in the queue
+    with redis.Redis.from_url(settings.broker_url) as server:
+        (message,) = server.lrange(RETRAIN_QUEUE, 0, -1)
+    envelope = wire.read_envelope(message)
+    assert envelope.headers.task == "modelane.retrain"
+    assert wire.read_body(envelope)[0] == ["iris"]
+
+
+def test_beat_runs_as_compose_and_up_run_it(settings, write, tmp_path):
+    write(RECIPE.format(model="iris", schedule="0 3 * * *"))
+    log = tmp_path / "beat.log"
+    with log.open("wb") as output:
+        beat = subprocess.Popen(
+            tethered(
+                [
+                    *(sys.executable, "-m", "celery", "-A", "modelane_training", "beat"),
+                    *(f"--schedule={tmp_path / 'beat'}", "--loglevel=INFO"),
+                ]
+            ),
+            env=os.environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until_s = time.monotonic() + 60
+        while b"scheduled: iris at <crontab: 0 3 * * *" not in log.read_bytes():
+            assert beat.poll() is None, log.read_text()
+            assert time.monotonic() < until_s, log.read_text()
+            time.sleep(0.05)
+    finally:
+        beat.terminate()
+        assert beat.wait(20) == 0

@@ -1,0 +1,141 @@
+"""Beat's schedule: each recipe that names one, read from the recipes folder, and again when that changes.
+
+recipes → SCHEDULE → ``celery -A modelane_training beat`` → the queue.  A recipe is code: it is run in a
+process of its own (:func:`main`), so that beat goes on whatever one does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from celery.beat import PersistentScheduler
+from celery.schedules import crontab
+
+from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK
+from modelane.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the recipes folder.
+LOOK_S = 30.0
+#: Seconds that all recipes together may take to be read.
+READ_LIMIT_S = 120.0
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """What one recipe says: when, or why nobody can tell."""
+
+    file: str
+    model: str = ""
+    schedule: str | None = None
+    trouble: str = ""
+
+
+class RecipeScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery has no types
+    """Celery's own, which remembers in a file when it has sent what; its entries come from the recipes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._settings = Settings.from_env(os.environ)
+        self._seen: object = None  # nothing has been read yet
+        super().__init__(*args, **kwargs)
+
+    def merge_inplace(self, b: dict[str, Any]) -> None:
+        # Celery does so at the start, with nothing: what the file remembers stays until recipes are read.
+        # They are at the first tick, where a signal may come; here it would have the file opened twice.
+        if self._seen is not None:
+            super().merge_inplace(b)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        if self._look() != self._seen:
+            self.merge_inplace(self._read())
+            self.sync()
+        delay_s: float = super().tick(*args, **kwargs)
+        return min(delay_s, LOOK_S)
+
+    def _look(self) -> object:
+        """What changes when a recipe does."""
+        try:
+            return sorted(
+                (path.name, path.stat().st_mtime_ns) for path in Path(self._settings.recipes).glob("*.py")
+            )
+        except OSError as exc:
+            return str(exc)
+
+    def _read(self) -> dict[str, Any]:
+        self._seen = self._look()
+        found = read(self._settings)
+        for recipe in found:
+            if recipe.trouble:
+                logger.error("%s: %s", recipe.file, recipe.trouble, extra={"event": "recipe_unreadable"})
+        entries = {
+            f"retrain {recipe.model}": {
+                "task": RETRAIN_TASK,
+                "schedule": crontab.from_string(recipe.schedule),
+                "args": (recipe.model,),
+                "options": {"queue": RETRAIN_QUEUE},
+            }
+            for recipe in found
+            if recipe.schedule
+        }
+        told = ", ".join(
+            f"{name.removeprefix('retrain ')} at {entries[name]['schedule']}" for name in entries
+        )
+        logger.info("scheduled: %s", told or "nothing", extra={"event": "schedule_read"})
+        return entries
+
+
+def read(settings: Settings) -> list[Scheduled]:
+    """What all recipes of the folder say; where that cannot be known the log says why."""
+    if not any(Path(settings.recipes).glob("*.py")):
+        return []
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__],
+            env={**os.environ, **settings.to_env()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=READ_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        logger.error("the recipes cannot be read: %s", exc, extra={"event": "recipes_unreadable"})  # noqa: TRY400
+        return []
+    found = []
+    for line in done.stdout.splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=Scheduled))
+        except msgspec.MsgspecError:
+            continue  # a recipe printed it
+    if done.returncode:
+        logger.error(
+            "reading the recipes ended with exit status %d after %s",
+            done.returncode,
+            found[-1].file if found else "none",
+            extra={"event": "recipes_unreadable"},
+        )
+    return found
+
+
+def main() -> None:
+    """Say of each recipe when it is due, one JSON document a line."""
+    from modelane.errors import ModelaneError  # noqa: PLC0415  # beat itself needs none of this
+    from modelane_training.recipe import load_recipe  # noqa: PLC0415
+
+    folder = Path(Settings.from_env(os.environ).recipes)
+    for path in sorted(folder.glob("*.py")):
+        try:
+            recipe = load_recipe(str(path), folder)
+            said = Scheduled(path.name, recipe.model, recipe.schedule)
+        except ModelaneError as error:
+            said = Scheduled(path.name, trouble=str(error))
+        print(msgspec.json.encode(said).decode(), flush=True)  # its parent reads it
+
+
+if __name__ == "__main__":
+    main()
