@@ -43,7 +43,7 @@ def run_apart(  # noqa: PLR0913  # what a run is watched by
     progress: Progress,
     may_publish: Callable[[], None],
     unwanted: Callable[[], Exception | None],
-    command: Sequence[str] = COMMAND,
+    command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Train in another process; what the caller is told.
 
@@ -54,7 +54,7 @@ def run_apart(  # noqa: PLR0913  # what a run is watched by
         may_publish: asked before the store changes; raises if this run is another trainer's by now.  While it
             raises ``BrokerUnavailable`` it is asked again.
         unwanted: asked all the time until the run may publish; an exception ends the run and is raised.
-        command: the program of the child.
+        command: the program of the child; None: :data:`COMMAND`.
 
     Raises:
         RunEnded: it ended without a word, or by a limit; the sentence says how.
@@ -62,7 +62,7 @@ def run_apart(  # noqa: PLR0913  # what a run is watched by
         ModelaneError: what the run itself said.
     """
     with subprocess.Popen(
-        guarded(command),
+        guarded(command or COMMAND),
         env={**os.environ, **settings.to_env()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,0 +1,165 @@
+"""Two trainers that are started again when they die, and the table of what became of killed runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from acceptance.workplace import Workplace
+from modelane.embedded import RedisServer
+from modelane.output import Output
+from modelane.supervisor import Program, Supervisor
+
+TESTS = Path(__file__).parents[1]
+TABLE = pytest.StashKey[list["Fall"]]()
+
+#: Seconds until all runs have ended, on a machine that does other things too.
+DEADLINE_S = 900.0
+
+#: Where a run may die, in the order of its steps; the second of each pair says it in words.
+POINTS = {
+    "collect": "collect",
+    "check": "check",
+    "split": "split",
+    "fit": "fit",
+    "evaluate": "evaluate",
+    "gate": "gate",
+    "publish": "publish, nothing written",
+    "written": "publish, written, not yet renamed",
+    "renamed": "publish, renamed",
+    "promote": "promote, alias not moved",
+    "flipped": "promote, alias moved",
+    "ended": "ended, not yet told",
+}
+#: Of a run alone: its trainer knows at once, so that fewer points tell all.
+ALONE = ("collect", "fit", "written", "renamed", "flipped")
+CASES = [("trainer", point) for point in POINTS] + [("run", point) for point in ALONE]
+
+RECIPE = """
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
+from modelane_training.recipe import Recipe
+from modelane_training.sources import scikit_learn
+model, estimator = Path(__file__).stem, LogisticRegression(max_iter=500)
+recipe = Recipe(model=model, source=scikit_learn("iris"), estimator=estimator)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """A row of the table: one run that was killed.
+
+    Attributes:
+        victim: ``trainer``, or the process of the ``run`` alone.
+        point: where.
+        happened: whether it was killed there at all.
+        outcome: what its caller was told.
+        versions: in the store.
+        champion: whether the version that was told answers.
+        leftovers: what lies in the model's folder beside versions and aliases.
+        took_s: from the request to the outcome, all others at the same time.
+    """
+
+    victim: str
+    point: str
+    happened: bool
+    outcome: str
+    versions: int
+    champion: bool
+    leftovers: tuple[str, ...]
+    took_s: float
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TABLE] = []
+
+
+@pytest.fixture(scope="session")
+def falls(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[Fall]:
+    """All cases at the same time: each on a model of its own, on two trainers."""
+    folder = tmp_path_factory.mktemp("falls")
+    for name in ("home", "marks", "recipes"):
+        (folder / name).mkdir()
+    for victim, point in CASES:
+        (folder / "recipes" / f"{victim}-at-{point}.py").write_text(RECIPE)
+    table = request.config.stash[TABLE]
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer())
+        workplace = Workplace(
+            folder / "home", server, ends, recipes=str(folder / "recipes"), result_ttl_s=DEADLINE_S
+        )
+        with _trainers(workplace, folder):
+            table += _fall(workplace, folder / "marks")
+    return table
+
+
+def _fall(workplace: Workplace, marks: Path) -> Iterator[Fall]:
+    began_s = time.monotonic()
+    ended_s: dict[str, float] = {}
+    client = workplace.client()
+    runs = {}
+    for victim, point in CASES:
+        model = f"{victim}-at-{point}"
+        runs[model] = client.retrain(model, timeout_s=DEADLINE_S)
+        runs[model].add_done_callback(lambda run: ended_s.setdefault(run.id, time.monotonic()))
+    for (victim, point), (model, run) in zip(CASES, runs.items(), strict=True):
+        error = run.exception()
+        version = "" if error else run.result().version
+        home = workplace.store.root / model
+        known = {"aliases.json", ".lock", *workplace.store.versions(model)}
+        yield Fall(
+            victim=victim,
+            point=point,
+            happened=(marks / model).exists(),
+            outcome=repr(error) if error else "promoted" if run.result().promoted else "kept",
+            versions=len(workplace.store.versions(model)),
+            champion=workplace.store.champion(model) == version,
+            leftovers=tuple(path.name for path in home.iterdir() if path.name not in known),
+            took_s=ended_s[run.id] - began_s,
+        )
+
+
+def _trainers(workplace: Workplace, folder: Path) -> ExitStack:
+    ends = ExitStack()
+    log = ends.enter_context((folder / "trainers.log").open("w"))
+    supervisor = Supervisor(Output(log), first_pause_s=0.1)
+    env = {
+        **os.environ,
+        **workplace.settings.to_env(),
+        "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
+        "MORTAL_MARKS": str(folder / "marks"),
+    }
+    for number in (1, 2):
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "retraining.mortal",
+            "worker",
+            "-n",
+            f"t{number}@falls",
+        ]
+        supervisor.start(Program(name=f"t{number}", command=[*command, "--loglevel=INFO"], env=env))
+    ends.callback(supervisor.kill)
+    return ends
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not (table := config.stash[TABLE]):
+        return
+    terminalreporter.section("killed retrainings")
+    width = max(map(len, POINTS.values()))
+    terminalreporter.line(f"kill -9 of  {'at':{width}}  outcome   versions  champion  leftovers  after s")
+    for fall in table:
+        terminalreporter.line(
+            f"{fall.victim:10}  {POINTS[fall.point]:{width}}  {fall.outcome:8}  {fall.versions:8}  "
+            f"{'it' if fall.champion else 'WRONG':8}  {len(fall.leftovers):9}  {fall.took_s:7.1f}"
+        )

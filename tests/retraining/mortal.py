@@ -1,0 +1,18 @@
+"""A trainer whose runs die as :mod:`retraining.mortal_child` says: ``celery -A retraining.mortal worker``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from modelane_training import process
+
+
+def celery_app() -> Any:
+    process.COMMAND = (sys.executable, "-m", "retraining.mortal_child")
+    from modelane_training.celery import app
+
+    return app
+
+
+app = celery_app()

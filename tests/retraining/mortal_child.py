@@ -1,0 +1,77 @@
+"""The process of a run that dies once, at one point, alone or with its trainer.
+
+Which point is told by the model's name: ``trainer-at-fit``, ``run-at-renamed``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from modelane import durable
+from modelane_training import child, trainer
+from modelane_training.retrain import Outcome
+
+MARKS = Path(os.environ["MORTAL_MARKS"])
+
+
+class Fate:
+    """What is to happen to the run of one model."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._victim, _, self._point = model.partition("-at-")
+
+    def reached(self, point: str) -> None:
+        """Die, if this is the point and it has not happened before."""
+        if point != self._point:
+            return
+        try:
+            (MARKS / self._model).touch(exist_ok=False)
+        except FileExistsError:
+            return
+        if self._victim == "run":
+            os.kill(os.getpid(), signal.SIGKILL)
+        # The parent is the guard; its parent is the trainer.
+        guard = Path(f"/proc/{os.getppid()}/stat").read_text()
+        os.kill(int(guard.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(60)  # the guard ends this one
+
+
+def main() -> None:
+    train, rename, replace = trainer.train, Path.rename, durable.replace
+
+    def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> Outcome:
+        fate = Fate(recipe.model)
+
+        def mortal_progress(step: str, detail: str) -> None:
+            progress(step, detail)
+            fate.reached(step)
+
+        def mortal_rename(path: Path, target: Any) -> Path:
+            if path.suffix == ".partial":
+                fate.reached("written")
+            renamed = rename(path, target)
+            if path.suffix == ".partial":
+                fate.reached("renamed")
+            return renamed
+
+        def mortal_replace(path: Path, data: bytes) -> None:
+            replace(path, data)
+            if path.name == "aliases.json":
+                fate.reached("flipped")
+
+        Path.rename, durable.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
+        outcome = train(settings, recipe, mortal_progress, **options)
+        fate.reached("ended")
+        return outcome
+
+    trainer.train = mortal_train
+    child.main()
+
+
+if __name__ == "__main__":
+    main()

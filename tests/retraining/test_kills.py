@@ -1,0 +1,16 @@
+"""kill -9 at every step of a retraining: it is taken over, and one whole version comes of it, in service."""
+
+from __future__ import annotations
+
+import pytest
+
+from retraining.conftest import CASES
+
+
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize(("victim", "point"), CASES)
+def test_a_retraining_that_is_killed_is_taken_over_and_publishes_one_version(falls, victim, point):
+    (fall,) = [fall for fall in falls if (fall.victim, fall.point) == (victim, point)]
+
+    assert fall.happened, "it was not killed"
+    assert (fall.outcome, fall.versions, fall.champion, fall.leftovers) == ("promoted", 1, True, ())
