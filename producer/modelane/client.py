@@ -400,8 +400,12 @@ class Client:
             if self._closed:
                 raise ClientClosed("the client is closed: make a new one")
             if self._wires is None:
-                self._wires = Wires(self._settings)
+                self._wires = self._connect()
             return self._wires
+
+    def _connect(self) -> Wires:
+        """What :mod:`modelane.testing` has made in another way."""
+        return Wires(self._settings)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()  # the one before may be held by a thread of the parent

@@ -46,10 +46,8 @@ class Wires:
         self._ids: deque[str] = deque()
         self._pending = Pending()
         self._queues: dict[str, LeasedQueue] = {}
-        self._redis = connect(settings)
         self._prefix = settings.prefix
         self._deadlines = Deadlines(self._end_overdue)
-        self._ids_in_redis = Ids(self._redis, settings.prefix, settings.prefix + self.channel)
         self._to_attach: deque[Prediction[Any]] = deque()
         self._to_revoke: deque[Prediction[Any]] = deque()
         self._outbox = Outbox(
@@ -58,17 +56,27 @@ class Wires:
             on_known=self._attach_known,
             errands=self._do_errands,
         )
+        self._connect(settings)
+        self._deadlines.start()
+        self._replies.start()
+        self._outbox.start()
+
+    def _connect(self, settings: Settings) -> None:
+        """What lies on Redis: with :meth:`_queue` and :meth:`_disconnect` all that a fake has to replace."""
+        self._redis = connect(settings)
+        channel = settings.prefix + self.channel
+        self._ids_in_redis = Ids(self._redis, settings.prefix, channel)
         self._replies = Replies(
             self._redis,
-            settings.prefix + self.channel,
+            channel,
             settings.prefix,
             deliver=self._deliver,
             pending=self._pending.ids,
             reconnected=self._outbox.put_again,
         )
-        self._deadlines.start()
-        self._replies.start()
-        self._outbox.start()
+
+    def _disconnect(self) -> None:
+        self._redis.close()
 
     def new_id(self) -> str:
         """Random, and so nobody's to guess; safe to call from many threads."""
@@ -116,13 +124,13 @@ class Wires:
 
     def close(self, timeout_s: float) -> None:
         self._outbox.close(timeout_s)
-        self._redis.connection_pool.disconnect()  # wakes the threads up, which need not wait for what comes
+        self._disconnect()  # wakes the threads up, which need not wait for what comes
         self._replies.close(JOIN_S)
         self._outbox.join(JOIN_S)
         self._deadlines.close()
         for prediction in self._pending.all():
             prediction.end(error=ClientClosed("the client was closed before the answer came"))
-        self._redis.close()
+        self._disconnect()
 
     def leave_behind(self) -> None:
         """In a forked child: threads and answers stayed in the parent."""

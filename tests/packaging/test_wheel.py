@@ -156,6 +156,17 @@ def test_what_needs_an_extra_says_which(base_install, package, extra):
     assert f'pip install "modelane[{extra}]"' in said
 
 
+def test_a_service_tests_itself_in_the_base_install(base_install):
+    said = run_alone(
+        f"import sys; sys.path.insert(0, {str(base_install)!r})",
+        "from modelane import testing",
+        "with testing.Client({'sums': lambda rows: rows.sum(axis=1)}) as client:",
+        "    print(client.predict('sums', [[1.0, 2.0]]).values)",
+    )
+
+    assert said == "[3.]\n"
+
+
 def test_the_command_line_works_in_the_base_install(base_install):
     run = f"import sys; sys.path.insert(0, {str(base_install)!r})\nfrom modelane.cli import main"
 

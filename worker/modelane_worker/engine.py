@@ -13,7 +13,6 @@ from modelane.errors import PredictionFailed, UnknownMethod
 from modelane.request import Request
 from modelane_worker import answers
 from modelane_worker.card import Card
-from modelane_worker.quick import quicken, slow_down
 from modelane_worker.reading import Reader
 from modelane_worker.rows import Mixed, Rows
 
@@ -78,6 +77,8 @@ class Engine:
 
         Then make the estimator answer as soon as it can, if it goes on saying the same.
         """
+        from modelane_worker.quick import quicken, slow_down  # noqa: PLC0415  # a fake does without scikit-learn
+
         said = self._on_example()
         quickened = quicken(self._estimator)
         if quickened and not all(map(np.array_equal, said, self._on_example())):

@@ -6,6 +6,7 @@ estimator, rows → IMPROVISED → engine, store.  Needs nothing beyond the base
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,29 +24,34 @@ METHODS = (
     *("transform", "score_samples", "apply"),
 )
 
+#: How a date travels in a list.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
+
 Columns = Mapping[str, Sequence[Any]]
 
 
 def card(
-    model: str, estimator: Any, rows: Any, *, version: str, libraries: Mapping[str, str] | None = None
+    model: str, estimator: Any, table: Columns, *, version: str, libraries: Mapping[str, str] | None = None
 ) -> Card:
     """Describe an estimator by what it has, and by rows that it takes.
 
     Args:
         model: its name.
         estimator: fitted.
-        rows: one or more, in whatever form a client takes them.
+        table: one or more rows.
         version: its id.
         libraries: that it was made with.
 
     Raises:
-        BadInput: the rows are no table, or not as wide as the estimator is.
+        BadInput: there is no row, or the estimator was fitted on more or fewer columns.
     """
-    body, columns, _ = to_rows(rows)
-    table = by_column(body, columns, names_of(estimator))
     wanted = getattr(estimator, "n_features_in_", len(table))
     if len(table) != wanted:
-        raise BadInput(f"{model} was fitted on {wanted} columns, these rows have {len(table)}")
+        raise BadInput(f"{model} takes {wanted} features, these rows have {len(table)}")
+    if not all(len(column) for column in table.values()):
+        raise BadInput("there are no rows")
+    # Fitted on an array: of numbers, for it knows no names.
+    is_numeric = hasattr(estimator, "n_features_in_") and names_of(estimator) is None
     classes = getattr(estimator, "classes_", None)
     return Card(
         model=model,
@@ -53,7 +59,9 @@ def card(
         created=datetime.now(UTC),
         task="regression" if classes is None else "classification",
         target="unknown",
-        features=features(table),
+        features=tuple(
+            Feature(name, "float64" if is_numeric else _dtype(values)) for name, values in table.items()
+        ),
         classes=None if classes is None else tuple(np.asarray(classes).tolist()),
         methods=tuple(name for name in METHODS if hasattr(estimator, name)),
         metrics={},
@@ -61,6 +69,16 @@ def card(
         libraries=dict(libraries or {}),
         example=tuple(_scalar(column[0]) for column in table.values()),
     )
+
+
+def table_of(rows: Any, estimator: Any) -> Columns:
+    """Rows in whatever form a client takes them, as columns.
+
+    Raises:
+        BadInput: they are no table.
+    """
+    body, columns, _ = to_rows(rows)
+    return by_column(body, columns, names_of(estimator))
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
@@ -76,6 +94,9 @@ def by_column(body: Any, columns: Sequence[str] | None, names: Sequence[str] | N
         body: what :func:`modelane.tables.to_rows` gives.
         columns: their names, where the rows came with some.
         names: in which order to have them; where rows have no names, these are theirs.
+
+    Raises:
+        BadInput: the rows are of several widths.
     """
     table: dict[str, Any]
     if isinstance(body, Mapping):
@@ -83,17 +104,19 @@ def by_column(body: Any, columns: Sequence[str] | None, names: Sequence[str] | N
     elif isinstance(body, list) and isinstance(body[0], dict):
         table = {name: [record.get(name) for record in body] for name in body[0]}
     else:
-        across = body.array().T if isinstance(body, Tensor) else list(zip(*body, strict=True))
+        across = body.array().T if isinstance(body, Tensor) else _transposed(body)
         named = columns or names or [f"x{position}" for position in range(len(across))]
         if len(named) != len(across):
-            raise BadInput(f"these rows have {len(across)} columns, expected are {len(named)}")
+            raise BadInput(f"these rows have {len(across)} columns, {len(named)} names came with them")
         table = dict(zip(named, across, strict=True))
     return {name: table[name] for name in names} if names and set(names) == set(table) else table
 
 
-def features(table: Columns) -> tuple[Feature, ...]:
-    """What the columns seem to hold."""
-    return tuple(Feature(name, _dtype(values)) for name, values in table.items())
+def _transposed(rows: Any) -> list[Any]:
+    try:
+        return list(zip(*rows, strict=True))
+    except (TypeError, ValueError) as exc:
+        raise BadInput("rows must be lists of one width") from exc
 
 
 def _values(column: Any) -> Any:
@@ -101,11 +124,13 @@ def _values(column: Any) -> Any:
 
 
 def _dtype(values: Sequence[Any]) -> str:
-    kind = values.dtype.kind if isinstance(values, np.ndarray) else None
-    if kind == "M":
-        return "datetime64[us]"
-    is_numeric = kind in "biuf" if kind else all(isinstance(v, int | float | None) for v in values)
-    return "float64" if is_numeric else "str"
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
+        return "datetime64[us]" if values.dtype.kind == "M" else "float64"
+    told = [value for value in values if value is not None]
+    if all(isinstance(value, int | float | np.number) for value in told):
+        return "float64"
+    is_dates = all(isinstance(value, str) and _MOMENT.fullmatch(value) for value in told)
+    return "datetime64[us]" if is_dates else "str"
 
 
 def _scalar(value: Any) -> Scalar:

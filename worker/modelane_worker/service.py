@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from modelane.errors import BadInput, ModelaneError
 from modelane.request import Request, read_request
 from modelane_worker import batch
+from modelane_worker.engine import Engine
 from modelane_worker.intake import Call, Outcome
-from modelane_worker.live import LiveModel
+
+
+class Others(Protocol):
+    """See :class:`modelane_worker.versions.Versions`."""
+
+    @property
+    def engine(self) -> Callable[[str], Engine]: ...
+
+
+class Live(Protocol):
+    """See :class:`modelane_worker.live.LiveModel`."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def version(self) -> str | None: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def others(self) -> Others: ...
+
+    def put_off_s(self, version: str | None) -> float: ...
 
 
 class PredictService:
     """Answers ``modelane.predict`` with the version that is live, or the one asked for."""
 
-    def __init__(self, live: LiveModel, *, max_batch_rows: int) -> None:
+    def __init__(self, live: Live, *, max_batch_rows: int) -> None:
         self._live = live
         self._max_batch_rows = max_batch_rows
 

@@ -103,9 +103,8 @@ class Stack:
             StackError: the worker refuses the model; with its reason.
         """
         version = new_version(datetime.now(UTC), os.urandom(4))
-        card = improvised.card(
-            model, estimator, example_rows, version=version, libraries=artefact.libraries()
-        )
+        table = improvised.table_of(example_rows, estimator)
+        card = improvised.card(model, estimator, table, version=version, libraries=artefact.libraries())
         store = Store(self.settings.store_path)
         said_before = len(self.log)
         store.publish(card, {artefact.MODEL_FILE: artefact.dump(estimator)}, self._key)

@@ -1,0 +1,87 @@
+"""The two sides of the contract: lanes in this process, and lanes on Redis with a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from modelane import Client, Settings, app, testing
+from modelane.keys import predict_queue
+from modelane_worker.testing import Stack
+from testing.models import Customers, Labels, Short, Sums
+
+DEADLINE_S = 60.0
+ABC = [{"a": 1.0, "b": 2.0, "c": 3.0}]
+#: Model, estimator, example rows.
+MODELS = [
+    ("sums", Sums(), ABC),
+    ("short", Short(), np.zeros((2, 2))),
+    ("labels", Labels(), [[1.0, 2.0]]),
+    ("customers", Customers(), [{"city": "Bern", "since": datetime(2020, 5, 1), "age": 41}]),
+]
+
+
+class Side(Protocol):
+    """What a test of the contract may do to either."""
+
+    def client(self, timeout_s: float = 30.0, **settings: Any) -> Client: ...
+
+    def publish(self, model: str, estimator: Any, example_rows: Any) -> str: ...
+
+    def held(self, model: str) -> Any: ...
+
+
+class Fake:
+    def __init__(self, ends: ExitStack) -> None:
+        self._ends = ends
+        self._lanes = ends.enter_context(testing.Lanes())
+        self.publish = self._lanes.publish
+
+    def client(self, timeout_s: float = 30.0, **settings: Any) -> Client:
+        client = testing.Client(self._lanes, settings=Settings(**settings), timeout_s=timeout_s)
+        return self._ends.enter_context(client)
+
+    @contextmanager
+    def held(self, model: str) -> Iterator[None]:
+        with self._lanes.held():
+            yield
+
+
+class Real:
+    def __init__(self, ends: ExitStack, stack: Stack) -> None:
+        self._ends = ends
+        self._stack = stack
+        self._control = app.build(stack.settings).control
+        self.publish = stack.publish
+
+    def client(self, timeout_s: float = 30.0, **settings: Any) -> Client:
+        chosen = msgspec.structs.replace(self._stack.settings, **settings)
+        client = Client(settings=chosen, timeout_s=timeout_s)
+        self._ends.callback(client.close, timeout_s=0.5)
+        return client
+
+    @contextmanager
+    def held(self, model: str) -> Iterator[None]:
+        queue = predict_queue(model)
+        self._control.cancel_consumer(queue, reply=True, timeout=10.0, limit=1)
+        self._until(lambda: queue not in self._open())
+        try:
+            yield
+        finally:
+            self._control.add_consumer(queue, reply=True, timeout=10.0, limit=1)
+
+    def _open(self) -> set[str]:
+        (answer,) = self._control.inspect(timeout=10.0, limit=1).active_queues().values()
+        return {queue["name"] for queue in answer}
+
+    def _until(self, happens: Any) -> None:
+        until_s = time.monotonic() + DEADLINE_S
+        while not happens():
+            assert time.monotonic() < until_s
+            time.sleep(0.01)

@@ -1,0 +1,328 @@
+"""What a client promises, with Redis and a worker and without: each test here runs on both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import CancelledError, as_completed
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from modelane import errors
+from testing.models import Labels, Sums
+from testing.sides import ABC
+
+ROWS = np.arange(12.0).reshape(4, 3)
+SUMS = [3.0, 12.0, 21.0, 30.0]
+NAMES = ("a", "b", "c")
+
+
+def outcome(client, model, rows, **options):
+    """The answer's values, or the error."""
+    try:
+        return client.predict(model, rows, **options).values.tolist()
+    except errors.ModelaneError as error:
+        return error
+
+
+def test_an_answer_says_who_answered_what_and_how(client, side):
+    version = side.publish("sums", Sums(), ABC)
+
+    answer = client.predict("sums", ROWS)
+
+    assert answer.values.tolist() == SUMS
+    assert answer.values.dtype == np.float64
+    assert (answer.model, answer.version, answer.method) == ("sums", version, "predict")
+    assert (answer.attempts, answer.batch_rows, len(answer)) == (1, 4, 4)
+    assert min(answer.queued_s, answer.gathered_s, answer.predict_s) >= 0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS,
+        ROWS.astype(np.int32),
+        np.asfortranarray(ROWS),
+        np.repeat(ROWS, 2, axis=0)[::2],
+        ROWS.tolist(),
+        tuple(map(tuple, ROWS.tolist())),
+        [dict(zip(NAMES, row, strict=True)) for row in ROWS.tolist()],
+        pd.DataFrame(ROWS, columns=NAMES)[["c", "a", "b"]],
+        pl.DataFrame({name: ROWS[:, i] for i, name in enumerate(NAMES)}),
+    ],
+    ids=["array", "whole numbers", "Fortran", "strided", "lists", "tuples", "records", "pandas", "polars"],
+)
+def test_whatever_is_tabular_is_taken(client, rows):
+    assert client.predict("sums", rows).values.tolist() == SUMS
+
+
+def test_columns_are_taken_by_their_names(client):
+    assert client.predict("sums", ROWS[:, ::-1], columns=("c", "b", "a")).values.tolist() == SUMS
+    assert client.predict("sums", ROWS, method="transform").values.tolist() == (ROWS * 2).tolist()
+
+
+def test_labels_keep_their_dtype(client):
+    answer = client.predict("labels", [[1, 2], [10, 20]])
+
+    assert answer.values.tolist() == ["small", "large"]
+    assert answer.values.dtype.kind == "U"
+    assert client.predict("labels", [[1, 2]], method="predict_proba").values.tolist() == [[0.0, 1.0]]
+
+
+CUSTOMERS = [
+    {"city": "Bern", "since": datetime(2020, 5, 1), "age": 41},
+    {"city": None, "since": None, "age": None},
+]
+
+
+@pytest.mark.parametrize("form", [list, pd.DataFrame, pl.DataFrame])
+def test_text_dates_and_what_is_missing_reach_the_model_by_name(client, form):
+    said = client.predict("customers", form(CUSTOMERS)).values.tolist()
+
+    assert said == ["Bern since 2020, 41.0 years", "nan since nan, nan years"]
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "options", "said"),
+    [
+        ("sums", [[1.0, 2.0]], {}, "BadInput: sums takes 3 features"),
+        ("sums", [[1.0, 2.0, 3.0], [1.0]], {}, "BadInput: sums takes 3 features, row 1 has 1"),
+        ("sums", [["x", 2.0, 3.0]], {}, "BadInput: takes numbers"),
+        ("sums", [{"a": 1.0, "b": 2.0}], {}, "BadInput: no column 'c'"),
+        ("sums", [{"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}], {}, "BadInput: no column 'd'"),
+        ("sums", ROWS, {"columns": ("a", "b", "x")}, "BadInput: no column 'c'"),
+        ("sums", [], {}, "BadInput: there are no rows"),
+        ("sums", ROWS[:0], {}, "BadInput: there are no rows"),
+        ("sums", ROWS[0], {}, "BadInput: two dimensions"),
+        ("sums", ROWS, {"method": "explain"}, "UnknownMethod: sums answers predict, transform; not"),
+        ("sums", ROWS, {"params": {"colour": 1}}, "PredictionFailed: colour"),
+        ("sums", ROWS, {"version": "unheard"}, "UnknownModel: unheard"),
+        ("sums", -ROWS, {}, "PredictionFailed: sums.predict: a number is negative"),
+        ("short", [[1.0, 2.0]] * 2, {}, "PredictionFailed: answered 1 rows to 2"),
+        ("customers", [CUSTOMERS[0] | {"since": "soon"}], {}, "BadInput: 'since' takes dates, row 0"),
+        ("customers", [CUSTOMERS[0] | {"city": 5}], {}, "BadInput: 'city' takes text, row 0"),
+        ("No Model", ROWS, {}, "BadInput: is not a model's name"),
+        ("sums", ROWS, {"priority": 11}, "BadInput: priority=11"),
+        ("sums", ROWS, {"timeout_s": 0}, "BadInput: timeout_s=0"),
+        ("sums", ROWS, {"ttl_s": -1}, "BadInput: ttl_s=-1"),
+        ("sums", ROWS, {"method": "2"}, "BadInput: method='2'"),
+        ("sums", ROWS, {"columns": "abc"}, "BadInput: columns='abc'"),
+        ("sums", ROWS, {"params": [1]}, "BadInput: params="),
+        ("sums", ROWS, {"id": "a b"}, "BadInput: id='a b'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_same_words(client, model, rows, options, said):
+    error = outcome(client, model, rows, **options)
+
+    name, _, sentence = said.partition(": ")
+    assert type(error).__name__ == name
+    assert sentence in str(error)
+
+
+def test_parameters_of_two_requests_never_mix(client, side):
+    with side.held("sums"):
+        asked = [client.submit("sums", ROWS, params={"factor": factor}) for factor in (1.0, 2.0, 3.0)]
+
+    said = [prediction.result().values[0] for prediction in asked]
+    assert said == [3.0, 6.0, 9.0]
+
+
+def test_one_bad_request_does_not_fail_its_neighbours(client, side):
+    with side.held("sums"):
+        asked = [client.submit("sums", rows) for rows in (ROWS, -ROWS[1:], [[1.0]], ROWS)]
+
+    assert asked[0].result().values.tolist() == asked[3].result().values.tolist() == SUMS
+    assert isinstance(asked[1].exception(), errors.PredictionFailed)
+    assert isinstance(asked[2].exception(), errors.BadInput)
+
+
+def test_what_waits_is_predicted_together(client, side):
+    with side.held("sums"):
+        asked = [client.submit("sums", ROWS) for _ in range(5)]
+        client.flush()
+
+    assert {prediction.result().batch_rows for prediction in asked} == {20}
+
+
+def test_a_deadline_that_passes_before_a_worker_comes_is_expired(client, side):
+    with side.held("sums"):
+        late = client.submit("sums", ROWS, ttl_s=0.01)
+        in_time = client.submit("sums", ROWS)
+        client.flush()
+        threading.Event().wait(0.05)
+
+    assert isinstance(late.exception(), errors.Expired)
+    assert in_time.result().values.tolist() == SUMS
+
+
+def test_nobody_answers_a_model_that_is_not_there(client):
+    error = outcome(client, "nobody", ROWS, timeout_s=0.2)
+
+    assert type(error) is errors.TimedOut
+    assert isinstance(error, TimeoutError)
+    assert "is a worker serving this model?" in str(error)
+
+
+def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
+    other = side.client()
+    with side.held("sums"):
+        cancelled = client.submit("sums", ROWS)
+        client.flush()
+        attached = other.attach(cancelled.id)
+        assert cancelled.cancel()
+        assert not cancelled.cancel() or cancelled.cancelled()
+        client.flush()
+
+    with pytest.raises(CancelledError):
+        cancelled.result()
+    assert isinstance(attached.exception(), errors.Revoked)
+
+
+def test_the_same_id_twice_is_one_computation_and_one_answer(client, side):
+    id_ = f"order-{id(client)}"
+    with side.held("sums"):
+        first, again = client.submit("sums", ROWS, id=id_), client.submit("sums", ROWS, id=id_)
+
+    assert first.result().values.tolist() == again.result().values.tolist() == SUMS
+    assert first.result().batch_rows == again.result().batch_rows == 4
+    assert side.client().predict("sums", ROWS, id=id_).queued_s == first.result().queued_s
+    assert "was used before" in str(outcome(client, "sums", ROWS[:1], id=id_))
+
+
+def test_an_id_that_expired_may_be_sent_again(client, side):
+    id_ = f"late-{id(client)}"
+    with side.held("sums"):
+        late = client.submit("sums", ROWS, id=id_, ttl_s=0.01)
+        client.flush()
+        threading.Event().wait(0.05)
+    assert isinstance(late.exception(), errors.Expired)
+
+    assert client.predict("sums", ROWS, id=id_).values.tolist() == SUMS
+
+
+def test_another_client_attaches_to_what_waits_and_to_what_was_answered(client, side):
+    other = side.client()
+    with side.held("sums"):
+        sent = client.submit("sums", ROWS)
+        client.flush()
+        waiting = other.attach(sent.id)
+
+    assert waiting.result().values.tolist() == SUMS
+    assert other.attach(sent.id).result().values.tolist() == SUMS
+    assert type(other.attach("never-sent", timeout_s=0.1).exception()) is errors.TimedOut
+
+
+def test_an_ignored_result_is_none_and_is_not_kept(client):
+    sent = client.submit("sums", ROWS, ignore_result=True)
+
+    assert sent.result() is None
+    assert sent.sent
+    named = client.submit("sums", ROWS, ignore_result=True, id=f"unheard-{id(client)}")
+    assert named.result() is None
+    assert type(client.attach(named.id, timeout_s=5).exception()) is errors.NotAnswered
+
+
+def test_a_full_lane_refuses_and_says_when_to_come_back(side):
+    client = side.client(max_depth=2)
+    with side.held("sums"):
+        taken = [client.submit("sums", ROWS) for _ in range(2)]
+        client.flush()
+        full = client.submit("sums", ROWS).exception()
+
+    assert type(full) is errors.QueueFull
+    assert (full.depth, full.limit) == (2, 2)
+    assert full.retry_after_s > 0
+    assert [prediction.result().values.tolist() for prediction in taken] == [SUMS, SUMS]
+
+
+def test_what_is_too_large_is_refused_at_once(side):
+    client = side.client(max_request_bytes=1000)
+
+    with pytest.raises(errors.TooLarge, match="allows 1000"):
+        client.submit("sums", np.zeros((100, 3)))
+
+
+def test_a_version_can_be_asked_for_and_another_one_takes_its_place(client, side):
+    first = side.publish("labels", Labels(), [[1.0, 2.0]])
+    assert client.predict("labels", [[1, 2]], version=first).version == first
+
+    second = side.publish("labels", Labels(), [[1.0, 2.0]])
+
+    assert client.predict("labels", [[1, 2]]).version == second != first
+    assert client.predict("labels", [[1, 2]], version=first).version == first
+    with pytest.raises(errors.RequestError, match=first):
+        client.predict("labels", [[1, 2]], version=f"{first}-none")
+
+
+def test_futures_are_awaited_gathered_and_called_back(client):
+    called_back = []
+
+    async def ask():
+        asked = [client.submit("sums", ROWS[n : n + 1]) for n in range(4)]
+        asked[0].add_done_callback(called_back.append)
+        together = await asyncio.gather(*asked)
+        return asked, [answer.values[0] for answer in together]
+
+    asked, said = asyncio.run(ask())
+
+    assert said == SUMS
+    assert called_back == [asked[0]]
+    assert {future.id for future in as_completed(asked)} == {future.id for future in asked}
+    assert all(future.sent for future in asked)
+
+
+def test_batches_are_mapped_in_order_through_a_window(client):
+    batches = [ROWS * factor for factor in range(20)]
+
+    def first(answers):
+        return [answer.values[1] for answer in answers]
+
+    async def amapped():
+        return [answer async for answer in client.amap("sums", iter(batches), window=3)]
+
+    assert first(client.map("sums", iter(batches), window=3)) == [12.0 * n for n in range(20)]
+    assert first(asyncio.run(amapped())) == [12.0 * n for n in range(20)]
+
+
+def test_a_batch_that_fails_is_raised_in_its_place_or_returned(client):
+    batches = [ROWS, -ROWS, ROWS]
+
+    returned = list(client.map("sums", batches, return_errors=True))
+    assert [type(each).__name__ for each in returned] == ["Answer", "PredictionFailed", "Answer"]
+
+    answers = client.map("sums", batches)
+    assert next(answers).values.tolist() == SUMS
+    with pytest.raises(errors.PredictionFailed):
+        next(answers)
+
+
+def test_threads_share_a_client(client):
+    said = {}
+
+    def ask(number):
+        said[number] = client.predict("sums", ROWS * number).values[0]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert said == {number: 3.0 * number for number in range(16)}
+
+
+def test_closing_ends_what_is_pending_and_takes_nothing_more(side):
+    client = side.client()
+    with side.held("sums"):
+        pending = client.submit("sums", ROWS)
+        client.flush()
+        client.close()
+
+    assert type(pending.exception()) is errors.ClientClosed
+    with pytest.raises(errors.ClientClosed):
+        client.submit("sums", ROWS)
+    client.close()
