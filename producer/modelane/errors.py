@@ -26,6 +26,7 @@
     │   ├── RecipeError         the recipe cannot be read or contradicts itself
     │   ├── BadData             the data cannot be trained on
     │   └── RunEnded            the run was ended by a limit, or crashed
+    ├── BulkError               a file of `modelane score` cannot be read, written, or gone on with
     ├── SettingsError           a setting has a wrong value
     └── StackError              `modelane up`, or a stack for tests, cannot run here
 
@@ -166,6 +167,10 @@ class BadData(TrainingError):
 
 class RunEnded(TrainingError):
     """The run was ended by a limit, or crashed."""
+
+
+class BulkError(ModelaneError):
+    """A file of `modelane score` cannot be read, written, or gone on with."""
 
 
 class SettingsError(ModelaneError):

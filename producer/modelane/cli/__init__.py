@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -65,14 +66,15 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ModelaneError as exc:
             codes = (code for branch, code in EXIT_CODES.items() if isinstance(exc, branch))
-            raise failed(str(exc), next(codes, 1)) from exc
+            raise _failed(str(exc), next(codes, 1), exc) from exc
         except KeyboardInterrupt as exc:
-            raise failed("interrupted", INTERRUPTED) from exc
+            raise _failed("interrupted", INTERRUPTED, exc) from exc
 
 
-def failed(sentence: str, exit_code: int) -> click.exceptions.Exit:
-    """Say why, and return what ends the program."""
-    click.echo(f"Error: {sentence}", err=True)
+def _failed(sentence: str, exit_code: int, cause: BaseException) -> click.exceptions.Exit:
+    """Say why, and what else was noted; return what ends the program."""
+    for said in (f"Error: {sentence}", *getattr(cause, "__notes__", ())):
+        click.echo(said, err=True)
     return click.exceptions.Exit(exit_code)
 
 
@@ -95,18 +97,33 @@ def main() -> None:
     """  # noqa: D301  # click wants a real backspace
 
 
+def require(module: str, *, extra: str, command: str) -> None:
+    """Raises :class:`click.ClickException`: ``module`` is not there; the sentence says what to install."""
+    try:
+        import_module(module)
+    except ImportError as exc:
+        raise _missing(command, extra, exc) from exc
+
+
+def _missing(command: str, extra: str, why: ImportError) -> click.ClickException:
+    return click.ClickException(f"`modelane {command}` needs more: {_remedy(extra)} ({why})")
+
+
+def _remedy(extra: str) -> str:
+    return f'pip install "modelane[{extra}]"'
+
+
 def _not_installed(entry: EntryPoint, why: ImportError) -> click.Command:
     """A stand-in that keeps `--help` whole, and speaks when it is used."""
     extra = _EXTRAS.get(entry.module.partition(".")[0], "all")
-    remedy = f'pip install "modelane[{extra}]"'
 
     def refuse(**_: object) -> None:
-        raise click.ClickException(f"`modelane {entry.name}` needs more: {remedy} ({why})")
+        raise _missing(entry.name, extra, why)
 
     return click.Command(
         entry.name,
         callback=refuse,
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True},
-        help=f"Needs {remedy}",
+        help=f"Needs {_remedy(extra)}",
     )

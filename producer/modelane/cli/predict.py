@@ -1,0 +1,89 @@
+"""`modelane predict`: a few rows from the command line, a pipe or a CSV file, answered at once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from modelane.cli.models import ModelName
+from modelane.settings import Settings
+
+
+@click.command()
+@click.argument("model", type=ModelName())
+@click.argument("rows", metavar="[ROWS]...", nargs=-1)
+@click.option("--csv", "csv_file", metavar="FILE", help="Rows from a CSV file with a header; - is a pipe.")
+@click.option("--method", default="predict", show_default=True, help="What to ask of the model.")
+@click.option("--version", help="Which version has to answer; by default the one in service.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: an object a row.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the answer.",
+)
+@click.option(
+    "--ttl",
+    "ttl_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="After how long no worker begins with it any more; by default the timeout.",
+)
+@click.option(
+    "--priority", type=click.IntRange(0, 9), default=0, show_default=True, help="0 is served first, 9 last."
+)
+def predict(  # noqa: PLR0913  its options
+    model: str,
+    rows: tuple[str, ...],
+    *,
+    csv_file: str | None,
+    method: str,
+    version: str | None,
+    as_json: bool,
+    timeout_s: float,
+    ttl_s: float | None,
+    priority: int,
+) -> None:
+    """Ask MODEL about ROWS, and print its answers.
+
+    ROWS are JSON: a row `[1, 2]`, rows `[[1, 2], [3, 4]]`, a record `{"age": 41}`, or records.  Without them
+    they are read from standard input, as JSON or JSON Lines.  Of a CSV file the columns that the model takes
+    are sent, whatever else it has.
+
+    \b
+    Example:
+        modelane predict churn '{"age": 41, "visits": 3}'
+        modelane predict churn --csv customers.csv --method predict_proba --json
+        cat customers.jsonl | modelane predict churn
+
+    Exit codes: modelane --help.
+    """  # noqa: D301  # click wants a real backspace
+    from modelane.cli import answers  # noqa: PLC0415  # `modelane --help` need not load them
+    from modelane.cli import rows as given  # noqa: PLC0415
+    from modelane.client import Client  # noqa: PLC0415
+    from modelane.connection import connect  # noqa: PLC0415
+    from modelane.served import served_model  # noqa: PLC0415
+
+    if csv_file is not None and rows:
+        raise click.UsageError("give rows, or --csv FILE, not both")
+    settings = Settings.from_env(os.environ)
+    asked: Any = given.from_json(rows, max_chars=settings.max_request_bytes) if csv_file is None else None
+    with connect(settings) as server:
+        served = served_model(server, settings.prefix, model)
+    if csv_file is not None:
+        asked = given.from_csv(csv_file, served)
+    with Client(settings=settings) as client:
+        answer = client.predict(
+            model, asked, method=method, version=version, timeout_s=timeout_s, ttl_s=ttl_s, priority=priority
+        )
+    columns = answers.columns(answer, served)
+    if as_json:
+        answers.print_json(columns)
+    else:
+        answers.print_table(columns)
+        click.echo(f"{answer.model} {answer.version}", err=True)

@@ -1,0 +1,73 @@
+"""The model that is served, and tables for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.linear_model import LogisticRegression
+
+from modelane.settings import Settings
+from modelane_worker import artefact
+from modelane_worker.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.signing import SigningKey
+from modelane_worker.store import Store
+
+MODEL = "churn"
+COLUMNS = ("age", "visits", "balance")
+
+
+@cache
+def estimator(seed: int = 0) -> LogisticRegression:
+    """Refuses missing values; says `no` or `yes`."""
+    rows = np.random.default_rng(seed).normal(size=(300, 3))
+    return LogisticRegression().fit(rows, np.where(rows.sum(axis=1) > 0, "yes", "no"))
+
+
+def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
+    """Another version, and promote it; its id."""
+    now, fitted = datetime.now(UTC), model or estimator(seed)
+    card = Card(
+        model=MODEL,
+        version=new_version(now, seed.to_bytes(4, "big")),
+        created=now,
+        task="classification",
+        target="left",
+        features=tuple(Feature(name, "float64") for name in COLUMNS),
+        classes=("no", "yes"),
+        methods=("predict", "predict_proba"),
+        metrics={},
+        data=DataFingerprint(source="nowhere", n_rows=300, sha256=""),
+        libraries=artefact.libraries(),
+        example=(0.0, 0.0, 0.0),
+    )
+    store = Store(settings.store_path)
+    key = (
+        SigningKey.load(settings.signing_key_path)
+        if settings.signing_key_path.exists()
+        else SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
+    )
+    store.publish(card, {artefact.MODEL_FILE: artefact.dump(fitted)}, key)
+    store.promote(MODEL, card.version)
+    return card.version
+
+
+def table(n_rows: int, *, seed: int = 1) -> pa.Table:
+    """Customers: an id that is text, a comment that no model takes, and the columns, in another order."""
+    numbers = np.random.default_rng(seed).normal(size=(n_rows, 3))
+    return pa.table(
+        {
+            "customer": [f"00{n}" for n in range(n_rows)],
+            "balance": numbers[:, 2],
+            "comment": ["so, so"] * n_rows,
+            "age": numbers[:, 0],
+            "visits": numbers[:, 1],
+        }
+    )
+
+
+def rows_of(customers: pa.Table) -> np.ndarray:
+    return np.column_stack([customers[name].to_numpy() for name in COLUMNS])

@@ -1,0 +1,42 @@
+"""A real worker for all tests of this folder: one model that costs nothing, with columns by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from acceptance.workplace import Process, eventually
+from bulk.churn import MODEL, publish
+from modelane.connection import connect
+from modelane.embedded import RedisServer
+from modelane.served import served_models
+from modelane.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Iterator[Settings]:
+    """Settings of a Redis server and a worker that serves the model."""
+    home = tmp_path_factory.mktemp("served")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer())
+        settings = Settings(home=str(home), broker_url=server.url, store_poll_s=0.2, lease_s=2.0)
+        publish(settings)
+        worker = Process("modelane_worker", "bulk@test", settings.to_env(), home / "worker.log")
+        ends.callback(worker.kill)
+        client = ends.enter_context(connect(settings))
+        eventually(
+            lambda: MODEL in [one.model for one in served_models(client, "")], f"the worker: {worker.said}"
+        )
+        yield settings
+
+
+@pytest.fixture
+def desk(served, monkeypatch, tmp_path) -> Path:
+    """A user's own folder, where this process is; its environment leads to the served model."""
+    for name, value in served.to_env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
