@@ -12,7 +12,6 @@ import time
 import uuid
 from collections import deque
 from concurrent.futures import Future
-from itertools import islice
 from typing import Any, cast
 
 from modelane.connection import connect
@@ -155,7 +154,8 @@ class Wires:
     def _do_errands(self) -> None:
         """In the outbox's thread alone.  What Redis has not taken stays, to be said again."""
         for waiting, say in ((self._to_revoke, self._say_revoked), (self._to_attach, self._say_attached)):
-            while those := list(islice(waiting, _ERRANDS_AT_ONCE)):
+            # By place: others append meanwhile, which an iterator does not survive.
+            while those := [waiting[n] for n in range(min(len(waiting), _ERRANDS_AT_ONCE))]:
                 say(those)
                 for _ in those:
                     waiting.popleft()

@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_every_answer_and_says_how_to_go_on(desk):
 
     assert run.returncode == 130, said
     assert "rows are done and kept: the same command goes on from there" in said
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     assert score("in.csv", "out.csv").exit_code == 0
     assert len(read("out.csv")) == 40_000
 
@@ -248,9 +248,9 @@ def test_the_same_command_twice_in_a_row_replaces_the_output(desk):
 
 def test_a_disk_that_takes_no_more_is_told_and_what_is_done_is_kept(desk):
     # Given a limit that the output exceeds and no part does
-    customers = table(20_000)
+    customers = table(12_000)
     pq.write_table(customers, "in.parquet")
-    limited = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (50_000, r.RLIM_INFINITY)); {SHORT_PARTS}"
+    limited = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (400_000, r.RLIM_INFINITY)); {SHORT_PARTS}"
     arguments = ("in.parquet", "out.jsonl", "--keep", "customer", "--batch-rows", "50", "--window", "2")
 
     run = begin(*arguments, code=limited)
@@ -258,8 +258,8 @@ def test_a_disk_that_takes_no_more_is_told_and_what_is_done_is_kept(desk):
 
     assert run.returncode == 1, said
     assert "out.jsonl cannot be written: File too large" in said
-    assert "20,000 rows are done and kept: the same command goes on from there" in said
-    assert "Traceback" not in said
+    assert "12,000 rows are done and kept: the same command goes on from there" in said
+    assert "Traceback" not in said, said
     assert not Path("out.jsonl").exists()
     done = score("in.parquet", "out.jsonl", "--keep", "customer")
     assert done.exit_code == 0, done.output
@@ -268,11 +268,12 @@ def test_a_disk_that_takes_no_more_is_told_and_what_is_done_is_kept(desk):
 
 def test_what_was_answered_does_not_stay_in_redis(desk, served):
     pq.write_table(table(5000), "in.parquet")
-
-    assert score("in.parquet", "out.parquet", "--batch-rows", "50").exit_code == 0
-
     with redis.Redis.from_url(served.broker_url) as server:
-        assert list(server.scan_iter("celery-task-meta-*")) == []
+        before = set(server.scan_iter("celery-task-meta-*"))
+
+        assert score("in.parquet", "out.parquet", "--batch-rows", "50").exit_code == 0
+
+        assert set(server.scan_iter("celery-task-meta-*")) <= before
 
 
 def test_a_redis_that_is_away_is_waited_for_as_long_as_told(desk, monkeypatch, free_port):

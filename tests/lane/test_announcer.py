@@ -12,6 +12,7 @@ from modelane.served import served_model, served_models
 from modelane_worker.announcer import Announcer
 from modelane_worker.card import Feature
 from store.cards import a_card as card
+from store.cards import a_version
 
 
 @pytest.fixture
@@ -71,6 +72,14 @@ def test_it_is_said_when_it_is_news_and_again_before_it_is_forgotten(server):
     clock.now_s = SERVED_TTL_S / 3
     announcer.announce([second])
     assert [served.model for served in served_models(server, "")] == ["churn"]
+
+
+def test_versions_that_are_held_beside_the_champion_are_not_announced(server):
+    champion, older = card(a_version(2), model="churn"), card(a_version(1), model="churn")
+
+    Announcer(server, "").announce([champion, older])
+
+    assert served_model(server, "", "churn").version == champion.version
 
 
 def test_a_model_that_nobody_serves_is_refused_with_those_that_are(server):

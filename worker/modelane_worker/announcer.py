@@ -45,11 +45,15 @@ class Announcer:
     def announce(self, cards: Sequence[Card]) -> None:
         """Call it often; it does little.
 
+        Args:
+            cards: of all versions that are held; the first one of each model is its champion's.
+
         Raises:
             BrokerUnavailable: nobody was told; the next call tries again.
             BrokerRefused: an operator must act.
         """
-        served = tuple(map(served_as, cards))
+        champions = {card.model: card for card in reversed(cards)}
+        served = tuple(map(served_as, champions.values()))
         if not served or (served == self._said and self._clock() < self._again_s):
             return
         announce(self._redis, self._prefix, served)

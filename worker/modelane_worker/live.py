@@ -67,7 +67,7 @@ class LiveModel:
 
     @property
     def cards(self) -> list[Card]:
-        """Of all versions that are held."""
+        """Of all versions that are held, the champion first."""
         return ([self._engine.card] if self._engine else []) + self.others.cards
 
     def put_off_s(self, version: str | None) -> float:

@@ -66,7 +66,7 @@ class Role(Protocol):
         ...
 
     def cards(self) -> list[Card]:
-        """Of the models that are in service now."""
+        """Of all versions that are held; a model's champion before its others."""
         ...
 
 
