@@ -282,14 +282,23 @@ class LeasedQueue:
             )
         return bool(told)
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when something waits in the first list, or after ``timeout_s``; takes nothing.
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something is put into the first list, at most ``timeout_s``; takes nothing.
 
         The tail is moved onto itself, so a crash between waking and reserving loses nothing.
+
+        Returns:
+            Whether there is something to reserve: there, in another list, or because it is due.
         """
-        with broker_errors():
+        with broker_errors(), self._redis.pipeline(transaction=False) as together:
             # redis-py's type says whole seconds; Redis takes fractions.
-            self._redis.blmove(self.keys.first, self.keys.first, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
+            together.blmove(self.keys.first, self.keys.first, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
+            together.exists(*self.keys.priorities[1:])
+            together.zrange(self.keys.leases, 0, 0, withscores=True)
+            together.time()
+            moved, n_others, soonest, (seconds, microseconds) = together.execute()
+        is_due = bool(soonest) and soonest[0][1] <= seconds + microseconds / 1e6
+        return bool(moved is not None or n_others or is_due)
 
     def depth(self) -> int:
         """Messages that wait; leased ones not counted."""

@@ -469,8 +469,22 @@ class TestWait:
         assert ended.wait(5)
         assert names(reserve(queue)) == ["a"]
 
-    def test_waiting_ends_by_itself(self, queue):
-        queue.wait(0.05)
+    def test_waiting_ends_by_itself_and_says_that_there_is_nothing(self, queue):
+        put(queue, message("a"))
+        reserve(queue)
+
+        assert queue.wait(0.05) is False
+
+    def test_what_is_less_urgent_is_noticed(self, queue):
+        put(queue, message("a"), priority=9)
+
+        assert queue.wait(0.05) is True
+
+    def test_what_is_due_is_noticed(self, queue):
+        put(queue, message("a"))
+        reserve(queue, RUNS_OUT)
+
+        assert queue.wait(RUNS_OUT * 2) is True
 
 
 class TestTrouble:

@@ -165,7 +165,7 @@ class Lane:
                 if batch.n_messages:
                     self._serve(batch)
                 else:
-                    self._queue.wait(self._limits.tick_s)
+                    self._wait()
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
                 self._stopping.wait(BROKER_RETRY_S)
@@ -177,6 +177,11 @@ class Lane:
                 self.in_hand = InHand()
         self._supply.close()
         self.handover.close()
+
+    def _wait(self) -> None:
+        """Until there is something to reserve; an idle lane asks no more than that, twice a second."""
+        while not self._stopping.is_set() and not self._queue.wait(self._limits.tick_s):
+            pass
 
     def _serve(self, batch: Batch) -> None:
         calls, outer = tuple(batch.calls), self.in_hand
