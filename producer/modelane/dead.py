@@ -12,7 +12,7 @@ from modelane import wire
 from modelane.connection import broker_errors
 from modelane.errors import Undecodable
 from modelane.keys import DEAD_SUFFIX, QUEUE_PREFIX, RESULT_KEY_PREFIX, QueueKeys, priority_step
-from modelane.queue import script
+from modelane.scripts import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class DeadLetters:
     def __init__(self, client: redis.Redis, prefix: str = "") -> None:
         self._redis = client
         self._prefix = prefix
-        self._redrive = script(client, "redrive")
+        self._redrive = Script(client, "redrive")
 
     def queues(self) -> list[str]:
         """Those that have any, sorted."""

@@ -12,7 +12,7 @@ import redis
 
 from modelane.connection import broker_errors
 from modelane.keys import ATTACHED_KEY, REVOKED_KEY
-from modelane.queue import script
+from modelane.scripts import Script
 
 
 class Ids:
@@ -27,8 +27,8 @@ class Ids:
     def __init__(self, client: redis.Redis, prefix: str, channel: str) -> None:
         self._prefix = prefix
         self._channel = channel
-        self._attach = script(client, "attach")
-        self._revoke = script(client, "revoke")
+        self._attach = Script(client, "attach")
+        self._revoke = Script(client, "revoke")
 
     def attach(self, ids: Collection[str], *, timeout_s: float) -> None:
         """Have their answers published to this client, too.

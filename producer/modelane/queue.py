@@ -13,13 +13,11 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import chain
 
 import msgspec
 import redis
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from modelane.connection import broker_errors
 from modelane.errors import BrokerUnavailable, QueueFull
@@ -33,6 +31,7 @@ from modelane.keys import (
     QueueKeys,
     priority_step,
 )
+from modelane.scripts import Script, ask
 
 #: Retry-after, in seconds, that a full lane answers as long as its rate is not known; and its bounds: sooner
 #: costs more than it gains, later nobody should wait to find a lane whose workers have come back.
@@ -110,12 +109,13 @@ class LeasedQueue:
         self.keys = keys
         self._process = process or os.urandom(4).hex()
         self._redis = client
-        self._put = script(client, "put")
-        self._reserve = script(client, "reserve")
-        self._settle = script(client, "settle")
-        self._release = script(client, "release")
-        self._renew = script(client, "renew")
-        self._tell = script(client, "tell")
+        self._put = Script(client, "put")
+        self._reserve = Script(client, "reserve")
+        self._settle = Script(client, "settle")
+        self._release = Script(client, "release")
+        self._renew = Script(client, "renew")
+        self._tell = Script(client, "tell")
+        self._look = Script(client, "look")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate, keys.prefix + ATTACHED_KEY)
@@ -290,27 +290,16 @@ class LeasedQueue:
         Returns:
             Whether there is something to reserve: there, in another list, or because it is due.
         """
-        with broker_errors(), self._redis.pipeline(transaction=False) as together:
-            # redis-py's type says whole seconds; Redis takes fractions.
-            together.blmove(self.keys.first, self.keys.first, timeout_s, "RIGHT", "RIGHT")  # type: ignore[arg-type]
-            together.exists(*self.keys.priorities[1:])
-            together.zrange(self.keys.leases, 0, 0, withscores=True)
-            together.time()
-            moved, n_others, soonest, (seconds, microseconds) = together.execute()
-        is_due = bool(soonest) and soonest[0][1] <= seconds + microseconds / 1e6
-        return bool(moved is not None or n_others or is_due)
+        keys = (*self.keys.priorities, self.keys.leases)
+        move = ("BLMOVE", self.keys.first, self.keys.first, "RIGHT", "RIGHT", timeout_s)
+        with broker_errors():
+            try:
+                _, found = ask(self._redis, move, self._look.command(keys, ()))
+            except NoScriptError:
+                found = self._look(keys, ())
+        return bool(found)
 
     def depth(self) -> int:
         """Messages that wait; leased ones not counted."""
         with broker_errors():
             return sum(int(self._redis.llen(key)) for key in self.keys.priorities)
-
-
-def script(client: redis.Redis, verb: str) -> Script:
-    """The verb's script; sent to the server when it does not know it yet."""
-    return client.register_script(_source(verb))
-
-
-@cache
-def _source(verb: str) -> str:
-    return files("modelane").joinpath("lua", f"{verb}.lua").read_text("utf-8")

@@ -8,7 +8,7 @@ from modelane import wire
 from modelane.connection import broker_errors
 from modelane.errors import Undecodable
 from modelane.keys import QueueKeys
-from modelane.queue import script
+from modelane.scripts import Script
 
 #: Bytes of a message that is worth reading only to be shown.
 MAX_BYTES = 64 * 1024
@@ -21,7 +21,7 @@ class Scheduled:
 
     def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
         self._keys = keys
-        self._script = script(client, "scheduled")
+        self._script = Script(client, "scheduled")
 
     def soonest(self, most: int) -> list[tuple[float, wire.Envelope]]:
         """Pairs of a due time (Unix seconds, by Redis) and a message, those due first.

@@ -16,7 +16,7 @@ import msgspec
 from modelane.connection import broker_errors, connect
 from modelane.errors import ModelaneError, RunEnded, from_code
 from modelane.keys import RETRAIN_QUEUE, RUN_KEY_PREFIX, RUN_TTL_S, QueueKeys
-from modelane.queue import script
+from modelane.scripts import Script
 from modelane.settings import Settings
 
 #: Requests that wait in the queue and are looked at when a run ends, and their size in bytes: they are short.
@@ -62,8 +62,8 @@ class Claims:
         self._prefix = settings.prefix
         self._lease_s = settings.lease_s
         self._lists = QueueKeys(RETRAIN_QUEUE, settings.prefix).priorities
-        self._claim = script(client, "claim")
-        self._conclude = script(client, "conclude")
+        self._claim = Script(client, "claim")
+        self._conclude = Script(client, "conclude")
 
     def ask(self, model: str, id_: str) -> Claim | UnderWay | Outcome:
         """Claim a model for a request, or learn why it need not be run, or not now."""

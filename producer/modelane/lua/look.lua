@@ -1,0 +1,9 @@
+-- look: whether there is something to reserve; changes nothing.
+--
+-- KEYS[1..4]  the lane's lists
+-- KEYS[5]     leases: sorted set, batch -> Redis time at which its messages return
+-- returns     1 or 0
+
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3], KEYS[4]) > 0 then return 1 end
+local time = redis.call('TIME')
+return redis.call('ZCOUNT', KEYS[5], '-inf', time[1] + time[2] / 1e6) > 0 and 1 or 0
