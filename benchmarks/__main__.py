@@ -13,7 +13,8 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.figure import Effort, Figure
 
-NAMES = ("forest", "throughput", "latency", "bulk", "idle", "memory", "batches", "profile")
+_CLIENT = ("client",)
+NAMES = ("forest", "throughput", "latency", "bulk", "idle", "memory", "batches", "profile", *_CLIENT)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -7,6 +7,7 @@ anything else of the loop does: ten thousand at once would hold it for as long a
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections import deque
 from contextlib import suppress
@@ -22,29 +23,30 @@ class Waker:
         self._loop = weakref.ref(loop)  # it is kept beside its loop, not the loop by it
         self._ended: deque[asyncio.Future[None]] = deque()
         self._is_called = False
+        self._calling = threading.Lock()
 
     def wake(self, waiting: asyncio.Future[None]) -> None:
         """From any thread: end it in its loop."""
         self._ended.append(waiting)
-        if not self._is_called:  # a loop that two threads call at once has one turn too many, no more
-            self._is_called = True
-            loop = self._loop()
-            if loop is not None:
-                with suppress(RuntimeError):  # closed: nobody awaits there any more
-                    loop.call_soon_threadsafe(self._turn)
+        if self._is_called:
+            return
+        with self._calling:
+            is_first, self._is_called = not self._is_called, True
+        loop = self._loop()
+        if is_first and loop is not None:
+            with suppress(RuntimeError):  # closed: nobody awaits there any more
+                loop.call_soon_threadsafe(self._turn)
 
     def _turn(self) -> None:
         for _ in range(AT_ONCE):
-            try:
-                waiting = self._ended.popleft()
-            except IndexError:
-                self._is_called = False
-                if not self._ended:  # else one was added that saw us called
-                    return
-                self._is_called = True
-            else:
-                if not waiting.done():
-                    waiting.set_result(None)
+            if not self._ended:
+                with self._calling:
+                    if not self._ended:  # else somebody has added one and saw that we are called
+                        self._is_called = False
+                        return
+            waiting = self._ended.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
         loop = self._loop()
         assert loop is not None, "it runs this"
         loop.call_soon(self._turn)

@@ -17,6 +17,7 @@ import msgspec
 
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
 from modelane.keys import PUT_TTL_S
+from modelane.lately import Lately, Put
 from modelane.queue import LeasedQueue, Once
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,6 @@ MAX_BYTES = 8 * 2**20
 #: memory; more than this is a backlog that nobody waits for any more.
 MAX_WAITING = 100_000
 MAX_WAITING_BYTES = 256 * 2**20
-
-#: What was put lately is remembered for so many seconds and bytes: a Redis that is killed may come back
-#: without the last second or two of it (``appendfsync everysec``).
-REMEMBERED_S = 5.0
-REMEMBERED_BYTES = 64 * 2**20
 
 #: Seconds between two tries while Redis does not answer.
 RETRY_S = 0.2
@@ -68,14 +64,13 @@ class Outgoing(msgspec.Struct, gc=False):
     sender: Sender
     once: Once | None = None  #: its id is the caller's own: the same id is not put twice
 
+    @property
+    def n_bytes(self) -> int:
+        return len(self.message)
 
-class _Put(msgspec.Struct):
-    """A put that Redis has taken."""
-
-    at_s: float
-    token: str
-    run: list[Outgoing]
-    n_bytes: int
+    @property
+    def is_over(self) -> bool:
+        return self.sender.done()
 
 
 class Outbox:
@@ -107,8 +102,7 @@ class Outbox:
         self._changed = threading.Condition()  # guards the three counts
         self._added = self._finished = 0  # messages, since the beginning
         self._bytes = 0  # of those that are added but not finished
-        self._put_lately: deque[_Put] = deque()
-        self._remembered_bytes = 0
+        self._lately: Lately[Outgoing] = Lately()
         self._again = False  # whether to put that once more
         self._on_known = on_known
         self._errands = errands
@@ -188,8 +182,7 @@ class Outbox:
         while self._wait():
             if self._again:
                 self._again = False
-                lately, self._put_lately, self._remembered_bytes = self._put_lately, deque(), 0
-                for put in lately:
+                for put in self._lately.take():
                     if time.monotonic() - put.at_s < PUT_TTL_S / 2:  # if Redis kept its mark, it is there
                         self._send_safely(put.run, put.token)
             elif self._has_errands:
@@ -223,15 +216,6 @@ class Outbox:
             self._has_errands = not self._closing.wait(RETRY_S)
         except Exception:
             logger.exception("requests cannot be attached to, or revoked", extra={"event": "errands_failed"})
-
-    def _remember(self, put: _Put) -> None:
-        """Until it is old, or too much."""
-        self._put_lately.append(put)
-        self._remembered_bytes += put.n_bytes
-        while self._remembered_bytes > REMEMBERED_BYTES or self._put_lately[0].at_s < put.at_s - REMEMBERED_S:
-            self._remembered_bytes -= self._put_lately.popleft().n_bytes
-            if not self._put_lately:
-                break
 
     def _next(self) -> list[Outgoing]:
         """The longest run of messages for one list, within the limits of a put."""
@@ -287,9 +271,9 @@ class Outbox:
                 self.trouble = None
                 for outgoing in run:
                     outgoing.sender.taken()
-                if known:
-                    self._on_known([once.id for at in known if (once := run[at].once)])
-                self._remember(_Put(time.monotonic(), token, run, _n_bytes(run)))
+                if known:  # a put that is repeated may have become smaller, and its positions others
+                    self._on_known([outgoing.once.id for outgoing in run if outgoing.once])
+                self._lately.add(Put(time.monotonic(), token, run, _n_bytes(run)))
                 return None
         return None
 

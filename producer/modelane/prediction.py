@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from modelane.awaiting import waker_of
 from modelane.columns import to_numbers
 from modelane.errors import BadInput, ClientClosed, ModelaneError
+from modelane.monitor import Monitor
 from modelane.tensors import Tensor
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ class Prediction(Future[T], Generic[T]):
         is_ignored: bool = False,
     ) -> None:
         super().__init__()
+        self._condition: Any = Monitor()
         self.id = id
         self.sent = self.tried = False  # tried: Redis may have it, without having said so
         self.is_shared = is_shared  #: others may wait for the same request
@@ -123,12 +124,19 @@ class Prediction(Future[T], Generic[T]):
         self.late = late  #: what is said if that does not come in time
         self.deadline_s = time.monotonic() + timeout_s
         self.revoke: Callable[[Prediction[T]], None] | None = None  #: who is told that it was cancelled
-        self._awaiting = 0
+        self._awaiting: tuple[asyncio.Future[None], ...] = ()
         self._is_cancelled = False
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self.done():
-            yield from self._wait().__await__()
+            # No closure, no coroutine: each object more is one more for the garbage collector to look at.
+            waiting = asyncio.get_running_loop().create_future()
+            self._await_with(waiting)
+            try:
+                yield from waiting
+            finally:
+                if waiting.cancelled():
+                    self._leave(waiting)
         if self.cancelled():
             raise asyncio.CancelledError
         return self.result()
@@ -149,20 +157,21 @@ class Prediction(Future[T], Generic[T]):
             self.revoke(self)
         return True
 
-    async def _wait(self) -> None:
-        loop = asyncio.get_running_loop()
-        waiting, waker = loop.create_future(), waker_of(loop)
+    def _await_with(self, waiting: asyncio.Future[None]) -> None:
         with self._condition:
-            self._awaiting += 1
-        self.add_done_callback(lambda _: waker.wake(waiting))
-        try:
-            await waiting
-        finally:
-            with self._condition:
-                self._awaiting -= 1
-                is_left = self._awaiting == 0 and not self.is_shared
-            if waiting.cancelled() and is_left:
-                self.cancel()
+            is_first = not self._awaiting
+            self._awaiting = (*self._awaiting, waiting)
+        if is_first:
+            self.add_done_callback(_wake)  # type: ignore[arg-type]  # it is called with this one
+        elif self.done():
+            _wake(self)
+
+    def _leave(self, waiting: asyncio.Future[None]) -> None:
+        with self._condition:
+            self._awaiting = tuple(other for other in self._awaiting if other is not waiting)
+            is_left = not self._awaiting
+        if is_left and not self.is_shared:
+            self.cancel()
 
     def taken(self) -> None:
         """For the client's threads: Redis has the request."""
@@ -193,8 +202,15 @@ class Prediction(Future[T], Generic[T]):
 
     def leave_behind(self) -> None:
         """In a forked child: end it, since its answer goes to the parent."""
-        self._condition = threading.Condition()  # the one before may be held by a thread of the parent
+        self._condition = Monitor()  # the one before may be held by a thread of the parent
         self.end(error=ClientClosed("sent before the fork: its answer goes to the parent process"))
+
+
+def _wake(ended: Prediction[Any]) -> None:
+    with ended._condition:
+        awaiting, ended._awaiting = ended._awaiting, ()
+    for waiting in awaiting:
+        waker_of(waiting.get_loop()).wake(waiting)
 
 
 #: What a worker measured.

@@ -56,6 +56,8 @@ class Wires:
             errands=self._do_errands,
         )
         self._connect(settings)
+        # One of each for all futures: a bound method is an object.
+        self._on_end, self._on_cancel = self._forget, self._revoke
         self._deadlines.start()
         self._replies.start()
         self._outbox.start()
@@ -96,7 +98,7 @@ class Wires:
         once: Once | None = None,
     ) -> None:
         """Raises what :meth:`modelane.outbox.Outbox.add` raises; the prediction is nobody's then."""
-        prediction.revoke = self._revoke
+        prediction.revoke = self._on_cancel
         self._pending.add(prediction)
         try:
             self._outbox.add(Outgoing(queue, priority, message, prediction, once))
@@ -107,7 +109,7 @@ class Wires:
 
     def attach(self, prediction: Prediction[Any]) -> None:
         """Have it wait for a request that somebody else has sent."""
-        prediction.revoke = self._revoke
+        prediction.revoke = self._on_cancel
         prediction.sent = True  # by whomever
         self._pending.add(prediction)
         self._heed(prediction)
@@ -180,7 +182,7 @@ class Wires:
         self._pending.remove(cast("Prediction[Any]", ended))
 
     def _heed(self, prediction: Prediction[Any]) -> None:
-        prediction.add_done_callback(self._forget)
+        prediction.add_done_callback(self._on_end)
         self._deadlines.heed(prediction.deadline_s)
 
     def _deliver(self, reply: Reply) -> None:
