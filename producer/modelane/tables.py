@@ -55,7 +55,7 @@ def in_json(body: Body) -> Any:
 
 
 def _array(rows: Any) -> NDArray[Any]:
-    if not hasattr(rows, "__array__") and not isinstance(rows, memoryview):
+    if not hasattr(rows, "__array__"):
         raise BadInput(
             f"rows must have two dimensions (rows, columns): pass an array, a list of rows or of records, "
             f"or a table, not a {type(rows).__name__}"
@@ -70,8 +70,8 @@ def _from_array(array: NDArray[Any], columns: Columns) -> tuple[Body, Columns, i
     array = travelling(array)
     if array.ndim != 2:
         raise _not_two_dimensions(array.ndim)
-    if len(array) == 0:
-        raise BadInput("there are no rows")
+    if array.size == 0:
+        raise BadInput("there are no columns" if len(array) else "there are no rows")
     if array.dtype.kind in "OM":
         return _from_list([list(row) for row in array], columns)
     return Tensor.of(array), columns, len(array)
