@@ -117,7 +117,7 @@ FORMS = {
     "Arrow, with a time zone": lambda: ARROW.set_column(
         2, "since", ARROW["since"].cast(pa.timestamp("us", "Europe/Oslo"))
     ),
-    "Arrow's reader": lambda: ARROW.to_reader(),
+    "Arrow's reader": ARROW.to_reader,
     "an Arrow stream": OnlyAStream,
 }
 

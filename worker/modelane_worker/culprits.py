@@ -3,7 +3,7 @@
 The usual culprits go first: requests with an infinite value, then those that lack a value, are tried by
 themselves, so that the rest need not be searched.  What still fails together is halved.
 
-100 of 1,024 requests with a NaN that the model does not take cost about 150 predicts.  Were all 1,024 bad, it
+100 of 1,024 requests with a NaN that the model does not take cost about 170 predicts.  Were all 1,024 bad, it
 would be half as many again: each needs a predict of its own to be told what is wrong with it.
 """
 

@@ -1,0 +1,202 @@
+"""Models of numbers, text and dates: each caller gets what he would have got alone, in whatever form."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tracemalloc
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lane.mixed import CITIES, FEATURES, NAMES, PLANS, a_mixed_card, an_engine, rows
+from modelane.errors import BadInput, ModelaneError
+from modelane.request import Request
+from modelane.tables import in_json, to_rows
+from modelane.tensors import Tensor, extended, from_wire
+from modelane_worker import batch
+from modelane_worker.engine import Engine
+
+ENGINE = an_engine()
+
+
+def request(sent, **options) -> Request:
+    body, columns, _ = to_rows(sent, options.pop("columns", None))
+    arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(extended(body)), ext_hook=from_wire)
+    return Request(id="1", model="churn", rows=arrived, columns=columns, **options)
+
+
+def in_stock_json(sent) -> Request:
+    body, columns, _ = to_rows(sent)
+    arrived = msgspec.json.decode(msgspec.json.encode(in_json(body)))
+    return Request(id="1", model="churn", rows=arrived, columns=columns)
+
+
+def raw(sent, columns=None) -> Request:
+    """As it may come from anybody."""
+    return Request(id="1", model="churn", rows=sent, columns=columns)
+
+
+def seen(one: Request):
+    return ENGINE.block(one).rows.frame(FEATURES)
+
+
+RECORD = {"city": "Oslo", "age": 41.0, "since": "2026-01-02", "plan": "free", "spend": 3.5}
+ROW = list(RECORD.values())
+
+records = st.fixed_dictionaries(
+    {
+        "city": st.sampled_from([*CITIES, None, "Atlantis"]),
+        "age": st.integers(18, 80) | st.floats(18, 80) | st.sampled_from([None, float("inf"), "old"]),
+        "since": st.dates(dt.date(2020, 1, 1), dt.date(2030, 1, 1)) | st.none(),
+        "plan": st.sampled_from([*PLANS, *PLANS, *PLANS, None, "stolen"]),
+        "spend": st.none() | st.floats(-100, 100),
+    }
+)
+tables = st.lists(records, min_size=1, max_size=5)
+requests = st.one_of(
+    tables.map(request),
+    tables.map(in_stock_json),
+    tables.map(lambda some: request(pd.DataFrame(some))),
+    tables.map(lambda some: request([[record[name] for name in NAMES] for record in some])),
+    tables.map(
+        lambda some: (
+            request([[*record.values()][::-1] for record in some], columns=NAMES[::-1])
+            if list(some[0]) == list(NAMES)
+            else request(some)
+        )
+    ),
+    tables.map(lambda some: request(some, method="predict_proba")),
+    tables.map(lambda some: request(some, method="explain")),
+    tables.map(lambda some: request([{**record, "shoe": 1} for record in some])),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(requests, max_size=12), st.integers(1, 30))
+def test_each_caller_gets_what_he_would_have_got_alone(many, max_rows):
+    together = batch.answer(many, ENGINE, max_rows=max_rows)
+
+    for one, outcome in zip(many, together, strict=True):
+        (alone,) = batch.answer([one], ENGINE, max_rows=max_rows)
+        if isinstance(alone, ModelaneError):
+            assert (type(outcome), str(outcome)) == (type(alone), str(alone))
+        elif alone.values.dtype.kind == "f":
+            np.testing.assert_allclose(outcome.values, alone.values, rtol=0, atol=1e-9)
+        else:
+            np.testing.assert_array_equal(outcome.values, alone.values)
+
+
+def test_it_is_the_answer_that_the_fitted_pipeline_gives():
+    data = rows(200, seed=3)
+    many = [request(data.iloc[first : first + 4]) for first in range(0, 200, 4)]
+
+    outcomes = batch.answer(many, ENGINE, max_rows=64)
+
+    answered = np.concatenate([outcome.values for outcome in outcomes])
+    np.testing.assert_array_equal(answered, ENGINE._estimator.predict(data))
+    assert {outcome.batch_rows for outcome in outcomes} == {64, 8}
+
+
+def test_forms_of_one_kind_of_rows_share_one_predict():
+    many = [request([RECORD]), request([ROW]), in_stock_json([RECORD]), request(pd.DataFrame([RECORD] * 30))]
+
+    outcomes = batch.answer(many, ENGINE, max_rows=100)
+
+    assert {outcome.batch_rows for outcome in outcomes} == {33}
+    assert {label for outcome in outcomes for label in outcome.values.tolist()} <= {"leaves", "stays"}
+
+
+@pytest.mark.parametrize("repeat", [1, 40], ids=["in lists", "in tensors"])
+def test_columns_may_stand_in_any_order(repeat):
+    shuffled = {name: [RECORD[name]] * repeat for name in sorted(RECORD)}
+
+    pd.testing.assert_frame_equal(seen(request(shuffled)), seen(raw([ROW] * repeat)))
+
+
+def test_warming_up_reads_the_cards_example_as_a_callers_row():
+    ENGINE.warm_up()
+
+    broken = Engine(a_mixed_card(example=("Oslo", 41.0, "yesterday", "free", None)), ENGINE._estimator)
+    with pytest.raises(BadInput, match="'since' takes dates, row 0 is no ISO 8601 date"):
+        broken.warm_up()
+
+
+@pytest.mark.parametrize(
+    ("sent", "columns", "words"),
+    [
+        ([{**RECORD, "age": "old"}], None, "churn: column 'age' takes numbers, row 0 is a str"),
+        ([ROW, [*ROW[:2], "soon", *ROW[3:]]], None, "column 'since' takes dates, row 1 is no ISO 8601 date"),
+        ([{**RECORD, "since": 1767312000}], None, "column 'since' takes dates, row 0 is a int"),
+        ([{**RECORD, "city": 7}], None, "column 'city' takes text, row 0 is a int"),
+        ([{**RECORD, "city": True}], None, "column 'city' takes text, row 0 is a bool"),
+        ([{**RECORD, "city": ["Oslo"]}], None, "column 'city' takes text, row 0 is a list"),
+        ([{**RECORD, "age": {}}], None, "column 'age' takes numbers, row 0 is a dict"),
+        ([{**RECORD, "age": [1]}], None, "column 'age' takes numbers, row 0 is a list"),
+        ([{**RECORD, "shoe": 7}], None, "churn has no column 'shoe'"),
+        ([{"age": 1}], None, "row 0 has no column 'city'"),
+        ([ROW[:4]], None, "takes 5 features, row 0 has 4"),
+        ([ROW, "Oslo"], None, "row 1 is no list"),
+        ([ROW], ("city", "age", "since", "plan", "shoe"), "no column 'spend'"),
+        ([[*ROW, 1]], (*NAMES, "shoe"), "churn has no column 'shoe'"),
+        (Tensor.of(np.zeros((2, 5))), None, "column 'city' takes text, row 0 is a float"),
+        (Tensor.of(np.full((2, 5), "7")), None, "column 'since' takes dates, row 0 is no ISO 8601 date"),
+        (Tensor.of(np.zeros((2, 3))), None, "takes 5 features"),
+        ({name: [RECORD[name]] for name in NAMES[1:]}, None, "no column 'city'"),
+        ({name: [RECORD[name]] for name in NAMES} | {"shoe": [1]}, None, "churn has no column 'shoe'"),
+        ({name: [RECORD[name]] for name in NAMES} | {"age": [1, 2]}, None, "column 'age' has 2 values"),
+        ({name: RECORD[name] for name in NAMES}, None, r"column 'city' must be a list"),
+        ({name: [] for name in NAMES}, None, "no rows"),
+        ({name: Tensor.of(np.zeros((2, 2))) for name in NAMES}, None, "one dimension"),
+        ({name: Tensor.of(np.zeros(2)) for name in NAMES}, None, "column 'city' takes text"),
+        ({name: {"a": 1} for name in NAMES}, None, "must be a list"),
+        ({1: [1], "city": [2]}, None, "no names of columns"),
+        ({"x" * 10**6: [1]}, None, "no column 'city'"),
+        ({name: [RECORD[name]] for name in NAMES} | {"x" * 10**6: [1]}, None, "has no column 'xxx"),
+    ],
+    ids=lambda value: ascii(value)[:50] if isinstance(value, str) else "",
+)
+def test_what_does_not_fit_is_refused_with_row_and_column(sent, columns, words):
+    with pytest.raises(BadInput, match=words) as refused:
+        ENGINE.block(raw(sent, columns))
+
+    assert len(str(refused.value)) < 300
+
+
+def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():
+    with pytest.raises(BadInput, match="churn has no column 'shoe'"):
+        ENGINE.block(request(pd.DataFrame([{**RECORD, "shoe": 43}])))
+
+
+def test_an_error_does_not_repeat_what_it_complains_of():
+    for field in ("age", "since"):
+        with pytest.raises(BadInput) as refused:
+            ENGINE.block(raw([{**RECORD, field: "secret-4111"}]))
+        assert "4111" not in str(refused.value)
+
+
+def test_a_long_string_among_many_short_ones_takes_no_room_for_each():
+    n = 5_000
+    columns = {name: [RECORD[name]] * n for name in NAMES}
+    columns["city"] = ["a"] * (n - 1) + ["b" * 4000]
+    as_list = raw(columns)
+    row_form = raw([[*row] for row in zip(*columns.values(), strict=True)])
+    tracemalloc.start()
+    try:
+        for one in (as_list, row_form):
+            assert len(ENGINE.block(one).rows) == n
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 20 * 2**20  # a `<U4000` array of these takes 80 MB
+
+
+def test_numbers_spelt_as_text_are_numbers_as_from_a_csv_file():
+    assert seen(raw([{**RECORD, "age": "41", "spend": "-3e2"}]))[["age", "spend"]].iloc[0].tolist() == [
+        41,
+        -300,
+    ]
