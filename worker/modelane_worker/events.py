@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from celery.utils.time import utcoffset
 
-from modelane.errors import Expired, ModelaneError, Revoked
+from modelane.errors import Expired, ModelaneError, Revoked, RunEnded
 from modelane_worker.herald import Herald
 from modelane_worker.intake import Call, Outcome, Refused
 
@@ -169,7 +169,9 @@ class Events:
 
 
 def _in_public(error: ModelaneError) -> str:
-    """What happened, without the sentence: that is the caller's, and may repeat his data."""
+    """What happened, without the sentence: that is the caller's, and may repeat his data; not a limit's."""
+    if isinstance(error, RunEnded):
+        return f"{error.code}: {error}"
     return f"{error.code}: {type(error).__doc__}"
 
 

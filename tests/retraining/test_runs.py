@@ -1,0 +1,191 @@
+"""Retraining through the queue by a real trainer: whatever a recipe does, the trainer lives and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from acceptance.workplace import Workplace, eventually
+from modelane.embedded import RedisServer
+from modelane.errors import RecipeError, Revoked, RunEnded
+from modelane.prediction import Progress
+from stock.listener import Listener
+
+HEAD = """
+import ctypes, os, time
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
+from modelane_training.recipe import Recipe
+from modelane_training.sources import scikit_learn
+
+HERE = Path(__file__).parent
+
+def forever():
+    (HERE / "looping").touch()
+    while True:
+        pass
+
+def held_up():
+    (HERE / "waiting").touch()
+    while not (HERE / "go").exists():
+        time.sleep(0.05)
+
+def make(seed):
+    {order}
+    return LogisticRegression(max_iter=500)
+
+recipe = Recipe(model=Path(__file__).stem, source=scikit_learn("iris"), estimator=make)
+"""
+ORDERS = {
+    "good": "pass",
+    "raises": "1 / 0",
+    "exits": "os._exit(5)",
+    "crashes": "ctypes.string_at(0)",
+    "greedy": "bytearray(b'1' * 2**31)",
+    "loops": "forever()",
+    "slow": "held_up()",
+}
+LIMIT_MB = 1000
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("home", "recipes"):
+        (folder / name).mkdir()
+    for model, order in ORDERS.items():
+        (folder / "recipes" / f"{model}.py").write_text(HEAD.replace("{order}", order))
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer())
+        settings = {"recipes": str(folder / "recipes"), "retrain_limit_mb": LIMIT_MB}
+        yield Workplace(folder / "home", server, ends, **settings)
+
+
+@pytest.fixture(scope="module")
+def trainer(workplace):
+    return workplace.trainer()
+
+
+@pytest.fixture(scope="module")
+def client(workplace):
+    return workplace.client(timeout_s=170.0)
+
+
+@pytest.fixture(scope="module")
+def listener(workplace, trainer) -> Iterator[Listener]:
+    with Listener(workplace.celery) as listener:
+        yield listener
+
+
+def told(listener: Listener, id_: str) -> list[str]:
+    """Types of a request's events, those of its progress left out, and the last one's words."""
+    listener.until_ended([id_])
+    return [type_ for type_ in listener.types(id_) if type_ != "progress"]
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "sentence"),
+    [
+        ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
+        ("exits", RunEnded, "ended with exit status 5, without a word"),
+        ("crashes", RunEnded, "crashed (SIGSEGV)"),
+        ("greedy", RunEnded, f"of memory and was ended, {LIMIT_MB} are allowed"),
+        ("absent", RecipeError, "no recipe for absent"),
+    ],
+)
+def test_a_bad_recipe_ends_in_words_and_its_trainer_lives(  # noqa: PLR0917
+    workplace, trainer, client, listener, model, error, sentence
+):
+    run = client.retrain(model)
+
+    assert isinstance(run.exception(), error)
+    assert sentence in str(run.exception())
+    assert told(listener, run.id) == ["received", "started", "failed"]
+    assert listener.of(run.id)[-1]["exception"].startswith(error.__name__)
+    assert sentence in trainer.said
+    assert model not in workplace.store.models()
+    assert trainer.runs
+    assert psutil.Process(trainer.pid).children() == []
+
+
+def test_how_far_it_is_shows_in_the_client_in_a_stock_result_and_in_events(
+    workplace, trainer, client, listener
+):
+    # Given a run that waits in its fit
+    here = Path(workplace.settings.recipes)
+    heard = []
+    run = client.retrain("slow", on_progress=heard.append)
+    eventually((here / "waiting").exists, "the fit")
+
+    # Then its progress shows
+    eventually(lambda: run.progress and run.progress.step == "fit", "the step")
+    stock = workplace.celery.AsyncResult(run.id)
+    assert (stock.state, stock.info["step"]) == ("PROGRESS", "fit")
+    eventually(
+        lambda: any(event.get("result", "").startswith("fit: ") for event in listener.of(run.id)), "it"
+    )
+
+    # When another trigger comes, through a stock client
+    second = workplace.celery.send_task("modelane.retrain", args=["slow"], serializer="json")
+    (here / "go").touch()
+
+    # Then both get one outcome, and each has its three events
+    assert run.result().promoted
+    assert second.get(timeout=60)["version"] == run.result().version
+    assert workplace.store.versions("slow") == [run.result().version]
+    assert [p.step for p in heard if p.step in {"collect", "fit", "publish", "promote"}] == [
+        *("collect", "fit", "publish", "promote")
+    ]
+    assert all(isinstance(p, Progress) and p.detail for p in heard)
+    for id_ in (run.id, second.id):
+        assert told(listener, id_) == ["received", "started", "succeeded"]
+
+
+@pytest.mark.parametrize("way", ["future", "control"])
+def test_a_run_that_is_cancelled_stops_and_leaves_nothing(workplace, trainer, client, listener, way):
+    looping = Path(workplace.settings.recipes) / "looping"
+    looping.unlink(missing_ok=True)
+    run = client.retrain("loops")
+    eventually(looping.exists, "the loop")
+
+    if way == "future":
+        assert run.cancel()
+    else:
+        workplace.celery.control.revoke(run.id, terminate=True)
+
+    eventually(lambda: psutil.Process(trainer.pid).children() == [], "the run's end", 20)
+    assert told(listener, run.id) == ["received", "started", "revoked"]
+    if way == "control":
+        assert isinstance(run.exception(), Revoked)
+    assert not (workplace.store.root / "loops").exists()
+
+
+def test_a_trainer_that_ends_gives_its_run_to_another_at_once(workplace, trainer, client):
+    # Given two trainers that have lived through all of this, of which one has a run in hand
+    looping = Path(workplace.settings.recipes) / "looping"
+    looping.unlink(missing_ok=True)
+    another = workplace.trainer()
+    run = client.retrain("loops")
+    eventually(looping.exists, "the loop")
+    busy_one, other = (trainer, another) if busy(trainer) else (another, trainer)
+    looping.unlink()
+
+    # When that one is told to end
+    assert busy_one.end() == 0, busy_one.said
+
+    # Then the other one goes on, and no attempt was counted
+    eventually(looping.exists, "the loop again")
+    assert "given back" in busy_one.said
+    assert workplace.redis.hlen("modelane.retrain.dead") == 0
+    run.cancel()
+    eventually(lambda: not busy(other), "the end")
+    assert client.retrain("good").result().promoted
+    assert other.end() == 0, other.said
+
+
+def busy(trainer) -> bool:
+    return trainer.runs and bool(psutil.Process(trainer.pid).children())
