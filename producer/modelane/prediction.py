@@ -226,8 +226,12 @@ def _from_list(values: list[Any]) -> NDArray[Any]:
 
 def read_answer(result: dict[str, Any]) -> Answer:
     values = result["values"]
+    if isinstance(values, Tensor):
+        values = values.array()
+    elif not isinstance(values, np.ndarray):  # as it is read where it lies stored
+        values = _from_list(values)
     return Answer(
-        values=values.array() if isinstance(values, Tensor) else _from_list(values),
+        values=values,
         model=result["model"],
         version=result["version"],
         method=result["method"],

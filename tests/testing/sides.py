@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -36,6 +36,8 @@ class Side(Protocol):
 
     def held(self, model: str) -> Any: ...
 
+    def until_revoked(self, id_: str) -> None: ...
+
 
 class Fake:
     def __init__(self, ends: ExitStack) -> None:
@@ -51,6 +53,9 @@ class Fake:
     def held(self, model: str) -> Iterator[None]:
         with self._lanes.held():
             yield
+
+    def until_revoked(self, id_: str) -> None:
+        _until(lambda: id_ in self._lanes.memory.revoked)
 
 
 class Real:
@@ -70,18 +75,25 @@ class Real:
     def held(self, model: str) -> Iterator[None]:
         queue = predict_queue(model)
         self._control.cancel_consumer(queue, reply=True, timeout=10.0, limit=1)
-        self._until(lambda: queue not in self._open())
+        _until(lambda: queue not in self._open())
         try:
             yield
         finally:
             self._control.add_consumer(queue, reply=True, timeout=10.0, limit=1)
 
-    def _open(self) -> set[str]:
-        (answer,) = self._control.inspect(timeout=10.0, limit=1).active_queues().values()
-        return {queue["name"] for queue in answer}
+    def until_revoked(self, id_: str) -> None:
+        _until(lambda: id_ in self._ask("revoked"))
 
-    def _until(self, happens: Any) -> None:
-        until_s = time.monotonic() + DEADLINE_S
-        while not happens():
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+    def _open(self) -> set[str]:
+        return {queue["name"] for queue in self._ask("active_queues")}
+
+    def _ask(self, question: str) -> Any:
+        (answer,) = getattr(self._control.inspect(timeout=10.0, limit=1), question)().values()
+        return answer
+
+
+def _until(happens: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + DEADLINE_S
+    while not happens():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)

@@ -51,7 +51,7 @@ def test_another_version_of_a_class_of_the_tests_own(modelane_stack, modelane_cl
 
 def test_what_cannot_be_published_is_said(modelane_stack):
     from modelane.errors import BadInput, StackError
-    with pytest.raises(BadInput, match="fitted on 2 columns, these rows have 3"):
+    with pytest.raises(BadInput, match="wide takes 2 features, these rows have 3"):
         modelane_stack.publish("wide", LogisticRegression().fit(ROWS, LABELS), [[1.0, 2.0, 3.0]])
     with pytest.raises(StackError, match="the worker refuses the model: .*does not answer its own example"):
         modelane_stack.publish("unfitted", LogisticRegression(), ROWS[:1])
