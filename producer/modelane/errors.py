@@ -43,6 +43,38 @@ crosses the wire as ``(code, sentence)``.
 
 from __future__ import annotations
 
+__all__ = [
+    "BadData",
+    "BadInput",
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "BulkError",
+    "Buried",
+    "ClientClosed",
+    "Expired",
+    "IncompatibleModel",
+    "ModelaneError",
+    "NoSuchVersion",
+    "NotAnswered",
+    "PredictionFailed",
+    "QueueFull",
+    "RecipeError",
+    "RequestError",
+    "Revoked",
+    "RunEnded",
+    "SettingsError",
+    "StackError",
+    "StoreError",
+    "TimedOut",
+    "TooLarge",
+    "TrainingError",
+    "TryLater",
+    "Undecodable",
+    "UnknownMethod",
+    "UnknownModel",
+    "UntrustedModel",
+]
+
 
 class ModelaneError(Exception):
     """Base of all errors that Modelane raises."""
