@@ -58,7 +58,8 @@ def _tidy(settings: Settings, store: Store, outcome: retrain.Outcome) -> None:
     gone: list[str] = []
     try:
         gone += sweep(store, outcome.model, now_s=time.time(), of_run=outcome.version)
-        if settings.has_lanes:  # elsewhere workers cannot say what they hold
+        is_old = len(store.versions(outcome.model)) > settings.keep_versions
+        if is_old and settings.has_lanes:  # elsewhere workers cannot say what they hold
             with connect(settings) as client:
                 held = Holdings(client, settings.prefix).of(outcome.model)
             gone += prune(store, outcome.model, keep=settings.keep_versions, held=held)
