@@ -19,7 +19,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.attached.<id>             set         channels of clients that wait for it, too as long as they
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
     modelane.reply.<client>            channel     answers for one client                    -
-    modelane.served                    set         names of models that workers have announced -
+    modelane.served                    set         names of models that were ever published  -
     modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
     modelane.models                    channel     name of a model whose alias moved         -
     /<db>.celeryev/task.multi          channel     what Flower is told, by Celery's names     -

@@ -122,7 +122,9 @@ class Prediction(Future[T], Generic[T]):
         self.is_ignored = is_ignored  #: no answer comes: it ends when Redis has taken it
         self.read = read  #: makes the value of what the worker stored
         self.late = late  #: what is said if that does not come in time
-        self.deadline_s = time.monotonic() + timeout_s
+        self.queue = ""  #: where it was put; empty if by somebody else
+        self.began_s = time.monotonic()
+        self.deadline_s = self.began_s + timeout_s
         self.revoke: Callable[[Prediction[T]], None] | None = None  #: who is told that it was cancelled
         self._awaiting: tuple[asyncio.Future[None], ...] = ()
         self._is_cancelled = False

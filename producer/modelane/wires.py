@@ -25,6 +25,7 @@ from modelane.prediction import Prediction
 from modelane.queue import LeasedQueue, Once
 from modelane.replies import Replies, Reply
 from modelane.settings import Settings
+from modelane.unserved import Unserved
 
 #: Ids that are drawn at once.  Each system call hands the GIL to a waiting thread, and the submitting one
 #: then waits up to five milliseconds to get it back.
@@ -66,13 +67,14 @@ class Wires:
         """What lies on Redis: with :meth:`_queue` and :meth:`_disconnect` all that a fake has to replace."""
         self._redis = connect(settings)
         channel = settings.prefix + self.channel
+        self._unserved = Unserved(self._redis, settings.prefix)
         self._ids_in_redis = Ids(self._redis, settings.prefix, channel)
         self._replies = Replies(
             self._redis,
             channel,
             settings.prefix,
             deliver=self._deliver,
-            pending=self._pending.ids,
+            pending=self._look_over,
             reconnected=self._outbox.put_again,
         )
 
@@ -99,6 +101,7 @@ class Wires:
     ) -> None:
         """Raises what :meth:`modelane.outbox.Outbox.add` raises; the prediction is nobody's then."""
         prediction.revoke = self._on_cancel
+        prediction.queue = queue
         self._pending.add(prediction)
         try:
             self._outbox.add(Outgoing(queue, priority, message, prediction, once))
@@ -148,6 +151,11 @@ class Wires:
         if not self._pending.waiting_for(cancelled.id):
             self._to_revoke.append(cancelled)
             self._outbox.ring()
+
+    def _look_over(self) -> list[str]:
+        """In the replies' thread, now and then: what waits for an answer."""
+        self._unserved.look(self._pending.all())
+        return self._pending.ids()
 
     def _attach_known(self, ids: list[str]) -> None:
         self._to_attach.extend(p for id_ in ids for p in self._pending.waiting_for(id_))

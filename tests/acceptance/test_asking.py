@@ -65,3 +65,13 @@ def test_an_id_is_computed_once_by_whomever_it_is_sent(workplace, rows):
     assert len({(answer.queued_s, answer.predict_s) for answer in answers}) <= 20
     attached = workplace.client().attach("order-7").result()
     assert msgspec.structs.astuple(attached)[1:] == msgspec.structs.astuple(answers[7 * 3])[1:]
+
+
+def test_a_mistyped_model_is_unknown_and_a_new_one_is_not(workplace, rows):
+    workplace.worker()
+    client = workplace.client()
+    mistyped = client.submit("breast-canser", rows[:1])
+
+    with pytest.raises(UnknownModel, match="they serve breast-cancer; did you mean 'breast-cancer'"):
+        mistyped.result()
+    assert len(client.predict(MODEL, rows[:1])) == 1

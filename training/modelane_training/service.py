@@ -127,5 +127,8 @@ class TrainRole:
     def queues(self) -> list[str]:
         return [RETRAIN_QUEUE]
 
+    def known(self) -> list[str]:
+        return []
+
     def cards(self) -> list[Card]:
         return []

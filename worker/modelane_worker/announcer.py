@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import redis
 
-from modelane.keys import SERVED_TTL_S
+from modelane.connection import broker_errors
+from modelane.keys import SERVED_KEY, SERVED_TTL_S
 from modelane.served import Column, Served, announce
 from modelane_worker.card import Card
 
@@ -41,6 +42,22 @@ class Announcer:
         self._clock = clock
         self._said: tuple[Served, ...] = ()
         self._again_s = 0.0
+        self._known: frozenset[str] = frozenset()
+        self._known_again_s = 0.0
+
+    def know(self, models: Collection[str]) -> None:
+        """Tell clients that there are such models, whether this worker serves them or not.
+
+        Raises:
+            BrokerUnavailable: nobody was told; the next call tries again.
+            BrokerRefused: an operator must act.
+        """
+        known = frozenset(models)
+        if not known or (known <= self._known and self._clock() < self._known_again_s):
+            return
+        with broker_errors():
+            self._redis.sadd(self._prefix + SERVED_KEY, *known)
+        self._known, self._known_again_s = known, self._clock() + SERVED_TTL_S / 3
 
     def announce(self, cards: Sequence[Card]) -> None:
         """Call it often; it does little.

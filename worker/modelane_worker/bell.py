@@ -10,7 +10,7 @@ import msgspec
 
 from modelane.connection import broker_errors, connect
 from modelane.errors import BrokerRefused, BrokerUnavailable
-from modelane.keys import MODELS_CHANNEL, REVOKED_KEY
+from modelane.keys import MODELS_CHANNEL, REVOKED_KEY, SERVED_KEY
 from modelane.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def ring(settings: Settings, model: str) -> None:
     if not settings.has_lanes:
         return
     with broker_errors(), connect(settings) as client:
+        client.sadd(settings.prefix + SERVED_KEY, model)  # no client may call it unknown any more
         client.publish(settings.prefix + MODELS_CHANNEL, model)
 
 

@@ -171,6 +171,14 @@ class Models:
             logger.warning("not in the store yet: %s", ", ".join(sorted(absent)), extra={"event": "absent"})
         return [name for name in stored if not self.only or name in self.only]
 
+    def known(self) -> list[str]:
+        """Names in the store, whoever serves them.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return self._store.models()
+
     def served(self) -> list[str]:
         """Names that have been asked for, whether they are wanted or an operator added their lane."""
         return list(self._live)

@@ -43,6 +43,9 @@ class PredictRole:
             self._models.get(model).refresh()  # an operator has added its lane: it follows its champion too
         return [predict_queue(model) for model in wanted if self._models.get(model).refresh()]
 
+    def known(self) -> list[str]:
+        return self._models.known()
+
     def cards(self) -> list[Card]:
         return [card for model in self._models.served() for card in self._models.get(model).cards]
 

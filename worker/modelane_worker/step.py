@@ -65,6 +65,10 @@ class Role(Protocol):
         """
         ...
 
+    def known(self) -> list[str]:
+        """Models that exist, whoever serves them.  Raises as :meth:`queues`."""
+        ...
+
     def cards(self) -> list[Card]:
         """Of all versions that are held; a model's champion before its others."""
         ...
@@ -129,6 +133,7 @@ def _wants_events(worker: Any) -> bool:
 def _refresh(lanes: Lanes, role: Role, revoked: Revoked, announcer: Announcer, holdings: Holdings) -> None:
     # Before the first lane opens: what was revoked while no worker ran is not begun.
     revoked.learn()
+    announcer.know(role.known())  # before they are loaded, which takes its time
     for queue in role.queues():
         lanes.open(queue)
     cards = role.cards()

@@ -1,0 +1,33 @@
+-- withdraw: take requests for a model that nobody knows back out of its lane.
+--
+-- KEYS[1..4]  the lane's lists, most urgent first
+-- KEYS[5]     served: set, names of all models that were ever published or announced
+-- ARGV[1]     model
+-- ARGV[2]     what stands before a model in the key that lives as long as a worker serves it
+-- ARGV[3..]   ids
+-- returns     {1, 1 if a worker serves it, names that are served}: it is known, or nobody is there to know it;
+--             {0, how many were taken out, their ids, names that are served}: it is not
+
+local known, served, is_known = redis.call('SMEMBERS', KEYS[5]), {}, false
+for _, name in ipairs(known) do
+  if redis.call('EXISTS', ARGV[2] .. name) == 1 then served[#served + 1] = name end
+  if name == ARGV[1] then is_known = true end
+end
+if is_known or #served == 0 then
+  return {1, redis.call('EXISTS', ARGV[2] .. ARGV[1]), unpack(served)}
+end
+
+local wanted, reply, n = {}, {0, 0}, 0
+for i = 3, #ARGV do wanted[ARGV[i]] = true end
+for i = 1, 4 do
+  for _, message in ipairs(redis.call('LRANGE', KEYS[i], -1000, -1)) do -- the oldest
+    local id = string.match(message, '"id":"([^"]+)"')
+    if wanted[id] and redis.call('LREM', KEYS[i], -1, message) == 1 then
+      n = n + 1
+      reply[2 + n] = id
+    end
+  end
+end
+reply[2] = n
+for _, name in ipairs(served) do reply[#reply + 1] = name end
+return reply

@@ -1,0 +1,79 @@
+"""Requests that wait for long: whether anybody knows their model, and serves it.
+
+A name that was mistyped waits in a lane that nobody drains.  When workers are there, and the name was never
+published or announced, its requests are taken back and their callers told, but for those that a worker has
+begun with.  So a model that was published a moment ago is never refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import redis
+
+from modelane.connection import broker_errors
+from modelane.errors import UnknownModel
+from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, QueueKeys, lane_of
+from modelane.prediction import Prediction
+from modelane.scripts import Script
+
+#: Seconds that a request waits before anybody asks: longer than a worker takes to hear of a new model, even
+#: if it has to look by itself (``store_poll_s``).
+ASK_AFTER_S = 3.0
+#: Requests of one lane that are taken back at once.
+AT_ONCE = 500
+
+
+class Unserved:
+    """Of one client; for one thread.
+
+    Args:
+        client: a connection to Redis.
+        prefix: of every key.
+        clock: seconds, as of the predictions.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._prefix = prefix
+        self._clock = clock
+        self._withdraw = Script(client, "withdraw")
+
+    def look(self, pending: Iterable[Prediction[Any]]) -> None:
+        """End those whose model is unknown; have the others say so if nobody serves it when they end.
+
+        Raises:
+            BrokerUnavailable: nothing was found out.
+            BrokerRefused: an operator must act.
+        """
+        before_s = self._clock() - ASK_AFTER_S
+        waiting: dict[str, list[Prediction[Any]]] = {}
+        for prediction in pending:
+            if prediction.queue and prediction.sent and prediction.began_s < before_s:
+                waiting.setdefault(prediction.queue, []).append(prediction)
+        for queue, predictions in waiting.items():
+            if (model := lane_of(queue)) is not None:
+                self._ask(model, queue, predictions[:AT_ONCE])
+
+    def _ask(self, model: str, queue: str, predictions: list[Prediction[Any]]) -> None:
+        lists = QueueKeys(queue, self._prefix).priorities
+        with broker_errors():
+            is_known, n, *said = self._withdraw(
+                keys=(*lists, self._prefix + SERVED_KEY),
+                args=(model, self._prefix + SERVED_KEY_PREFIX, *(p.id for p in predictions)),
+            )
+        names = sorted(name.decode() for name in (said if is_known else said[n:]))
+        others = f"they serve {', '.join(names)}" if names else "none has been heard of lately"
+        if is_known:
+            late = f"no answer came in time; no worker serves {model} now: {others}"
+            for prediction in predictions:
+                prediction.late = prediction.late if n else late
+            return
+        taken_back = {id_.decode() for id_ in said[:n]}
+        near = get_close_matches(model, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        for prediction in predictions:
+            if prediction.id in taken_back:
+                prediction.end(error=UnknownModel(f"no worker knows a model {model!r}: {others}{hint}"))

@@ -1,0 +1,88 @@
+"""A model that nobody knows is said to be unknown; one that exists is waited for."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from client.lane import MODEL, Lane
+from modelane import unserved
+from modelane.errors import TimedOut, UnknownModel
+from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, predict_queue
+
+ROWS = np.ones((2, 3))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    monkeypatch.setattr(unserved, "ASK_AFTER_S", 0.2)
+
+
+@pytest.fixture
+def served(server):
+    """A worker has announced these."""
+    server.sadd(SERVED_KEY, "churn", "fraud", "elsewhere")
+    for name in ("churn", "fraud"):
+        server.set(SERVED_KEY_PREFIX + name, b"{}", ex=90)
+
+
+def test_an_unknown_model_is_said_to_be_so_long_before_the_timeout(client, served, server):
+    futures = [client.submit("chrun", ROWS) for _ in range(3)]
+    began_s = time.monotonic()
+
+    for future in futures:
+        with pytest.raises(UnknownModel, match=r"'chrun': they serve churn, fraud; did you mean 'churn'\?"):
+            future.result(10)
+
+    assert time.monotonic() - began_s < 5
+    assert server.llen(predict_queue("chrun")) == 0, "nothing is left behind"
+
+
+def test_one_that_a_worker_has_begun_is_not_refused(client, served, server):
+    lane = Lane(server, "new-one")
+    future = client.submit("new-one", ROWS)
+    leases = lane.take()
+    time.sleep(1.5)
+
+    assert not future.done()
+    lane.answer(leases)
+    assert len(future.result(10)) == 2
+
+
+def test_one_that_was_published_meanwhile_is_waited_for(client, served, server):
+    future = client.submit("new-one", ROWS)
+    client.flush()
+    server.sadd(SERVED_KEY, "new-one")
+    time.sleep(1.5)
+
+    assert not future.done()
+    lane = Lane(server, "new-one")
+    lane.answer(lane.take())
+    assert len(future.result(10)) == 2
+
+
+def test_one_that_exists_but_is_not_served_times_out_and_says_so(client, served):
+    with pytest.raises(TimedOut, match="no worker serves elsewhere now: they serve churn, fraud"):
+        client.predict("elsewhere", ROWS, timeout_s=2)
+
+
+def test_without_any_worker_nobody_calls_a_model_unknown(client):
+    with pytest.raises(TimedOut, match="no worker serves sums now: none has been heard of lately"):
+        client.predict(MODEL, ROWS, timeout_s=2)
+
+
+def test_other_requests_of_the_lane_stay(client, served, server):
+    server.lpush(predict_queue("chrun"), b'{"headers":{"id":"x"}}')
+    with pytest.raises(UnknownModel):
+        client.predict("chrun", ROWS)
+
+    assert server.llen(predict_queue("chrun")) == 1
+
+
+def test_a_retraining_is_none_of_its_business(client, served):
+    future = client.retrain("chrun")
+    time.sleep(1.5)
+
+    assert not future.done()
