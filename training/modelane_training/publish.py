@@ -64,7 +64,8 @@ def build_card(  # noqa: PLR0913  # what a card is made of
 
 def _example(table: Table) -> tuple[Scalar, ...]:
     """The first row; a date as ISO 8601, None where a value is missing."""
-    values = table.rows.iloc[0].tolist() if len(table.features) else []
+    # Column by column: a row of several dtypes would hold NumPy's scalars.
+    values = [table.rows.iloc[:1, place].tolist()[0] for place in range(len(table.features))]
     return tuple(
         None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
         for value in values

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import cloudpickle
 import numpy as np
 from celery.schedules import ParseException, crontab
 from numpy.typing import NDArray
+from optuna import TrialPruned
 from sklearn.base import clone
 
 from modelane.errors import BadInput, ModelaneError, RecipeError
@@ -80,6 +82,7 @@ class Recipe:
     metric: str | None = None  #: what search and gate compare, one of ``METRICS[task]``; None: by the task
     candidates: tuple[Any, ...] | None = None  #: what the search chooses from; None: all there are
     budget: Budget = field(default_factory=Budget)
+    joblib_backend: str | None = None  #: what fits run on in a search, such as "dask"; None: this machine
     gate: Gate = field(default_factory=Gate)
     schedule: str | None = None  #: when beat asks for a retraining, as a crontab line: "0 4 * * *"
     leave_out: tuple[str, ...] = ()  #: columns that are not features
@@ -139,7 +142,7 @@ class Recipe:
             BadData: a column is missing, or of no one type.
             RecipeError: the source failed, or gave something else than rows.
         """
-        with self._running("source"):
+        with self.running("source"):
             given = function.read(self.source, self.target)
         return given if isinstance(given, Table) else tabulate(given, self)
 
@@ -160,7 +163,7 @@ class Recipe:
         Raises:
             RecipeError: the recipe names none, or it fails.
         """
-        with self._running("estimator"):
+        with self.running("estimator"):
             if self.estimator is None:
                 raise RecipeError(f"the recipe of {self.model} names no estimator")
             unfitted = clone(self.estimator) if hasattr(self.estimator, "fit") else self.estimator(seed)
@@ -168,10 +171,11 @@ class Recipe:
             return unfitted
 
     @contextmanager
-    def _running(self, part: str) -> Iterator[None]:
+    def running(self, part: str) -> Iterator[None]:
+        """Turn what the recipe's own code raises into a ``RecipeError`` that names the part and the line."""
         try:
             yield
-        except ModelaneError:
+        except (ModelaneError, TrialPruned):
             raise
         except Exception as exc:  # a recipe's own code may raise anything
             raise RecipeError(f"the {part} of {self.model} failed: {_in_words(exc)}") from exc
@@ -254,6 +258,8 @@ def _execute(path: Path) -> Recipe:
     found = {id(value): value for value in vars(module).values() if isinstance(value, Recipe)}
     if len(found) != 1:
         raise RecipeError(f"the recipe {path} holds {len(found)} Recipe objects, expected one")
+    # Processes that fits run in do not have the module: its classes and functions are sent along.
+    cloudpickle.register_pickle_by_value(module)
     return next(iter(found.values()))
 
 

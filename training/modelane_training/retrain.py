@@ -1,6 +1,6 @@
 """One run: from a recipe to a version in the store, and into service if it is better.
 
-recipe → RETRAIN (collect → check → split → fit → evaluate → gate → publish → promote) → store.
+recipe → RETRAIN (collect → check → split → fit or search → evaluate → gate → publish → promote) → store.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from optuna.storages import BaseStorage
 
 from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
 from modelane_training import resample, slices
@@ -21,6 +23,7 @@ from modelane_training.evaluate import assess
 from modelane_training.gate import Verdict, decide
 from modelane_training.publish import build_card, pack
 from modelane_training.recipe import Recipe
+from modelane_training.search import search
 from modelane_training.split import split
 from modelane_worker.card import Card, Judgement, new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
@@ -49,6 +52,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     trusted: TrustedKeys,
     ring: Callable[[str], None],
     clock: Callable[[], datetime],
+    studies: BaseStorage | None = None,
     progress: Progress = lambda step, detail: None,
 ) -> Outcome:
     """Train a candidate, judge it, publish it, and promote it if the gate says so.
@@ -62,6 +66,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         ring: told the model's name once the champion has changed.  It must not raise: the run is
             done by then, and workers look at the store by themselves too.
         clock: now, with a time zone.
+        studies: keeps a search's trials where another attempt of the run finds them; None: in memory.
 
     Raises:
         TrainingError: nothing was published.
@@ -82,13 +87,18 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     progress("split", f"{decided.hold_out:.0%} held out; a {decided.task}, judged by {decided.metric}")
     training, hold_out = split(table, decided)
 
-    progress("fit", f"{len(training)} rows, seed {seed_of(version)}")
-    candidate = decided.fit(training, seed_of(version))
+    seed = seed_of(version)
+    if decided.estimator is None:
+        candidate = search(
+            training, decided, seed=seed, progress=progress, storage=studies, study_name=run_id
+        ).estimator
+    else:
+        progress("fit", f"{len(training)} rows, seed {seed}")
+        candidate = decided.fit(training, seed)
 
     progress("evaluate", f"{len(hold_out)} rows held out")
     answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task)
     champion = ask_champion(decided, hold_out, answers, store=store, trusted=trusted)
-    seed = seed_of(version)
     evaluation = assess(
         decided.metric,
         answers,

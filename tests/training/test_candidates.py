@@ -1,0 +1,115 @@
+"""Which candidates a search has, and on what their spaces depend."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from modelane.errors import RecipeError
+from modelane_training.candidate import Candidate
+from modelane_training.candidates import BUILT_IN, About, candidates_of
+from modelane_training.plan import Plan
+from training.mixed import decided, mixed
+
+SMALL = About(task="classification", n_rows=500, n_columns=10)
+LARGE = About(task="classification", n_rows=100_000, n_columns=10)
+
+
+def names(known, *candidates):
+    recipe = decided(mixed(), candidates=candidates or None)
+    return [each.name for each in candidates_of(recipe, known)]
+
+
+def test_without_a_word_of_the_recipe_all_that_take_so_many_rows_are_tried():
+    assert names(SMALL) == list(BUILT_IN)
+    assert set(BUILT_IN) - set(names(LARGE)) == {"svm"}
+
+
+def test_a_recipe_may_name_some_and_bring_its_own():
+    own = Candidate(name="tree", build=lambda trial: DecisionTreeClassifier())
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+
+    assert names(SMALL, "boosting", own, LogisticRegression(), pipeline) == [
+        "boosting", "tree", "logistic-regression", "pipeline"
+    ]  # fmt: skip
+
+
+def test_a_pipeline_of_ones_own_makes_its_features_itself():
+    recipe = decided(mixed(), candidates=(make_pipeline(StandardScaler(), LogisticRegression()),))
+
+    (candidate,) = candidates_of(recipe, SMALL)
+
+    assert not candidate.features
+
+
+@pytest.mark.parametrize(
+    ("candidates", "sentence"),
+    [
+        (("forrest",), "candidate 'forrest': expected one of linear, boosting, forest"),
+        (("forest", "forest"), "two candidates are named forest"),
+        ((LogisticRegression(), LogisticRegression(C=2)), "two candidates are named logistic-regression"),
+        ((42,), r"candidate 42: expected a name \(linear, .*\), a Candidate, or an estimator"),
+        ((), "the recipe names no candidates"),
+        ("forest", r"candidates: expected a tuple of them, such as \('forest',\)"),
+    ],
+)
+def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
+    recipe = decided(mixed(), candidates=candidates)
+
+    with pytest.raises(RecipeError, match=sentence):
+        candidates_of(recipe, SMALL)
+
+
+def test_candidates_that_all_take_fewer_rows_are_refused_with_their_limits():
+    with pytest.raises(RecipeError, match="no candidate takes 100000 rows; limits: svm 50000"):
+        candidates_of(decided(mixed(), candidates=("svm",)), LARGE)
+
+
+@pytest.mark.parametrize("name", ["", "My Model", "x" * 50])
+def test_a_candidates_name_is_checked(name):
+    with pytest.raises(RecipeError, match="expected small letters"):
+        Candidate(name=name, build=lambda trial: LogisticRegression())
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_first_trials_give_every_parameter_a_value(name, task):
+    """Otherwise chance would choose some in the trials that are to be good without any luck."""
+    table = mixed(task=task)
+    plan = Plan(table, decided(table, candidates=(name,)), seed=1)
+
+    for first in plan.first():
+        study = optuna.create_study()
+        study.enqueue_trial(first)
+        trial = study.ask()
+        plan.pipeline(trial)
+        assert trial.params.items() <= first.items()
+
+
+def test_every_random_state_is_the_runs_seed():
+    table = mixed()
+    plan = Plan(table, decided(table, candidates=("boosting",)), seed=7)
+
+    pipeline = plan.pipeline(optuna.trial.FixedTrial(plan.first()[0]))
+
+    states = {key: value for key, value in pipeline.get_params().items() if key.endswith("random_state")}
+    assert states["model__random_state"] == 7
+    assert set(states.values()) - {"deprecated"} == {7}  # of TargetEncoder, which is given its folds
+
+
+def test_uneven_classes_may_be_weighted():
+    table = mixed()
+    even = Plan(table, decided(table, candidates=("linear",)), seed=1)
+    rare = table.take(np.flatnonzero((table.targets == "no") | (np.arange(len(table)) % 5 == 0)))
+    uneven = Plan(rare, decided(rare, candidates=("linear",)), seed=1)
+
+    def weight(plan):
+        fixed = optuna.trial.FixedTrial(plan.first()[0] | {"linear.balanced": True})
+        return plan.pipeline(fixed)["model"].class_weight
+
+    assert (weight(even), weight(uneven)) == (None, "balanced")

@@ -1,0 +1,241 @@
+"""The search: what it finds, what it survives, and that its budget is kept."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from optuna.storages import InMemoryStorage
+
+from modelane.errors import RecipeError, TrainingError
+from modelane_training import trials
+from modelane_training.recipe import Budget
+from modelane_training.search import search
+from modelane_worker import artefact
+from training.mixed import decided, mixed, numbers
+
+QUICK = ("linear", "sgd")
+
+
+def find(recipe, *, seed=1, table=None, storage=None, progress=lambda step, detail: None, **options):
+    table = numbers() if table is None else table
+    return search(table, recipe, seed=seed, progress=progress, storage=storage, **options)
+
+
+def story(found):
+    return [(each.candidate, each.params, each.state, each.folds) for each in found.tried]
+
+
+def test_a_search_finds_what_is_better_than_guessing_and_says_how_it_got_there():
+    said = []
+    recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
+
+    found = find(recipe, progress=lambda step, detail: said.append((step, detail)))
+
+    assert (found.metric, found.baseline) == ("roc_auc", 0.5)
+    assert found.score == max(each.score for each in found.tried) > 0.7
+    assert len(found.tried) == 6
+    assert {each.state for each in found.tried} <= {"finished", "pruned"}
+    assert found.estimator.predict_proba(numbers().matrix()).shape == (120, 2)
+    assert said[0] == ("search", "trial 0/6, 30.0 min left")
+    assert said[3][1].startswith("trial 3/6, best roc_auc 0.")
+    assert said[-1] == ("fit", f"{found.candidate}, the best of 6 trials, on 120 rows")
+
+
+def test_less_is_better_where_it_is():
+    table = numbers(task="regression")
+    recipe = decided(table, candidates=QUICK, metric="rmse")
+
+    found = find(recipe, table=table)
+
+    assert found.score == min(each.score for each in found.tried if each.state == "finished")
+    assert found.score < found.baseline
+
+
+def test_the_same_seed_makes_the_same_search_and_another_one_another():
+    recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
+
+    first, again, other = find(recipe), find(recipe), find(recipe, seed=2)
+
+    assert story(first) == story(again)
+    assert (first.candidate, first.params) == (again.candidate, again.params)
+    assert story(first) != story(other)
+    rows = numbers(50).matrix()
+    np.testing.assert_array_equal(first.estimator.predict_proba(rows), again.estimator.predict_proba(rows))
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
+    # Given a search that somebody ended after some trials
+    recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
+    storage = InMemoryStorage()
+
+    def end(step, detail):
+        if detail.startswith(f"trial {at}/"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find(recipe, storage=storage, progress=end)
+
+    # When it is begun again, Then it finds what an undisturbed one finds
+    said = []
+    resumed = find(recipe, storage=storage, progress=lambda step, detail: said.append(detail))
+
+    assert said[0].startswith(f"trial {at}/6")
+    assert story(resumed) == story(find(recipe))
+
+
+def test_minutes_end_a_search_and_those_of_earlier_attempts_count():
+    recipe = decided(numbers(), candidates=("linear",), budget=Budget(trials=9, minutes=30))
+    storage, said = InMemoryStorage(), []
+    ticks = iter(range(0, 10**9, 300))  # five minutes pass from one look at the clock to the next
+
+    found = find(recipe, storage=storage, clock=lambda: next(ticks))
+    again = find(recipe, storage=storage, progress=lambda step, detail: said.append(detail), clock=lambda: 0)
+
+    assert 0 < len(found.tried) < 9
+    assert story(again)[: len(found.tried)] == story(found)
+    spent_s = sum(each.seconds for each in found.tried)
+    assert said[0].endswith(f"{max(30 - spent_s / 60, 0):.1f} min left")
+
+
+OWN = """
+import time
+from optuna import TrialPruned
+from modelane_training.candidate import Candidate
+from modelane_training import trials
+from modelane_training.recipe import Budget
+
+class Endless(LogisticRegression):
+    def fit(self, rows, targets):
+        time.sleep(3600)
+
+class Broken(LogisticRegression):
+    def fit(self, rows, targets):
+        raise ValueError("it does not like these rows")
+
+class Deadly(LogisticRegression):
+    def fit(self, rows, targets):
+        import os
+        os._exit(1)
+
+def tree(depth):
+    if depth != 2:
+        raise TrialPruned("two or nothing")
+    return DecisionTreeClassifier(max_depth=depth)
+"""
+
+
+def from_file(recipe_from, candidates, budget="Budget(trials=4, minutes=30)"):
+    recipe = recipe_from(
+        f"{OWN}\nrecipe = Recipe(model='iris', source=scikit_learn('iris'),"
+        f" candidates={candidates}, budget={budget})"
+    )
+    table = recipe.collect()
+    return table, recipe.resolve(table)
+
+
+def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_from, monkeypatch):
+    monkeypatch.setattr(trials, "_MAX_SHARE", 1 / 600)  # of half an hour: three seconds
+    table, recipe = from_file(recipe_from, "(Endless(), 'linear')", "Budget(trials=3, minutes=30)")
+
+    found = find(recipe, table=table)
+
+    assert found.tried[0].candidate == "endless"
+    assert (found.tried[0].state, found.tried[0].score) == ("too long", None)
+    assert found.candidate == "linear"
+
+
+def test_minutes_that_are_not_enough_for_anything_are_said(recipe_from):
+    table, recipe = from_file(recipe_from, "(Endless(),)", "Budget(trials=1, minutes=0.02)")
+
+    with pytest.raises(TrainingError, match=r"within 1 trials and 0.02 minutes: endless: too long"):
+        find(recipe, table=table, clock=lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [("Broken()", "ValueError: it does not like these rows"), ("Deadly()", "TerminatedWorkerError")],
+)
+def test_a_candidate_that_fails_does_not_end_the_search(recipe_from, estimator, reason):
+    table, recipe = from_file(recipe_from, f"({estimator}, 'linear')")
+
+    found = find(recipe, table=table)
+
+    assert found.candidate == "linear"
+    failed = next(each for each in found.tried if each.candidate != "linear")
+    assert (failed.state, failed.score) == ("failed", None)
+    assert reason in failed.error
+
+
+def test_candidates_that_all_fail_are_named_with_their_reasons(recipe_from):
+    table, recipe = from_file(recipe_from, "(Broken(),)")
+
+    with pytest.raises(TrainingError, match="broken: ValueError: it does not like these rows"):
+        find(recipe, table=table)
+
+
+def test_a_space_that_raises_is_a_fault_of_the_recipe_and_names_its_line(recipe_from):
+    table, recipe = from_file(
+        recipe_from, "(Candidate(name='tree', build=lambda trial: trial.suggest_depth('depth')),)"
+    )
+
+    with pytest.raises(RecipeError, match=r"candidate tree of iris failed: AttributeError.*\(line \d+\)"):
+        find(recipe, table=table)
+
+
+def test_parameters_that_do_not_go_together_may_be_pruned_by_the_recipe(recipe_from):
+    table, recipe = from_file(
+        recipe_from,
+        "(Candidate(name='tree', build=lambda trial: tree(trial.suggest_int('tree.depth', 1, 3))),)",
+        "Budget(trials=12, minutes=30)",
+    )
+
+    found = find(recipe, table=table)
+
+    assert found.params["tree.depth"] == 2
+    assert {each.error for each in found.tried} == {"", "two or nothing"}
+
+
+def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
+    from sklearn.svm import LinearSVC
+
+    table = numbers()
+    recipe = decided(table, candidates=(LinearSVC(), "linear"), metric="log_loss")
+
+    found = find(recipe, table=table)
+
+    assert found.candidate == "linear"
+    assert "no log_loss" in next(each.error for each in found.tried if each.candidate == "linear-svc")
+
+
+def test_what_was_tried_already_is_not_fitted_again():
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    table = numbers()
+    recipe = decided(
+        table,
+        candidates=(make_pipeline(StandardScaler(), GaussianNB()),),
+        budget=Budget(trials=50, minutes=30),
+    )
+
+    found = find(recipe, table=table)
+
+    assert len(found.tried) == 50
+    assert len({each.folds for each in found.tried}) == 1
+    assert math.isclose(found.score, np.mean(found.tried[0].folds))
+
+
+def test_a_run_without_an_estimator_searches_and_what_it_publishes_answers(trainer):
+    table = mixed()
+    recipe = decided(table, candidates=QUICK, budget=Budget(trials=3, minutes=30))
+
+    outcome = trainer.run(recipe)
+
+    assert outcome.verdict.promote
+    assert "search" in trainer.steps
+    model = artefact.load(trainer.store.read("mixed", outcome.version, trainer.trusted))
+    assert set(model.predict(table.matrix())) == {"yes", "no"}

@@ -1,0 +1,65 @@
+"""What the trials of one search have in common.  recipe, features, candidates, folds → PLAN → search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from optuna.trial import BaseTrial
+from sklearn.pipeline import Pipeline
+
+from modelane_training import features
+from modelane_training.baseline import baseline
+from modelane_training.candidates import about, candidates_of
+from modelane_training.folds import folds
+from modelane_training.metrics import LOSSES, measure
+from modelane_training.recipe import Resolved
+from modelane_training.table import Table
+
+
+class Plan:
+    """The same data, recipe and seed make the same plan, wherever it is made."""
+
+    def __init__(self, table: Table, recipe: Resolved, seed: int) -> None:
+        self.table, self.recipe, self.seed = table, recipe, seed
+        self.kinds = features.kinds(table)
+        self.about = about(table, recipe.task, self.kinds)
+        self.candidates = {each.name: each for each in candidates_of(recipe, self.about)}
+        self.folds = folds(table, recipe.task, seed)
+        self.less_is_better = recipe.metric in LOSSES
+
+    def pipeline(self, trial: BaseTrial) -> Pipeline:
+        """An unfitted pipeline, as the trial has it."""
+        name = trial.suggest_categorical("candidate", list(self.candidates))
+        candidate = self.candidates[name]
+        with self.recipe.running(f"candidate {name}"):
+            model = candidate.build(trial)
+        steps = features.steps(self.kinds, candidate, trial, task=self.recipe.task, seed=self.seed)
+        return _seeded(Pipeline([*steps, ("model", model)]), self.seed)
+
+    def first(self) -> list[dict[str, Any]]:
+        """Trials to begin with: each candidate's first, then each one's second, and so on."""
+        rounds = max(len(each.first) for each in self.candidates.values())
+        return [
+            {"candidate": name, **features.DEFAULTS, **each.first[number]}
+            for number in range(rounds)
+            for name, each in self.candidates.items()
+            if number < len(each.first)
+        ]
+
+    def baseline(self) -> float:
+        """What an estimator reaches that never looks at a row, on the same folds; NaN if it has no score."""
+        targets, task, metric = self.table.targets, self.recipe.task, self.recipe.metric
+        answers = [baseline(targets[train], targets[test], task, metric) for train, test in self.folds]
+        return float(np.mean([measure(each).get(metric, [np.nan])[0] for each in answers]))
+
+
+def _seeded(pipeline: Pipeline, seed: int) -> Pipeline:
+    """With every ``random_state`` that was left open."""
+    state = seed % 2**32
+    left_open = {
+        name: state
+        for name, value in pipeline.get_params().items()
+        if name.endswith("random_state") and value is None
+    }
+    return pipeline.set_params(**left_open)
