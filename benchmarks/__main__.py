@@ -13,8 +13,19 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.figure import Effort, Figure
 
-_CLIENT = ("client",)
-NAMES = ("forest", "throughput", "latency", "bulk", "idle", "memory", "batches", "profile", *_CLIENT)
+NAMES = (
+    "forest",
+    "throughput",
+    "latency",
+    "bulk",
+    "fairness",
+    "flower",
+    "idle",
+    "memory",
+    "batches",
+    "profile",
+    "client",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

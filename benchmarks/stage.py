@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import redis
 from celery import Celery
 
 from benchmarks import models
@@ -55,6 +56,13 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
+    def environ(self, **further: str) -> dict[str, str]:
+        """Of a program on this stage."""
+        return {**os.environ, **self.settings.to_env(), **further}
+
+    def redis_client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis.url)
+
     @contextmanager
     def worker(
         self, app: str, *options: str, node: str = "worker", **environ: str
@@ -68,7 +76,7 @@ class Stage:
             environ: further environment.
         """
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{node}@bench", *options]
-        env = {**os.environ, **self.settings.to_env(), **environ}
+        env = self.environ(**environ)
         with (self.folder / f"{node}.log").open("wb") as log:
             process = subprocess.Popen(tethered(command), cwd=ROOT, env=env, stdout=log, stderr=log)
             try:

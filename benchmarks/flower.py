@@ -1,0 +1,89 @@
+"""What Flower costs beside a worker, and whether it counts every request: measured apart from all else."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from benchmarks import models, ours
+from benchmarks.figure import Effort, Figure, Line
+from benchmarks.load import LIMIT_S
+from benchmarks.stage import ROOT, START_LIMIT_S, STOP_LIMIT_S, Stage
+from modelane.ports import LOOPBACK, free_port
+from modelane.tether import tethered
+
+IN_FLIGHT = 64
+_SUCCEEDED = re.compile(r'^flower_events_total\{[^}]*type="task-succeeded"[^}]*\} ([\d.e+]+)$', re.MULTILINE)
+
+
+def measure(effort: Effort) -> Figure:
+    seconds = effort.rounds * effort.seconds
+    with Stage(forest=models.forest()) as stage, ours.worker(stage), _flower(stage) as (port, process):
+        with ours.client(stage, "forest") as client:
+            before_s = sum(process.cpu_times()[:2])
+            effort.say("a load with Flower beside it")
+            load = ours.measure(client, "forest", in_flight=IN_FLIGHT, seconds=seconds)
+        n = len(load.latency_s) + 1  # and the one that was asked first
+        effort.say("Flower, catching up")
+        seen = _seen(port, at_least=n)
+        cpu_ms = (sum(process.cpu_times()[:2]) - before_s) / n * 1e3
+    line = Line(
+        what=f"Flower beside a forest, {IN_FLIGHT} in flight, {load.per_s:,.0f} requests/s",
+        ours=f"{seen:,} requests seen",
+        against=f"{n:,} answered",
+        result=f"{cpu_ms:.2f} ms of its CPU a request",
+        target="every request, once",
+        met=seen == n,
+    )
+    return Figure([line], {"seen": seen, "answered": n, "cpu_ms": cpu_ms, "per_s": load.per_s})
+
+
+@contextmanager
+def _flower(stage: Stage) -> Iterator[tuple[int, psutil.Process]]:
+    port = free_port()
+    command = [sys.executable, "-m", "celery", "-A", "modelane_worker", "flower"]
+    command += [f"--address={LOOPBACK}", f"--port={port}"]
+    with (stage.folder / "flower.log").open("wb") as log:
+        process = subprocess.Popen(
+            tethered(command), cwd=ROOT, env=stage.environ(), stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            until_s = time.monotonic() + START_LIMIT_S
+            while not _listens(stage):
+                if process.poll() is not None or time.monotonic() > until_s:
+                    raise RuntimeError((stage.folder / "flower.log").read_text(errors="replace")[-2000:])
+                time.sleep(0.1)
+            yield port, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(STOP_LIMIT_S)
+
+
+def _listens(stage: Stage) -> bool:
+    """Flower subscribes to events by a pattern; workers do not."""
+    return stage.redis_client().pubsub_numpat() > 0
+
+
+def _seen(port: int, *, at_least: int) -> int:
+    """Events of success that Flower has counted, as soon as they are enough, or at last."""
+    until_s = time.monotonic() + LIMIT_S
+    while (seen := _count(port)) < at_least and time.monotonic() < until_s:
+        time.sleep(0.5)
+    return seen
+
+
+def _count(port: int) -> int:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=LIMIT_S)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    return int(sum(map(float, _SUCCEEDED.findall(text))))
