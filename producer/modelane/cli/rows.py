@@ -39,6 +39,8 @@ def from_json(arguments: Sequence[str], *, max_chars: int) -> list[Any]:
             rows += _rows(_parsed(argument, f"argument {number}, "), f"argument {number}: ")
     if not rows:
         raise BadInput(f"there are no rows: {_EXPECTED}")
+    if len(set(map(type, rows))) > 1:
+        raise BadInput("rows and records are mixed: give either lists or objects")
     return rows
 
 
@@ -86,6 +88,8 @@ def _standard_input(max_chars: int) -> str:
 
 def _from_text(text: str) -> list[Any]:
     """One JSON document, or one a line."""
+    if not text.strip():
+        return []
     try:
         return _rows(json.loads(text), "")
     except json.JSONDecodeError as exc:
