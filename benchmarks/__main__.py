@@ -18,6 +18,7 @@ NAMES = (
     "throughput",
     "latency",
     "bulk",
+    "score",
     "fairness",
     "flower",
     "idle",

@@ -47,7 +47,7 @@ def publish(settings: Settings, **estimators: object) -> None:
     key = SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
     store = Store(settings.store_path)
     for model, estimator in estimators.items():
-        card = _card(model)
+        card = _card(model, getattr(estimator, "n_features_in_", rows().shape[1]))
         store.publish(card, {artefact.MODEL_FILE: artefact.dump(estimator)}, key)
         store.promote(model, card.version)
 
@@ -60,7 +60,7 @@ def load(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _card(model: str) -> Card:
+def _card(model: str, n_features: int) -> Card:
     now = datetime.now(UTC)
     return Card(
         model=model,
@@ -68,11 +68,11 @@ def _card(model: str) -> Card:
         created=now,
         task="classification",
         target="benign",
-        features=tuple(Feature(f"x{number}", "float64") for number in range(rows().shape[1])),
+        features=tuple(Feature(f"x{number}", "float64") for number in range(n_features)),
         classes=(0, 1),
         methods=(METHOD,),
         metrics={},
         data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
         libraries=artefact.libraries(),
-        example=tuple(rows()[0].tolist()),
+        example=tuple(rows()[0, :n_features].tolist()),
     )

@@ -91,7 +91,8 @@ def resized(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Recor
             whole = n_waiting - n_waiting % n_rows
             for first in range(0, whole, n_rows):
                 yield _one(table.slice(first, n_rows))
-            waiting, n_waiting = [_one(table.slice(whole))], n_waiting - whole
+            n_waiting -= whole
+            waiting = [_one(table.slice(whole))] if n_waiting else []
     if n_waiting:
         yield _one(joined(waiting))
 
