@@ -27,7 +27,7 @@ QUICK_ROWS = 500_000
 GROUP_ROWS = 250_000
 COLUMNS = 10
 
-#: Megabytes of the process, for a file of any size.  About 100 are its imports, 64 what the client remembers of
+#: Megabytes of the process, for a file of any size.  About 100 are imports, 64 what the client remembers of
 #: its last puts; the rest are the batches in flight and pyarrow's buffers.
 TARGET_MB = 300.0
 
