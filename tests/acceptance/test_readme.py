@@ -30,8 +30,12 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
 def test_every_client_example_prints_an_answer(workplace, tmp_path):
     workplace.worker()
     version = workplace.store.champion("breast-cancer")
-    examples = [block for block in BLOCKS if "Client(" in block or "Celery(" in block]
-    assert len(examples) == 3
+    examples = [
+        block
+        for block in BLOCKS
+        if re.search(r"\bClient\(|Celery\(|modelane.app", block) and not block.startswith("# tests/")
+    ]
+    assert len(examples) == 4
 
     for number, block in enumerate(examples):
         script = tmp_path / f"example_{number}.py"
