@@ -26,7 +26,7 @@ BULK = 16
 #: How far an answer may be from the in-process one.
 TOLERANCE = 1e-9
 #: Answers of the new version that are waited for after a retrain, and for how long, in seconds.
-NEW_ANSWERS, SWAP_LIMIT_S = 256, 60.0
+NEW_ANSWERS, SWAP_LIMIT_S = 256, 150.0
 
 METHOD = "predict_proba"
 
