@@ -36,6 +36,8 @@ def to_rows(rows: Any, columns: Columns = None) -> tuple[Body, Columns, int]:
     Raises:
         BadInput: not tabular, or it holds what cannot be sent; the sentence says what to pass instead.
     """
+    if type(rows) is np.ndarray:  # first: a thousand times a second it is one
+        return _from_array(rows, columns)
     if isinstance(rows, list | tuple):
         return _from_list(rows, columns)
     if isinstance(rows, Mapping):

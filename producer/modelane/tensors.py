@@ -63,7 +63,7 @@ class Tensor(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     def __str__(self) -> str:
         """What it is, never what it holds: ``[128x4 float64]``."""
-        return f"[{'x'.join(map(str, self.shape))} {_spoken(self.dtype)}]"
+        return _spoken(self.dtype, self.shape)
 
     def extension(self) -> msgspec.msgpack.Ext:
         """As it stands in a MessagePack document."""
@@ -138,9 +138,9 @@ def _travelling(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
     return little, little.str
 
 
-@lru_cache(maxsize=64)
-def _spoken(dtype: str) -> str:
-    return str(np.dtype(dtype))
+@lru_cache(maxsize=256)
+def _spoken(dtype: str, shape: tuple[int, ...]) -> str:
+    return f"[{'x'.join(map(str, shape))} {np.dtype(dtype)}]"
 
 
 @lru_cache(maxsize=64)
