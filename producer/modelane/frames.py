@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from modelane.errors import BadInput
 
+#: Rows of a pandas frame that are read by their values.
+FEW = 16
+
 _INSTEAD = {
     "collect": "it is not computed yet: pass rows.collect()",
     "compute": "it is not computed yet: pass rows.compute()",
@@ -30,8 +33,9 @@ def read(rows: Any) -> tuple[list[Any], list[NDArray[Any]]] | None:
         if hasattr(rows, method) and not isinstance(rows, np.ndarray):
             raise BadInput(f"a {type(rows).__name__} cannot be sent, {words}")
     if hasattr(rows, "iloc") and hasattr(rows, "columns"):
-        names = list(rows.columns)
-        return names, [_column(names[i], rows.iloc[:, i], _of_pandas) for i in range(len(names))]
+        if len(rows) <= FEW:  # a column at a time costs more than all values of so few rows
+            return list(rows.columns), list(rows.to_numpy(dtype=object).T)
+        return list(rows.columns), [_column(name, series, _of_pandas) for name, series in rows.items()]
     if hasattr(rows, "get_column"):
         return rows.columns, [_column(name, rows.get_column(name), _of_polars) for name in rows.columns]
     if hasattr(rows, "column_names") and hasattr(rows, "column"):

@@ -312,7 +312,7 @@ def test_a_frame_whose_columns_are_numbered_is_taken_by_position():
         (np.zeros((2, 2), dtype=complex), "complex numbers"),
         (np.zeros((2, 2), dtype="m8[s]"), "durations: pass seconds"),
         (np.zeros((2, 2), dtype="S3"), "bytes: decode them"),
-        (pd.DataFrame({"a": [1], "b": [dt.timedelta(1)]}), "durations"),
+        (pd.DataFrame({"a": [1], "b": [dt.timedelta(1)]}), "column 'b', row 0 is a Timedelta"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "named twice: 'a'"),
         (pd.DataFrame([["x", 2]], columns=["a", "a"]), "named twice: 'a'"),
         (pd.DataFrame([[1, 2]], columns=["a", 0]), "some are not"),

@@ -13,10 +13,7 @@ from modelane_training.recipe import MODULE_PREFIX, Resolved
 from modelane_training.table import Table
 from modelane_worker import artefact
 from modelane_worker.artefact import Estimator
-from modelane_worker.card import Card, DataFingerprint, Judgement, Scalar
-
-#: What a request may call, if the estimator has it.
-_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+from modelane_worker.card import METHODS, Card, DataFingerprint, Judgement, Scalar
 
 #: Characters of a parameter's value: enough to tell two apart, not a table of its own.
 MAX_PARAMETER = 200
@@ -51,7 +48,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         target=recipe.target,
         features=table.features,
         classes=None if classes is None else tuple(classes.tolist()),
-        methods=tuple(name for name in _METHODS if hasattr(estimator, name)),
+        methods=tuple(name for name in METHODS if hasattr(estimator, name)),
         metrics=evaluation.scores.metrics,
         parameters=_parameters(estimator),
         judgement=judgement,

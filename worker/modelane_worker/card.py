@@ -32,6 +32,12 @@ FORMAT = 1
 #: Bytes.  A feature takes about 50 bytes of a card, so this is far beyond any real table.
 MAX_CARD_BYTES = 16 * 2**20
 
+#: What a request may call, if the estimator has it: whatever answers each row by itself.
+METHODS = (
+    *("predict", "predict_proba", "predict_log_proba", "decision_function"),
+    *("transform", "score_samples", "apply"),
+)
+
 Task = Literal["classification", "regression"]
 Scalar = str | int | float | bool | None
 

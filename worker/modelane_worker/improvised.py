@@ -16,13 +16,7 @@ import numpy as np
 from modelane.errors import BadInput
 from modelane.tables import to_rows
 from modelane.tensors import Tensor
-from modelane_worker.card import Card, DataFingerprint, Feature, Scalar
-
-#: What a request may call, if the estimator has it.
-METHODS = (
-    *("predict", "predict_proba", "predict_log_proba", "decision_function"),
-    *("transform", "score_samples", "apply"),
-)
+from modelane_worker.card import METHODS, Card, DataFingerprint, Feature, Scalar
 
 #: How a date travels in a list.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")

@@ -21,7 +21,7 @@ from modelane.settings import Settings
 from modelane.testing.lanes import Ended
 from modelane.wire import Envelope
 from modelane_worker import improvised
-from modelane_worker.card import new_version
+from modelane_worker.card import METHODS, new_version
 from modelane_worker.engine import Engine
 from modelane_worker.intake import Call, Outcome, Refused, admit
 from modelane_worker.service import PredictService
@@ -76,7 +76,7 @@ class InProcess:
 
     def publish(self, estimator: Any, example_rows: Any) -> str:
         """The estimator answers from the next batch on, under a new version, which is returned."""
-        if not any(hasattr(estimator, method) for method in improvised.METHODS):
+        if not any(hasattr(estimator, method) for method in METHODS):
             if not callable(estimator):
                 raise BadInput(f"{self._model}: {type(estimator).__name__} is no estimator and no callable")
             estimator = _Callable(estimator)

@@ -95,30 +95,20 @@ class Reader:
         names = tuple(rows)
         if not all(isinstance(name, str) for name in names):
             raise BadInput("rows are a map whose keys are no names of columns")
-        order = self._order(names)
-        columns = [rows[names[position]] for position in (range(len(names)) if order is None else order)]
-        arrays = [self._values_of(*pair) for pair in zip(self._names, columns, strict=True)]
-        n_rows = len(arrays[0])
+        self._order(names)
+        columns = [rows[name] for name in self._names]
+        if set(map(type, columns)) == {list} and len(set(map(len, columns))) == 1 and columns[0]:
+            return self._from_values([*zip(*columns, strict=True)])
+        arrays = [_values_of(name, column) for name, column in zip(self._names, columns, strict=True)]
         for name, array in zip(self._names, arrays, strict=True):
-            if len(array) != n_rows:
-                first = self._names[0]
+            if len(array) != len(arrays[0]):
                 raise BadInput(
-                    f"column {name!r:.60} has {len(array)} values, column {first!r:.60} has {n_rows}"
+                    f"column {name!r:.60} has {len(array)} values, "
+                    f"column {self._names[0]!r:.60} has {len(arrays[0])}"
                 )
-        if n_rows == 0:
+        if not len(arrays[0]):
             raise BadInput("there are no rows")
-        if all(isinstance(array, list) for array in arrays):
-            return self._from_values(list(zip(*arrays, strict=True)))
         return self._from_columns(arrays)
-
-    def _values_of(self, name: str, column: Any) -> frames.Values:
-        """A column of a map, not looked into yet."""
-        values = column.array() if isinstance(column, Tensor) else column
-        if isinstance(values, list) or (isinstance(values, np.ndarray) and values.ndim == 1):
-            return values
-        raise BadInput(
-            f"column {name!r:.60} must be a list, or a tensor of one dimension; of one row: [value]"
-        )
 
     def _from_values(self, rows: Sequence[Sequence[Any]]) -> Rows:
         """Rows of Python's own values, in the card's order, each as wide as the card."""
@@ -178,6 +168,14 @@ class Reader:
     @property
     def _takes(self) -> str:
         return f"{self._model} takes {len(self._names)} features"
+
+
+def _values_of(name: str, column: Any) -> frames.Values:
+    """A column of a map, not looked into yet."""
+    values = column.array() if isinstance(column, Tensor) else column
+    if isinstance(values, list) or (isinstance(values, np.ndarray) and values.ndim == 1):
+        return values
+    raise BadInput(f"column {name!r:.60} must be a list or a tensor of one dimension; of one row: [value]")
 
 
 def _numbers(rows: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
