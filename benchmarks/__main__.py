@@ -26,6 +26,7 @@ NAMES = (
     "batches",
     "profile",
     "client",
+    "gate",
 )
 RESULTS = Path(__file__).parent / "results"
 

@@ -35,8 +35,8 @@ def test_bash_completes_commands(tmp_path):
 
     # When bash asks, as it does when Tab is pressed
     asked = script + (
-        "COMP_WORDS=(modelane re); COMP_CWORD=1\n"
-        '_modelane_completion modelane re modelane; printf "%s\\n" "${COMPREPLY[@]}"\n'
+        "COMP_WORDS=(modelane retr); COMP_CWORD=1\n"
+        '_modelane_completion modelane retr modelane; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", asked], env=env, capture_output=True, text=True, check=False)

@@ -36,6 +36,7 @@ class Trainer:
         on_step: Callable[[str], None] = lambda step: None,
         *,
         run_id: str | None = None,
+        report: bool = False,
     ) -> Outcome:
         def progress(step: str, detail: str) -> None:
             assert detail
@@ -52,6 +53,7 @@ class Trainer:
             ring=self.rung.append,
             clock=lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.runs),
             progress=progress,
+            report=report,
         )
 
 

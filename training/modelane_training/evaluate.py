@@ -113,9 +113,9 @@ class _Measured:
         return Gain(value=value, low=ends[0], high=ends[1])
 
 
-def _measured(answers: Answers, draws: Draws) -> _Measured:
-    points = _points(measure(answers))
-    resampled = measure(answers, draws)
+def _measured(answers: Answers, draws: Draws, only: frozenset[str] | None = None) -> _Measured:
+    points = _points(measure(answers, only=only))
+    resampled = measure(answers, draws, only)
     return _Measured(points, {name: resampled[name] for name in points}, draws.n_units)
 
 
@@ -134,11 +134,12 @@ def _slices(
     metric: str, candidate: Answers, champion: Answers | None, draws: Draws, slices: tuple[Slice, ...]
 ) -> tuple[SliceScores, ...]:
     draws = draws.first(_SLICE_RESAMPLES)
+    only = frozenset({metric})
     found = []
     for part in slices:
         there = draws.take(part.index)
-        ours = _measured(candidate.take(part.index), there)
-        theirs = None if champion is None else _measured(champion.take(part.index), there)
+        ours = _measured(candidate.take(part.index), there, only)
+        theirs = None if champion is None else _measured(champion.take(part.index), there, only)
         found.append(
             SliceScores(
                 column=part.column,

@@ -63,10 +63,15 @@ CALIBRATION_BINS = 10
 #: Distinct scores that resamples tell apart, of all classes together and at least of each.
 _BINS, _MIN_BINS = 2000, 100
 
+#: They take most of the time.
+_RANKING = frozenset({"roc_auc", "average_precision"})
+
 Floats = NDArray[np.float64]
 
 
-def measure(answers: Answers, draws: Draws | None = None) -> dict[str, Floats]:
+def measure(
+    answers: Answers, draws: Draws | None = None, only: frozenset[str] | None = None
+) -> dict[str, Floats]:
     """Every metric that can be computed, in each resample: (b,), NaN where a resample has no value.
 
     Without probabilities there is no log-loss, Brier score or calibration error; without scores
@@ -74,6 +79,7 @@ def measure(answers: Answers, draws: Draws | None = None) -> dict[str, Floats]:
 
     Args:
         draws: resamples of the very rows of ``answers``; by default the rows themselves, exactly (b = 1).
+        only: metrics that are asked for, if not all are; there may be more.
     """
     bins = len(answers)
     if draws is None:
@@ -85,11 +91,12 @@ def measure(answers: Answers, draws: Draws | None = None) -> dict[str, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         if answers.classes is None:
             return _regression(answers, draws, bins)
-        return {
-            **_labels(answers, draws, len(answers.classes)),
-            **(_ranking(answers, answers.scores, draws, bins) if answers.scores is not None else {}),
-            **(_shares(answers, answers.shares, draws) if answers.shares is not None else {}),
-        }
+        found = _labels(answers, draws, len(answers.classes))
+        if answers.scores is not None and (only is None or only & _RANKING):
+            found |= _ranking(answers, answers.scores, draws, bins)
+        if answers.shares is not None:
+            found |= _shares(answers, answers.shares, draws)
+        return found
 
 
 def _labels(answers: Answers, draws: Draws, k: int) -> dict[str, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from modelane.errors import RecipeError
 from modelane_training.evaluation import Evaluation
 from modelane_training.recipe import MODULE_PREFIX, Resolved
+from modelane_training.report.findings import Findings
 from modelane_training.table import Table
 from modelane_worker import artefact
 from modelane_worker.artefact import Estimator
@@ -30,6 +32,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     version: str,
     created: datetime,
     evaluation: Evaluation,
+    findings: Findings | None,
     judgement: Judgement,
 ) -> Card:
     """Describe a fitted estimator.
@@ -37,6 +40,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     Args:
         table: all rows, hold-out included.
         evaluation: on the hold-out.
+        findings: what else the report says; None if there is none.
         judgement: the gate's.
     """
     classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
@@ -55,8 +59,12 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artefact.libraries(),
         example=_example(table),
-        evaluation=msgspec.to_builtins(evaluation),
+        evaluation=msgspec.to_builtins(evaluation) | _findings(findings),
     )
+
+
+def _findings(findings: Findings | None) -> dict[str, Any]:
+    return {} if findings is None else {"findings": msgspec.to_builtins(findings)}
 
 
 def _example(table: Table) -> tuple[Scalar, ...]:

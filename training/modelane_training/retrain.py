@@ -1,6 +1,7 @@
 """One run: from a recipe to a version in the store, and into service if it is better.
 
-recipe → RETRAIN (collect → check → split → fit or search → evaluate → gate → publish → promote) → store.
+recipe → RETRAIN (collect → check → split → fit or search → evaluate → gate → report → publish → promote)
+→ store.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from modelane_training.evaluate import assess
 from modelane_training.gate import Verdict, decide
 from modelane_training.publish import build_card, pack
 from modelane_training.recipe import Recipe
-from modelane_training.search import search
+from modelane_training.report.material import Material
+from modelane_training.report.write import write
+from modelane_training.search import Tried, search
 from modelane_training.split import split
 from modelane_worker.card import Card, Judgement, new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
@@ -54,6 +57,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     clock: Callable[[], datetime],
     studies: BaseStorage | None = None,
     progress: Progress = lambda step, detail: None,
+    report: bool = True,
 ) -> Outcome:
     """Train a candidate, judge it, publish it, and promote it if the gate says so.
 
@@ -67,6 +71,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
             done by then, and workers look at the store by themselves too.
         clock: now, with a time zone.
         studies: keeps a search's trials where another attempt of the run finds them; None: in memory.
+        report: whether a page on it is made; it takes some seconds.
 
     Raises:
         TrainingError: nothing was published.
@@ -88,10 +93,10 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     training, hold_out = split(table, decided)
 
     seed = seed_of(version)
+    trials: tuple[Tried, ...] = ()
     if decided.estimator is None:
-        candidate = search(
-            training, decided, seed=seed, progress=progress, storage=studies, study_name=run_id
-        ).estimator
+        found = search(training, decided, seed=seed, progress=progress, storage=studies, study_name=run_id)
+        candidate, trials = found.estimator, found.tried
     else:
         progress("fit", f"{len(training)} rows, seed {seed}")
         candidate = decided.fit(training, seed)
@@ -111,6 +116,28 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     progress("gate", f"{decided.metric} against {champion.version or 'no champion'}")
     verdict = decide(decided.gate, evaluation, no_champion=champion.obstacle)
 
+    files, findings = pack(candidate), None
+    if report:
+        progress("report", f"{decided.model} {version}")
+        material = Material(
+            recipe=decided,
+            version=version,
+            created=started,
+            seed=seed,
+            table=table,
+            training=training,
+            hold_out=hold_out,
+            estimator=candidate,
+            answers=answers,
+            evaluation=evaluation,
+            verdict=verdict,
+            champion=champion.version,
+            champion_answers=champion.answers,
+            trials=trials,
+        )
+        pages, findings = write(material, progress)
+        files |= pages
+
     progress("publish", version)
     card = build_card(
         decided,
@@ -119,9 +146,10 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         version=version,
         created=started,
         evaluation=evaluation,
+        findings=findings,
         judgement=Judgement(promote=verdict.promote, reason=verdict.reason, champion=champion.version),
     )
-    store.publish(card, pack(candidate), key)
+    store.publish(card, files, key)
     outcome = Outcome(
         model=recipe.model,
         version=version,

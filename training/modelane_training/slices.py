@@ -90,14 +90,11 @@ def _parts(values: pd.Series[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 def _quarters(values: NDArray[Any], missing: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     there = values[~missing]
-    ends = np.unique(np.quantile(there, [0.25, 0.5, 0.75, 1], method="lower"))
-    low, begin = there.min(), None
-    for end in ends:
-        if begin is None:
-            yield f"{_words(low)} to {_words(end)}", ~missing & (values <= end)
-        else:
-            yield f"above {_words(begin)} to {_words(end)}", ~missing & (values > begin) & (values <= end)
-        begin = end
+    low, before = there.min(), ~missing & False
+    for end in np.unique(np.quantile(there, [0.25, 0.5, 0.75, 1], method="lower")):
+        upto = ~missing & (values <= end)
+        yield f"{_words(low)} to {_words(end)}", upto & ~before
+        low, before = end, upto
 
 
 def _words(value: Any) -> str:

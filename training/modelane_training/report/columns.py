@@ -1,0 +1,47 @@
+"""What is in each column, in a few words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelane_training.report.findings import ColumnFacts
+from modelane_training.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_COLUMNS = 100
+_KINDS = {"float64": "number", "str": "text", "datetime64[us]": "date"}
+_SHOWN_VALUES = 3
+
+
+def columns(table: Table) -> tuple[tuple[ColumnFacts, ...], str]:
+    """The first columns; and how many were left out, in words."""
+    found = tuple(
+        ColumnFacts(
+            name=feature.name[:60],
+            kind=_KINDS[feature.dtype],
+            missing=float(values.isna().mean()),
+            distinct=int(values.nunique()),
+            typical=_typical(values.dropna(), feature.dtype),
+        )
+        for number, feature in enumerate(table.features[:MAX_COLUMNS])
+        for values in [table.rows.iloc[:, number]]
+    )
+    n_more = len(table.features) - len(found)
+    return found, f"{n_more} more columns of the data" if n_more else ""
+
+
+def _typical(values: pd.Series[Any], dtype: str) -> str:
+    if not len(values):
+        return "nothing"
+    if dtype == "str":
+        counts = values.value_counts()
+        shown = ", ".join(
+            f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
+        )
+        return shown + (" …" if len(counts) > _SHOWN_VALUES else "")
+    low, middle, high = values.min(), values.median(), values.max()
+    if dtype == "float64":
+        return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
+    return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""One picture each, drawn by matplotlib into SVG that takes its colours from the page."""
