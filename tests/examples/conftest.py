@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: Messages that may wait in a lane, as the services have it.
-MAX_DEPTH = 50
+MAX_DEPTH = 200
 
 
 @pytest.fixture(scope="session")

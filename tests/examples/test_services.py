@@ -96,7 +96,7 @@ def test_nobody_in_time_is_a_504_and_a_full_lane_a_429_that_says_when_to_come_ba
 
     assert busy.status_code == 429
     assert int(busy.headers["Retry-After"]) >= 1
-    assert "modelane.predict.nobody holds 50 messages" in busy.json()["error"]
+    assert "modelane.predict.nobody holds 200 messages" in busy.json()["error"]
     assert late.status_code == 504
     assert "is a worker serving this model?" in late.json()["error"]
 
