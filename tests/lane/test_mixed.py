@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lane.mixed import CITIES, FEATURES, NAMES, PLANS, a_mixed_card, an_engine, rows
-from modelane.errors import BadInput, ModelaneError
-from modelane.request import Request
+from modelane import wire
+from modelane.errors import BadInput, ModelaneError, Undecodable
+from modelane.request import Request, read_request
 from modelane.tables import in_json, to_rows
-from modelane.tensors import Tensor, extended, from_wire
+from modelane.tensors import EXTENSION_CODE, Tensor, extended, from_wire
 from modelane_worker import batch
 from modelane_worker.engine import Engine
 
@@ -164,6 +165,62 @@ def test_what_does_not_fit_is_refused_with_row_and_column(sent, columns, words):
         ENGINE.block(raw(sent, columns))
 
     assert len(str(refused.value)) < 300
+
+
+def packed(rows: bytes) -> wire.Envelope:
+    """A message of our client's form whose rows are these bytes of MessagePack."""
+    body = b"\x93\x92\xa5churn" + rows + b"\x80\x80"
+    return wire.Envelope(
+        body=msgspec.Raw(msgspec.json.encode(body)),
+        content_type=wire.CONTENT_TYPE,
+        content_encoding="binary",
+        headers=wire.Headers(task="modelane.predict", id="1"),
+        properties=wire.Properties(body_encoding="base64"),
+    )
+
+
+def ext(dtype: str, shape: list[int], data: bytes, code: int = EXTENSION_CODE) -> bytes:
+    payload = msgspec.msgpack.encode([dtype, shape, data])
+    return msgspec.msgpack.encode(msgspec.msgpack.Ext(code, payload))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"\x82\xa3age\x91\x01\xa3age\x91\x02",  # a name twice
+        b"\x81\x01\x91\x01",  # a number for a name
+        b"\x81\x91\x01\x91\x01",  # a list for a name
+        b"\x81\xc0\x91\x01",  # nothing for a name
+        b"\x81\xa1\xff\x91\x01",  # a name that is no UTF-8
+        b"\x81\xa3age" + ext("<f8", [1], b"short"),
+        b"\x81\xa3age" + ext("<f8", [2**31], b""),
+        b"\x81\xa3age" + ext("<f8", [1], bytes(8), code=5),
+        b"\x81\xa3age" + ext("|O8", [1], bytes(8)),
+        b"\x81\xa3age" + ext("<M8[ns]", [1], bytes(8)),
+        b"\x81\xa3age" + ext("<m8[us]", [1], bytes(8)),
+        b"\x81\xa3age" + ext("<U4000", [10**6], b""),
+        b"\x81\xa3age" + b"\x91" * 5000,  # a deep list
+        b"\x81" * 5000,  # a deep map
+        b"\xdf\xff\xff\xff\xff",  # says that it has four billion columns
+        b"\x81\xa3age\xdd\xff\xff\xff\xff",  # four billion values
+        b"\x81\xa3age\xdb\xff\xff\xff\xffa",  # a string of four gigabytes
+    ],
+    ids=lambda rows: ascii(rows[:24]),
+)
+def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(rows):
+    envelope = packed(rows)
+
+    with pytest.raises(ModelaneError) as refused:
+        ENGINE.block(read_request(envelope, wire.read_body(envelope)))
+
+    assert isinstance(refused.value, BadInput | Undecodable)
+    assert len(str(refused.value)) < 500
+
+
+def test_the_same_rows_without_lies_are_taken():
+    envelope = packed(msgspec.msgpack.encode(extended(to_rows([RECORD])[0])))
+
+    assert len(ENGINE.block(read_request(envelope, wire.read_body(envelope))).rows) == 1
 
 
 def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():
