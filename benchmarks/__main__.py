@@ -27,6 +27,8 @@ NAMES = (
     "profile",
     "client",
     "gate",
+    "outage",
+    "footprint",
 )
 RESULTS = Path(__file__).parent / "results"
 

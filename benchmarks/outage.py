@@ -1,0 +1,96 @@
+"""Redis is killed for five seconds in the middle of 20,000 requests: what becomes of each of them."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+
+from benchmarks import models, ours
+from benchmarks.figure import Effort, Figure, Line
+from benchmarks.load import LIMIT_S
+from benchmarks.stage import Stage
+from modelane.client import Client, Prediction
+from modelane.errors import ModelaneError
+
+N = 20_000
+#: Requests a second, so that half of them come while Redis is away.
+PER_S = 2_000
+AWAY_S = 5.0
+#: Redis is killed when so many have been sent.
+KILLED_AT = N // 4
+
+#: A stored answer, as Redis writes it into its append-only file before it tells anybody.
+_STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")
+
+
+def measure(effort: Effort) -> Figure:
+    with Stage(free=models.Free()) as stage, ours.worker(stage), ours.client(stage, "free") as client:
+        _keep_every_write(stage)
+        effort.say(f"{N:,} requests, and Redis away for {AWAY_S:g} s")
+        sent, longest_s = _send_all(stage, client)
+        restarted_s = time.monotonic()
+        answered = sum(_is_right(number, prediction) for number, prediction in enumerate(sent))
+        took_s = time.monotonic() - restarted_s
+        stored = _stored_in(stage.folder / "redis")
+    twice = sum(stored[prediction.id] > 1 for prediction in sent)
+    line = Line(
+        what=f"{N:,} requests, Redis killed for {AWAY_S:g} s in the middle",
+        ours=f"{answered:,} answered, {twice} stored twice",
+        against=f"longest submit {longest_s * 1e3:.0f} ms, all answered {took_s:.1f} s after the last",
+        result="",
+        target="every one answered, none twice",
+        met=answered == N and twice == 0,
+    )
+    data = {"n": N, "answered": answered, "stored_twice": twice, "longest_submit_s": longest_s}
+    return Figure([line], data)
+
+
+def _keep_every_write(stage: Stage) -> None:
+    """A rewritten file would not say any more what was stored twice."""
+    with redis.Redis.from_url(stage.redis.url) as server:
+        server.config_set("auto-aof-rewrite-percentage", 0)
+
+
+def _send_all(stage: Stage, client: Client) -> tuple[list[Prediction[Any]], float]:
+    """The futures, and how long the slowest submit took, Redis away or not."""
+    sent: list[Prediction[Any]] = []
+    submits_s: list[float] = []
+
+    def send() -> None:
+        began_s = time.monotonic()
+        for number in range(N):
+            time.sleep(max(0.0, began_s + number / PER_S - time.monotonic()))
+            row = np.full((1, 30), float(number))
+            submit_s = time.perf_counter()
+            sent.append(client.submit("free", row, method=models.METHOD, timeout_s=LIMIT_S * 2))
+            submits_s.append(time.perf_counter() - submit_s)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while len(sent) < KILLED_AT:
+        time.sleep(0.01)
+    stage.redis.kill()
+    time.sleep(AWAY_S)
+    stage.redis.start()  # in this thread, which it ends with
+    _keep_every_write(stage)
+    sender.join()
+    return sent, max(submits_s)
+
+
+def _is_right(number: int, prediction: Prediction[Any]) -> bool:
+    try:
+        return bool((prediction.result(LIMIT_S * 2).values == number).all())
+    except ModelaneError:
+        return False
+
+
+def _stored_in(folder: Path) -> Counter[str]:
+    written = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.aof")))
+    return Counter(id_.decode() for id_ in _STORED.findall(written))
