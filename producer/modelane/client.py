@@ -15,11 +15,11 @@ import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from modelane.connection import require_lanes
 from modelane.errors import BadInput, ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
+from modelane.once import Once, once
 from modelane.options import (
     Options,
     check_columns,
@@ -40,15 +40,15 @@ from modelane.prediction import (
     read_retrained,
     read_shared,
 )
-from modelane.queue import Once
 from modelane.request import describe
-from modelane.results import write_taken
 from modelane.settings import Settings
 from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
 from modelane.tables import to_rows
 from modelane.tensors import extended
 from modelane.wire import write_message
-from modelane.wires import Wires
+
+if TYPE_CHECKING:
+    from modelane.wires import Wires
 
 T = TypeVar("T")
 
@@ -77,7 +77,12 @@ class Client:
     ) -> None:
         environ = os.environ | ({"MODELANE_BROKER_URL": url} if url else {})
         self._settings = settings or Settings.from_env(environ)
-        require_lanes(self._settings)
+        # redis-py takes longer to import than all the rest: here, so that neither `import modelane` waits for
+        # it, nor a first submit in the middle of an event loop.
+        from modelane import connection, wires  # noqa: PLC0415
+
+        connection.require_lanes(self._settings)
+        self._make_wires = wires.Wires
         self._timeout_s = check_seconds("timeout_s", timeout_s)
         self._lock = threading.Lock()
         self._closed = False
@@ -377,12 +382,15 @@ class Client:
                 f"the request takes {len(message)} bytes, "
                 f"MODELANE_MAX_REQUEST_BYTES allows {self._settings.max_request_bytes}: send fewer rows"
             )
-        once: Once | None = None
+        only_once: Once | None = None
         if prediction.is_shared and ttl_s is not None:
-            # As long as a worker may still begin with it, and then compute.
-            record_ttl_s = ttl_s + self._settings.predict_limit_s
-            once = Once(prediction.id, write_taken(prediction.id, prediction.is_ignored), record_ttl_s)
-        wires.send(prediction, queue, priority, message, once)
+            only_once = once(
+                prediction.id,
+                is_ignored=prediction.is_ignored,
+                ttl_s=ttl_s,
+                compute_s=self._settings.predict_limit_s,
+            )
+        wires.send(prediction, queue, priority, message, only_once)
         return prediction
 
     def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:
@@ -405,7 +413,7 @@ class Client:
 
     def _connect(self) -> Wires:
         """What :mod:`modelane.testing` has made in another way."""
-        return Wires(self._settings)
+        return self._make_wires(self._settings)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()  # the one before may be held by a thread of the parent

@@ -18,7 +18,8 @@ import msgspec
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
 from modelane.keys import PUT_TTL_S
 from modelane.lately import Lately, Put
-from modelane.queue import LeasedQueue, Once
+from modelane.once import Once
+from modelane.queue import LeasedQueue
 
 logger = logging.getLogger(__name__)
 

@@ -31,6 +31,7 @@ from modelane.keys import (
     QueueKeys,
     priority_step,
 )
+from modelane.once import Once
 from modelane.scripts import Script, ask
 
 #: Retry-after, in seconds, that a full lane answers as long as its rate is not known; and its bounds: sooner
@@ -57,20 +58,6 @@ class Reserved:
 
     now_s: float
     leases: tuple[Lease, ...]
-
-
-class Once(msgspec.Struct, frozen=True, gc=False):
-    """That a message is put only if its id is not known: neither waiting, nor computed, nor answered.
-
-    Attributes:
-        id: of its request.
-        record: stored under the id as long as there is no answer.
-        ttl_s: how long it stays, if none comes.
-    """
-
-    id: str
-    record: bytes
-    ttl_s: float
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):

@@ -19,10 +19,11 @@ from modelane.deadlines import Deadlines
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, TimedOut, Undecodable
 from modelane.ids import Ids
 from modelane.keys import REPLY_CHANNEL_PREFIX, QueueKeys
+from modelane.once import Once
 from modelane.outbox import Outbox, Outgoing
 from modelane.pending import Pending
 from modelane.prediction import Prediction
-from modelane.queue import LeasedQueue, Once
+from modelane.queue import LeasedQueue
 from modelane.replies import Replies, Reply
 from modelane.settings import Settings
 from modelane.unserved import Unserved

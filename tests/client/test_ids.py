@@ -129,7 +129,7 @@ class TestTheSameIdTwice:
         assert not server.exists("celery-task-meta-x")
 
     def test_a_put_whose_reply_was_lost_says_the_same_again(self, server, lane):
-        from modelane.queue import Once
+        from modelane.once import Once
 
         queue, once = lane._queue, [Once(id_, b"taken", 60) for id_ in ("a", "b", "a")]
         said = [queue.put_once([b"1", b"2", b"3"], max_depth=10, token="t", once=once) for _ in range(2)]

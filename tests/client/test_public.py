@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -58,3 +60,12 @@ def test_the_example_of_a_docstring_runs(module, server, redis_url, monkeypatch)
         exec(textwrap.dedent(example), names)
 
     assert names["answer"].values.tolist() == [3.0, 3.0]
+
+
+def test_importing_it_waits_for_nothing_that_only_a_client_needs():
+    heavy = {"redis", "celery", "kombu", "rich", "pandas", "pyarrow"}
+    code = f"import sys, modelane; print(*{heavy} & set(sys.modules))"
+
+    said = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, check=True)
+
+    assert said.stdout == b"\n"

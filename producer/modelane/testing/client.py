@@ -14,8 +14,8 @@ from modelane.errors import (
     TimedOut,
     TryLater,
 )
+from modelane.once import Once
 from modelane.prediction import Prediction
-from modelane.queue import Once
 from modelane.settings import Settings
 from modelane.testing.lanes import Lanes
 from modelane.testing.memory import MemoryIds, MemoryQueue, MemoryReplies

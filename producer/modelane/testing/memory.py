@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from modelane.errors import Expired, QueueFull
 from modelane.ids import Ids
 from modelane.keys import PRIORITIES, RESULT_KEY_PREFIX, priority_step
-from modelane.queue import DEFAULT_RETRY_AFTER_S, LeasedQueue, Once
+from modelane.once import Once
+from modelane.queue import DEFAULT_RETRY_AFTER_S, LeasedQueue
 from modelane.replies import Replies, Reply
 from modelane.results import loads
 
