@@ -100,7 +100,7 @@ class Replies:
         self._deliver = deliver
         self._pending = pending
         self._reconnected = reconnected
-        self._subscriptions = 0
+        self._was_lost = False  # the connection, since it was first made or tried
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modelane-replies", daemon=True)
 
@@ -123,6 +123,7 @@ class Replies:
             except Exception:
                 if not self._closing.is_set():  # its connection may be closed under it
                     logger.exception("replies cannot be read", extra={"event": "replies_failed"})
+            self._was_lost = True
             self._closing.wait(RETRY_S)
 
     def _read(self, subscription: redis.client.PubSub) -> None:
@@ -136,9 +137,9 @@ class Replies:
                 self._deliver_all(message["data"])
             elif message is not None:  # subscribed, for the first time or again: answers may have passed
                 look_at = 0.0
-                self._subscriptions += 1
-                if self._subscriptions > 1:
+                if self._was_lost:
                     self._reconnected()
+                self._was_lost = True  # before it is said again
             if time.monotonic() >= look_at:
                 if self.look(self._pending()) and not heard:
                     return
