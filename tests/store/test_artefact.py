@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from modelane.errors import IncompatibleModel, RecipeError
 from modelane_worker import artefact
-from modelane_worker.store import Verified
+from modelane_worker.verified import Verified
 from store.cards import a_card
 
 ROWS = np.arange(40, dtype=float).reshape(20, 2)

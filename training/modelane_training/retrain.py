@@ -165,12 +165,11 @@ def _conclude(outcome: Outcome, *, store: Store, ring: Callable[[str], None], pr
     """Do as the gate said, unless somebody has moved the champion since."""
     if not outcome.verdict.promote:
         return outcome
-    aliases = store.aliases(outcome.model)
-    if aliases.champion not in {outcome.champion, outcome.version} or aliases.previous == outcome.version:
-        reason = f"{outcome.verdict.reason}; but {aliases.champion} was made champion meanwhile"
-        return replace(outcome, verdict=Verdict(promote=False, reason=reason))
     progress("promote", outcome.version)
-    store.promote(outcome.model, outcome.version)
+    champion = store.promote_over(outcome.model, outcome.version, outcome.champion).champion
+    if champion != outcome.version:
+        reason = f"{outcome.verdict.reason}; but {champion} was made champion meanwhile"
+        return replace(outcome, verdict=Verdict(promote=False, reason=reason))
     ring(outcome.model)
     return outcome
 

@@ -14,7 +14,7 @@ import joblib
 from numpy.typing import NDArray
 
 from modelane.errors import IncompatibleModel, RecipeError
-from modelane_worker.store import Verified
+from modelane_worker.verified import Verified
 
 MODEL_FILE = "model.joblib"
 

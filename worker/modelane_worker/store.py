@@ -15,38 +15,30 @@ included, but cannot bring in a model of his own.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
 from modelane import durable
 from modelane.errors import BadInput, NoSuchVersion, StoreError, UntrustedModel
 from modelane.keys import check_model_name
-from modelane_worker.card import (
-    MAX_CARD_BYTES,
-    Card,
-    FileDigest,
-    check_version,
-    decode,
-    is_version,
-)
+from modelane_worker.card import MAX_CARD_BYTES, Card, check_version, decode, is_version
 from modelane_worker.signing import SigningKey, TrustedKeys
+from modelane_worker.verified import (
+    CARD_FILE,
+    SIGNATURE_FILE,
+    Verified,
+    checked_file_name,
+    digest,
+    read_verified,
+)
 
-CARD_FILE = "card.json"
-SIGNATURE_FILE = "card.sig"
 ALIASES_FILE = "aliases.json"
-
-_SIGNATURE_BYTES = 64
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 class Aliases(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +46,6 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
 
     champion: str | None = None  #: answers requests
     previous: str | None = None  #: was champion before; what a rollback returns to
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A version whose signature and digests were right, and the very bytes that were checked."""
-
-    card: Card
-    files: Mapping[str, bytes]
 
 
 @contextmanager
@@ -140,8 +124,8 @@ class Store:
             StoreError: the version exists.
         """
         home, version = self.home(card.model), check_version(card.version)
-        files = {_checked_file_name(name): content for name, content in files.items()}
-        digests = {name: _digest(content) for name, content in files.items()}
+        files = {checked_file_name(name): content for name, content in files.items()}
+        digests = {name: digest(content) for name, content in files.items()}
         raw = msgspec.structs.replace(card, files=digests).encode()
         # A name of its own: one who was lost or stalled while he wrote the same version is not in the way.
         partial, final = home / f".{version}.{secrets.token_hex(4)}.partial", home / version
@@ -174,6 +158,18 @@ class Store:
                 return before
             return self._move(model, Aliases(champion=version, previous=before.champion))
 
+    def promote_over(self, model: str, version: str, champion: str | None) -> Aliases:
+        """:meth:`promote`, unless it was held against another champion than answers now.
+
+        Nor one that is ``previous``: it was rolled back, and whoever did so had a reason.
+        """
+        self._existing(model, version)
+        with self.moving_aliases(model):
+            before = self.aliases(model)
+            if version == before.champion or champion != before.champion or version == before.previous:
+                return before
+            return self._move(model, Aliases(champion=version, previous=before.champion))
+
     def rollback(self, model: str) -> Aliases:
         """Exchange champion and previous.
 
@@ -198,7 +194,7 @@ class Store:
         """
         folder = self._existing(model, version)
         try:
-            return _verified(folder, model, version, trusted)
+            return read_verified(folder, model, version, trusted)
         except UntrustedModel as exc:
             raise UntrustedModel(f"{model} {version}: {exc}") from exc
 
@@ -274,36 +270,3 @@ def _is_model(name: str) -> bool:
 
 def _is_whole(folder: Path) -> bool:
     return not folder.is_symlink() and all((folder / name).is_file() for name in (CARD_FILE, SIGNATURE_FILE))
-
-
-def _checked_file_name(name: str) -> str:
-    if _FILE_NAME.fullmatch(name) and name not in {CARD_FILE, SIGNATURE_FILE}:
-        return name
-    raise StoreError(f"{name!r:.80} is not a name for a file of a version")
-
-
-def _digest(content: bytes) -> FileDigest:
-    return FileDigest(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-
-
-def _verified(folder: Path, model: str, version: str, trusted: TrustedKeys) -> Verified:
-    raw = durable.read_regular(folder / CARD_FILE, max_bytes=MAX_CARD_BYTES)
-    trusted.verify(raw, durable.read_regular(folder / SIGNATURE_FILE, max_bytes=_SIGNATURE_BYTES))
-    card = decode(raw)
-    if (card.model, card.version) != (model, version):
-        # Signed, but for another place: this is how an old model would be put under a new name.
-        raise UntrustedModel(f"its card is that of {card.model} {card.version}")
-    files = {
-        name: _checked_bytes(folder / _checked_file_name(name), digest) for name, digest in card.files.items()
-    }
-    return Verified(card, MappingProxyType(files))
-
-
-def _checked_bytes(path: Path, expected: FileDigest) -> bytes:
-    try:
-        content = durable.read_regular(path, max_bytes=expected.size_bytes)
-    except FileNotFoundError as exc:
-        raise UntrustedModel(f"{path.name} is missing") from exc
-    if _digest(content) != expected:
-        raise UntrustedModel(f"{path.name} is not the file that its card was signed for")
-    return content

@@ -27,6 +27,9 @@ BULK = 16
 TOLERANCE = 1e-9
 #: Answers of the new version that are waited for after a retrain, and for how long, in seconds.
 NEW_ANSWERS, SWAP_LIMIT_S = 256, 150.0
+#: Seconds between two floods while a retraining goes on: it needs some of this machine, too, and Flower
+#: remembers 100,000 tasks.
+PAUSE_S = 0.25
 
 METHOD = "predict_proba"
 
@@ -96,6 +99,7 @@ class Traffic:
             new = sum(n for version, n in self.tally.versions.items() if version not in before)
             if retraining.done() and (new >= NEW_ANSWERS or retraining.exception()):
                 break
+            time.sleep(PAUSE_S)
         outcome = retraining.result()
         return f"{self.tally.requests - sent} requests, {outcome.version} answers now ({outcome.reason})"
 
