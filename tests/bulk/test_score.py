@@ -18,7 +18,9 @@ from click.testing import CliRunner
 
 from acceptance.workplace import eventually
 from bulk.churn import MODEL, estimator, publish, rows_of, table
+from modelane.app import build
 from modelane.cli import main
+from modelane.keys import predict_queue
 from modelane.served import served_model
 
 #: A run whose parts are short, so that a kill finds some.
@@ -285,6 +287,21 @@ def test_a_redis_that_is_away_is_waited_for_as_long_as_told(desk, monkeypatch, f
     assert gave_up.exit_code == 5
     assert "waiting: Redis does not answer" in gave_up.output
     assert "Error: Redis does not answer" in gave_up.output
+
+
+def test_a_worker_that_is_away_is_waited_for_as_long_as_told(desk, served):
+    # Given a worker that was told to leave the lane
+    pq.write_table(table(10), "in.parquet")
+    control = build(served).control
+    control.cancel_consumer(predict_queue(MODEL), reply=True)
+    try:
+        gave_up = score("in.parquet", "out.parquet", "--timeout", "1")
+    finally:
+        control.add_consumer(predict_queue(MODEL), reply=True)
+
+    assert gave_up.exit_code == 6
+    assert "Error: no answer came in time; is a worker serving this model?" in gave_up.output
+    assert not Path("out.parquet.partial").exists()
 
 
 def test_a_promotion_in_the_middle_mixes_no_versions(desk, served):

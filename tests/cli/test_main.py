@@ -151,3 +151,12 @@ def test_a_terminal_that_knows_ascii_only_gets_no_traceback():
     )
 
     assert (said.stdout, said.stderr, said.returncode) == ("? done\n", "", 0)
+
+
+def test_scoring_without_pyarrow_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not there
+
+    refused = run("score", "churn", "in.csv", "out.csv")
+
+    assert refused.exit_code == 1
+    assert refused.output.startswith('Error: `modelane score` needs more: pip install "modelane[bulk]" (')

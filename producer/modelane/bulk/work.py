@@ -26,7 +26,7 @@ from modelane.bulk.formats import format_of
 from modelane.bulk.parts import BEING_WRITTEN, SUFFIX, Part, Parts, whole_parts
 from modelane.bulk.unify import conform, unified
 from modelane.bulk.write import write_file
-from modelane.errors import BulkError
+from modelane.errors import BulkError, ModelaneError
 from modelane.served import Served
 
 FORMAT = 1
@@ -154,6 +154,8 @@ class Work:
         """Raises :class:`BulkError`: the disk refuses."""
         try:
             yield
+        except ModelaneError:  # TimedOut is an OSError, too
+            raise
         except OSError as exc:
             why = os.strerror(exc.errno) if exc.errno else str(exc)
             raise BulkError(f"{self.out} cannot be written: {why}") from exc
