@@ -23,6 +23,7 @@ class Trainer:
     home: Path
     rung: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    said: dict[str, list[str]] = field(default_factory=dict)
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -40,7 +41,9 @@ class Trainer:
     ) -> Outcome:
         def progress(step: str, detail: str) -> None:
             assert detail
-            self.steps.append(step)
+            self.said.setdefault(step, []).append(detail)
+            if self.steps[-1:] != [step]:  # a step may say more than one thing
+                self.steps.append(step)
             on_step(step)
 
         self.runs += 1

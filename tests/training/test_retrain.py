@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from modelane.errors import BadData, RecipeError, StoreError, TrainingError
+from modelane_training import profile
+from modelane_training.prepare import prepare
 from modelane_training.recipe import recipe_of
 from modelane_training.retrain import seed_of
 from modelane_training.split import split
@@ -23,8 +25,8 @@ STEPS = ["collect", "check", "split", "fit", "evaluate", "gate", "publish", "pro
 
 
 def parts(recipe):
-    table = recipe.collect()
-    return split(table, recipe.resolve(table))
+    data = prepare(recipe.collect(), recipe)
+    return split(data.table, data.recipe)
 
 
 @pytest.fixture
@@ -182,10 +184,44 @@ def test_a_champion_for_other_columns_is_not_compared(trainer, recipe_from):
     trainer.run(recipe_from(IRIS))
 
     outcome = trainer.run(
-        recipe_from(IRIS.replace('"iris")', '"wine")').replace("max_iter=500", "max_iter=5000"))
+        recipe_from(
+            """
+            from sklearn.datasets import load_iris
+
+            def read(target):
+                rows = load_iris(as_frame=True).data
+                return rows.assign(more=rows.sum(axis=1) ** 2), load_iris().target
+
+            recipe = Recipe(model="iris", source=read, estimator=LogisticRegression(max_iter=5000))
+            """
+        )
     )
 
     assert "other columns" in outcome.verdict.reason
+
+
+def test_a_column_that_the_champion_takes_may_not_go_missing(trainer, recipe_from):
+    first = trainer.run(recipe_from(IRIS))
+
+    with pytest.raises(BadData, match=r"no column 'sepal length .cm.', which the version in service takes"):
+        trainer.run(recipe_from(IRIS.replace('"iris")', '"wine")')))
+
+    assert trainer.store.versions("iris") == [first.version]
+
+
+def test_a_profile_of_the_data_is_kept_with_the_version_and_compared_with_the_next(trainer, recipe_from):
+    recipe = recipe_from(IRIS)
+    first, second = trainer.run(recipe), trainer.run(recipe)
+
+    kept = [
+        profile.decode(trainer.store.read("iris", version, trainer.trusted).files["profile.json"])
+        for version in (first.version, second.version)
+    ]
+
+    assert [each.compared_with for each in kept] == [None, first.version]
+    assert kept[0].n_rows == 149
+    assert [column.drift for column in kept[1].columns] == [0, 0, 0, 0]
+    assert "row 142" in trainer.said["check"][1]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from modelane.errors import BadData
-from modelane_training.check import check
 from modelane_training.recipe import Recipe
 from modelane_training.sources import Table, scikit_learn
 from modelane_worker.card import Feature
@@ -60,30 +59,3 @@ def test_a_fingerprint_changes_with_values_names_and_order():
 
     assert a_table().sha256() == table.sha256()
     assert len({table.sha256(), *(other.sha256() for other in others)}) == 6
-
-
-def test_sound_data_passes_with_missing_values():
-    rows = a_table().matrix()
-    rows[3, 1] = np.nan
-
-    check(a_table(rows=rows), "classification")
-
-
-@pytest.mark.parametrize(
-    ("changes", "task", "sentence"),
-    [
-        ({"targets": np.array(["a", None] * 10)}, "classification", "of numbers or of strings"),
-        ({"features": (Feature("a", "float64"),)}, "classification", "make it with Table.of"),
-        ({"names": ("a", "a")}, "classification", "more than once: a"),
-        ({"targets": np.zeros((20, 2))}, "regression", r"targets of shape \(20, 2\)"),
-        ({"rows": np.zeros((3, 2)), "targets": np.arange(3)}, "regression", "3 rows are too few"),
-        ({"rows": np.full((20, 2), np.inf)}, "regression", "row 0, column 'a' is infinite"),
-        ({"targets": np.where(np.arange(20) == 4, np.nan, 1.0)}, "regression", "row 4 has no target"),
-        ({"targets": np.full(20, "x")}, "regression", "must be a number"),
-        ({"targets": np.ones(20)}, "classification", "every target is 1.0"),
-        ({"targets": np.arange(20) // 19}, "classification", "class 1 has one row"),
-    ],
-)
-def test_data_that_cannot_be_trained_on_is_refused(changes, task, sentence):
-    with pytest.raises(BadData, match=sentence):
-        check(a_table(**changes), task)

@@ -44,6 +44,10 @@ class Places:
         return self.parts[bisect_right([start for _, start in self.parts], index) - 1]
 
 
+def counted(number: int) -> str:
+    return f"{number:,} row{'s' if number != 1 else ''}"
+
+
 #: Rows that have no other name: ``row 17``, counted from 0.
 BY_INDEX = Places()
 

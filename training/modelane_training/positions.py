@@ -21,11 +21,17 @@ def of_rows(rows: pd.DataFrame, seed: int) -> NDArray[np.float64]:
 
     The order of the columns does not matter, their names do.
     """
+    total = hashes_of_rows(rows)
+    occurrence = pd.Series(total).groupby(total).cumcount().to_numpy().astype(np.uint64)
+    return _places(_mixed(total) + occurrence, seed)
+
+
+def hashes_of_rows(rows: pd.DataFrame) -> Hashes:
+    """For each row, the same one for equal ones."""
     total = np.zeros(len(rows), dtype=np.uint64)
     for number, name in enumerate(rows.columns):
         total += _mixed(_values(rows.iloc[:, number].to_numpy()) ^ _word(str(name)))
-    occurrence = pd.Series(total).groupby(total).cumcount().to_numpy().astype(np.uint64)
-    return _places(_mixed(total) + occurrence, seed)
+    return total
 
 
 def of_values(values: NDArray[Any], seed: int) -> NDArray[np.float64]:

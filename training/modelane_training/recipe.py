@@ -86,6 +86,7 @@ class Recipe:
     gate: Gate = field(default_factory=Gate)
     schedule: str | None = None  #: when beat asks for a retraining, as a crontab line: "0 4 * * *"
     leave_out: tuple[str, ...] = ()  #: columns that are not features
+    keep: tuple[str, ...] = ()  #: columns that are features whatever the checks say of them
     groups: str | None = None  #: column, not a feature, whose rows of one value stay on one side of a split
     time: str | None = None  #: column, not a feature, by which the latest rows are the hold-out
     hold_out: float = 0.2  #: share of the rows that training never sees
@@ -128,8 +129,11 @@ class Recipe:
             raise RecipeError(f"metric {metric!r}: {expected}")
 
     def _check_columns(self) -> None:
-        if isinstance(self.leave_out, str):
-            raise RecipeError(f"leave_out: expected a tuple of names, such as ({self.leave_out!r},)")
+        for field_name, names in (("leave_out", self.leave_out), ("keep", self.keep)):
+            if isinstance(names, str):
+                raise RecipeError(f"{field_name}: expected a tuple of names, such as ({names!r},)")
+        if both := set(self.keep) & {*self.leave_out, self.target, self.groups, self.time}:
+            raise RecipeError(f"keep: {both.pop()!r} is no feature")
         if self.target in (*self.leave_out, self.groups, self.time):
             raise RecipeError(f"{self.target!r} is the target, it cannot be left out, or give groups or time")
         if self.groups is not None and self.groups == self.time:

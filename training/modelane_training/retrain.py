@@ -19,9 +19,10 @@ from modelane_training import resample, slices
 from modelane_training.answers import ask
 from modelane_training.baseline import baseline
 from modelane_training.champion import ask_champion
-from modelane_training.check import check
 from modelane_training.evaluate import assess
 from modelane_training.gate import Verdict, decide
+from modelane_training.prepare import in_service, prepare
+from modelane_training.profile import PROFILE_FILE
 from modelane_training.publish import build_card, pack
 from modelane_training.recipe import Recipe
 from modelane_training.report.material import Material
@@ -86,8 +87,10 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     table = recipe.collect()
 
     progress("check", f"{len(table)} rows of {len(table.features)} features, {table.source}")
-    decided = recipe.resolve(table)
-    check(table, decided.task)
+    data = prepare(table, recipe, in_service(recipe.model, store=store, trusted=trusted))
+    table, decided = data.table, data.recipe
+    for words in data.profile.in_words():
+        progress("check", words)
 
     progress("split", f"{decided.hold_out:.0%} held out; a {decided.task}, judged by {decided.metric}")
     training, hold_out = split(table, decided)
@@ -149,7 +152,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         findings=findings,
         judgement=Judgement(promote=verdict.promote, reason=verdict.reason, champion=champion.version),
     )
-    store.publish(card, files, key)
+    store.publish(card, files | {PROFILE_FILE: data.profile.encode()}, key)
     outcome = Outcome(
         model=recipe.model,
         version=version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from modelane_training.places import BY_INDEX, Places
 from modelane_worker.card import Feature
 
 NUMBER, TEXT, DATE = "float64", "str", "datetime64[us]"
+
+_PANDAS = {TEXT: "object"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,6 +119,17 @@ class Table:
             times=None if self.times is None else self.times[index],
             origin=index if self.origin is None else self.origin[index],
         )
+
+    def without(self, names: Collection[str]) -> Table:
+        """A table without these columns."""
+        features = tuple(feature for feature in self.features if feature.name not in names)
+        return replace(self, features=features, rows=self.rows[[feature.name for feature in features]])
+
+    def retyped(self, features: Iterable[Feature]) -> Table:
+        """A table whose columns of these names, all of them empty, have these dtypes."""
+        dtypes = {feature.name: feature.dtype for feature in features}
+        rows = self.rows.astype({name: _PANDAS.get(dtype, dtype) for name, dtype in dtypes.items()})
+        return replace(self, features=features_of(rows), rows=rows)
 
     def sha256(self) -> str:
         """Changes with any name, type, value or order."""

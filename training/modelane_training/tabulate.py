@@ -34,10 +34,14 @@ def tabulate(raw: Raw, recipe: Recipe) -> Table:
     """
     names = _names(raw)
     wanted = (recipe.target, recipe.groups, recipe.time, *recipe.leave_out)
-    for name in filter(None, wanted):
-        if name not in names:
-            raise BadData(f"{raw.name} has no column {name!r}; {_suggestion(name, names)}")
     features, arrays, notes = [], {}, list(raw.notes)
+    for name in filter(None, (*wanted, *recipe.keep)):
+        if name in names:
+            continue
+        if name in recipe.leave_out and not _close(name, names):  # one that is gone may stay in the recipe
+            notes.append(f"leave_out names a column {name!r}, which is not there")
+            continue
+        raise BadData(f"{raw.name} has no column {name!r}; {_suggestion(name, names)}")
     for number, name in enumerate(names):
         if name in wanted:
             continue
@@ -80,11 +84,16 @@ def _names(raw: Raw) -> list[str]:
 def _suggestion(name: str, names: Sequence[str]) -> str:
     if not names:
         return "it has no columns at all"
-    lowered = {each.lower(): each for each in names}
-    if close := get_close_matches(name.lower(), lowered, n=1):
-        return f"did you mean {lowered[close[0]]!r}?"
+    if close := _close(name, names):
+        return f"did you mean {close!r}?"
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return f"it has {', '.join(names[:_SHOWN_NAMES])}{more}"
+
+
+def _close(name: str, names: Sequence[str]) -> str | None:
+    lowered = {each.lower(): each for each in names}
+    found = get_close_matches(name.lower(), lowered, n=1)
+    return lowered[found[0]] if found else None
 
 
 def _targets(name: str, raw: Raw, names: list[str]) -> NDArray[Any]:

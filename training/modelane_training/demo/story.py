@@ -22,6 +22,7 @@ from modelane_training import trainer
 from modelane_training.demo import report
 from modelane_training.demo.flower import succeeded
 from modelane_training.demo.traffic import Tally, Traffic
+from modelane_training.prepare import prepare
 from modelane_training.recipe import Recipe, recipe_of
 from modelane_training.split import split
 
@@ -83,8 +84,8 @@ def _stage(settings: Settings, console: Console, output: Output, ends: ExitStack
 
 
 def _traffic(stage: _Stage, console: Console) -> Tally:
-    table = stage.recipe.collect()
-    _, hold_out = split(table, stage.recipe.resolve(table))
+    data = prepare(stage.recipe.collect(), stage.recipe)
+    _, hold_out = split(data.table, data.recipe)
     traffic = Traffic(stage.client, stage.stack.settings, MODEL, np.asarray(hold_out.matrix()))
     with _step(console, "one by one") as done:
         done(traffic.one_by_one())

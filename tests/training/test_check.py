@@ -1,0 +1,271 @@
+"""What is refused before training, what is dropped, and what is only said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelane.errors import BadData
+from modelane_training.check import check
+from modelane_training.clean import clean
+from modelane_training.recipe import Recipe
+from modelane_training.sources import csv, scikit_learn
+from modelane_training.table import Table
+from modelane_worker.card import Feature
+
+RNG = np.random.default_rng(0)
+N = 400
+
+
+def a_table(targets=None, **columns) -> Table:
+    """400 rows of two columns that say something, and more."""
+    rng = np.random.default_rng(1)
+    size = rng.normal(size=N)
+    if targets is None:
+        targets = np.where(size + rng.normal(size=N) > 0, "yes", "no")
+    return Table.of(pd.DataFrame({"size": size, "plan": rng.choice(["a", "b", "c"], N), **columns}), targets)
+
+
+def cleaned(table: Table, before=None, **options):
+    return clean(table, Recipe(model="m", source=a_table, **options), before)
+
+
+def codes(found) -> set[str]:
+    return {finding.code for finding in found.findings}
+
+
+def words(found, code: str) -> str:
+    return next(finding.words for finding in found.findings if finding.code == code)
+
+
+def test_sound_data_passes_with_missing_values_and_nothing_is_said():
+    table = a_table(age=np.where(np.arange(N) % 7 == 0, np.nan, np.random.default_rng(5).normal(size=N)))
+
+    found = cleaned(table)
+
+    assert found.table.sha256() == table.sha256()
+    assert codes(found) <= {"doubtful targets"}
+
+
+SMALL = {"rows": np.arange(40, dtype=float).reshape(20, 2), "targets": np.arange(20) % 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "task", "sentence"),
+    [
+        ({"features": (Feature("a", "float64"),)}, "classification", "make it with Table.of"),
+        ({"names": ("a", "a")}, "classification", "more than once: a"),
+        ({"targets": np.zeros((20, 2))}, "regression", r"targets of shape \(20, 2\)"),
+        ({"targets": np.zeros(20, complex)}, "regression", "of numbers or of strings"),
+        ({"rows": np.zeros((3, 2)), "targets": np.arange(3)}, "regression", "3 rows are too few"),
+        ({"rows": np.zeros((20, 0)), "names": ()}, "classification", "no column to learn from"),
+        (
+            {"rows": np.full((20, 2), np.inf)},
+            "regression",
+            "rows 0, 1, 2 and 17 more: .* 'a' is infinite",
+        ),
+        ({"targets": np.where(np.arange(20) == 4, np.nan, 1.0)}, "regression", "row 4 has no target"),
+        ({"targets": np.full(20, "x")}, "regression", "must be a number"),
+        ({"targets": np.ones(20)}, "regression", "every target is 1.0; there is nothing to predict"),
+        ({"targets": np.ones(20)}, "classification", "every target is 1.0; there is nothing to tell"),
+        ({"targets": np.arange(20) // 19}, "classification", r"class 1 has one row \(row 19\)"),
+        ({"targets": np.arange(20)}, "classification", "20 classes in 20 rows; task='regression'"),
+        ({"targets": np.arange(20).astype(str)}, "classification", "is it the right column?"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_refused(changes, task, sentence):
+    made = SMALL | changes
+    table = Table.of(made["rows"], made["targets"], names=made.get("names", ("a", "b")))
+
+    with pytest.raises(BadData, match=sentence):
+        check(replace(table, features=made.get("features", table.features)), task)
+
+
+def test_rows_without_a_target_are_dropped_and_counted():
+    targets = a_table().targets.astype(object)
+    targets[[3, 9]] = np.nan
+
+    found = cleaned(a_table(targets))
+
+    assert len(found.table) == N - 2
+    assert found.dropped.without_target == 2
+    assert words(found, "no target") == "2 rows without a target dropped"
+    assert found.table.targets.dtype.kind == "U"
+
+
+def test_whole_targets_are_whole_again_without_the_missing_ones():
+    targets = np.where(a_table().targets == "yes", 1.0, 0.0)
+    targets[3] = np.nan
+
+    assert cleaned(a_table(targets)).table.targets.dtype == np.int64
+
+
+def test_too_many_rows_without_a_target_are_a_fault_of_the_data():
+    targets = np.where(np.arange(N) < 100, np.nan, np.arange(N) % 2)
+
+    with pytest.raises(BadData, match=r"100 of 400 rows have no target \(rows 0, 1, 2 and 97 more\)"):
+        cleaned(a_table(targets))
+
+
+def test_rows_that_are_there_twice_are_dropped_before_the_split():
+    table = a_table()
+    twice = table.take(np.concatenate([np.arange(N), [5, 7]]))
+
+    found = cleaned(twice)
+
+    assert found.table.sha256() == table.sha256()
+    assert found.dropped.duplicates == 2
+    assert words(found, "duplicates") == "2 rows there more than once dropped: rows 5, 7"
+
+
+def test_a_whole_file_that_is_there_twice_is_taken_once():
+    table = a_table()
+
+    assert cleaned(table.take(np.tile(np.arange(N), 2))).table.sha256() == table.sha256()
+
+
+def test_rows_that_are_equal_because_their_columns_are_coarse_are_kept():
+    rows = pd.DataFrame({f"q{n}": np.random.default_rng(n).integers(0, 3, N).astype(float) for n in range(3)})
+
+    found = cleaned(Table.of(rows, np.arange(N) % 7 % 2))
+
+    assert len(found.table) == N
+    assert codes(found) >= {"alike", "contradictions"}
+
+
+def test_equal_rows_of_different_groups_or_times_are_no_duplicates():
+    table = a_table()
+    twice = table.take(np.concatenate([np.arange(N), [5, 7]]))
+
+    for more in ({"groups": np.arange(N + 2).astype(str)}, {"times": np.arange(N + 2.0)}):
+        assert len(cleaned(replace(twice, **more)).table) == N + 2
+
+
+def test_columns_that_say_nothing_are_left_out():
+    table = a_table(
+        same=np.full(N, 3.0),
+        none=np.full(N, np.nan),
+        word=np.full(N, "x"),
+        gap=np.where(RNG.random(N) < 0.5, 1, np.nan),
+    )
+
+    found = cleaned(table)
+
+    assert found.table.names == ("size", "plan", "gap")
+    assert found.left_out == {
+        "same": "has one value in all rows",
+        "none": "has no value at all",
+        "word": "has one value in all rows",
+    }
+    assert words(found, "left out") == "column 'same' has one value in all rows: left out"
+    assert cleaned(table, keep=("same", "none", "word")).table.names == table.names
+
+
+def test_ids_rare_classes_and_gaps_are_said():
+    targets = np.where(np.arange(N) % 50 == 0, "rare", a_table().targets)
+    table = a_table(
+        targets,
+        code=[f"c{n:05}" for n in RNG.permutation(N)],
+        number=np.arange(N),
+        gap=np.where(np.arange(N) % 3 == 0, RNG.normal(size=N), np.nan),
+    )
+
+    found = cleaned(table)
+
+    said = {(finding.code, finding.column) for finding in found.findings}
+    assert {("id", "code"), ("id", "number"), ("missing", "gap"), ("rare class", None)} <= said
+    assert words(found, "rare class") == "class rare is rare: 8 of 400 rows"
+
+
+YES = a_table().targets == "yes"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("fee", np.where(YES, RNG.uniform(1, 9, N), 0.0)),
+        ("copy", np.where(YES, "j", "n")),
+        ("gone", np.where(YES, np.datetime64("2024-01-01") + RNG.integers(0, 99, N), np.datetime64("NaT"))),
+        ("reason", np.where(YES, RNG.choice(["price", "service"], N), None)),
+    ],
+)  # fmt: skip
+def test_a_column_that_gives_the_class_away_is_named_and_refused(column, values):
+    table = a_table(**{column: values})
+
+    with pytest.raises(
+        BadData, match=rf"'{column}' gives the target away: alone it tells (99|100)\..* keep="
+    ):
+        cleaned(table)
+
+    assert column in cleaned(table, keep=(column,)).table.names
+
+
+@pytest.mark.parametrize("leak", [lambda y: 2 * y + 7, np.exp, lambda y: -y])
+def test_a_column_that_gives_the_number_away_is_named_and_refused(leak):
+    amounts = np.random.default_rng(3).normal(size=N)
+
+    with pytest.raises(BadData, match=r"'total' gives the target away: alone it tells R² (0\.99|1\.0)"):
+        cleaned(a_table(amounts, total=leak(amounts)))
+
+
+def test_two_columns_that_give_the_target_away_are_named_together():
+    with pytest.raises(BadData, match=r"'one'.*'two'.*leave_out=\('one', 'two'\)"):
+        cleaned(a_table(one=YES, two=np.where(YES, "j", "n")))
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits", "diabetes"])
+def test_easy_data_is_no_leak(name):
+    found = clean((recipe := Recipe(model="m", source=scikit_learn(name))).collect(), recipe)
+
+    assert "leak" not in codes(found)
+
+
+def test_good_but_not_perfect_columns_and_ids_are_no_leak():
+    nearly = np.where(RNG.random(N) < 0.03, ~YES, YES)
+
+    assert "leak" not in codes(cleaned(a_table(nearly=nearly, id=[f"c{n}" for n in range(N)])))
+
+
+def test_of_few_rows_a_perfect_column_is_said_but_not_refused():
+    table = a_table(copy=YES).take(np.arange(100))
+
+    assert "column 'copy' gives the target away" in words(cleaned(table), "leak")
+
+
+def test_rows_that_contradict_one_another_are_named():
+    table = a_table()
+    targets = table.targets.copy()
+    targets[0], targets[1] = "yes", "no"
+    rows = table.rows.copy()
+    rows.loc[1] = rows.loc[0]
+
+    found = cleaned(replace(table, rows=rows, targets=targets))
+
+    assert words(found, "contradictions") == "2 rows equal to others but for the target: rows 0, 1"
+
+
+def test_a_class_that_the_rest_of_the_data_speaks_against_is_doubted():
+    # Given two classes far apart in two columns, neither of them perfect, and three wrong ones
+    rng = np.random.default_rng(0)
+    truth = np.arange(N) % 2
+    rows = rng.normal(size=(N, 5)) + 2.5 * truth[:, None]
+    targets = truth.copy()
+    targets[[10, 20, 31]] = 1 - targets[[10, 20, 31]]
+    rows[[10, 20, 31]] = 3.0 * truth[[10, 20, 31], None] + rng.normal(size=(3, 5)) / 9
+
+    found = cleaned(Table.of(rows, targets))
+
+    assert re.match(r"(3|4|5) rows perhaps mislabelled: rows 10, 20, 31", words(found, "doubtful targets"))
+
+
+def test_a_refusal_names_the_rows_of_the_file_even_when_others_were_dropped(tmp_path):
+    lines = [f"{n},{n % 2}" for n in range(30)] + ["0,0", "inf,1"]
+    (tmp_path / "data.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
+    recipe = Recipe(model="m", source=csv(tmp_path / "data.csv"), target="y")
+
+    with pytest.raises(BadData, match=r"data\.csv row 33: column 'x' is infinite"):
+        clean(recipe.collect(), recipe)
