@@ -15,8 +15,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.tasks                     list        what Celery's own consumer runs           until taken
     modelane.revoked                   sorted set, id → Redis time at which it was revoked   as in Celery
                                        channel     ids that a client revokes, as JSON        -
-    modelane.attached                  string      some request has further waiters          as long as they
-    modelane.attached.<id>             set         channels of clients that wait for it, too as long as they
+    modelane.attached                  string      some request has further waiters          until they stop
+    modelane.attached.<id>             set         channels of clients that wait for it, too until they stop
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
     modelane.reply.<client>            channel     answers for one client                    -
     modelane.served                    set         names of models that were ever published  -

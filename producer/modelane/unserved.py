@@ -16,7 +16,7 @@ import redis
 
 from modelane.connection import broker_errors
 from modelane.errors import UnknownModel
-from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, QueueKeys, lane_of
+from modelane.keys import RESULT_KEY_PREFIX, SERVED_KEY, SERVED_KEY_PREFIX, QueueKeys, lane_of
 from modelane.prediction import Prediction
 from modelane.scripts import Script
 
@@ -62,7 +62,12 @@ class Unserved:
         with broker_errors():
             is_known, n, *said = self._withdraw(
                 keys=(*lists, self._prefix + SERVED_KEY),
-                args=(model, self._prefix + SERVED_KEY_PREFIX, *(p.id for p in predictions)),
+                args=(
+                    model,
+                    self._prefix + SERVED_KEY_PREFIX,
+                    self._prefix + RESULT_KEY_PREFIX,
+                    *(p.id for p in predictions),
+                ),
             )
         names = sorted(name.decode() for name in (said if is_known else said[n:]))
         others = f"they serve {', '.join(names)}" if names else "none has been heard of lately"

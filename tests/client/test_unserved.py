@@ -9,7 +9,7 @@ import pytest
 
 from client.lane import MODEL, Lane
 from modelane import unserved
-from modelane.errors import TimedOut, UnknownModel
+from modelane.errors import BadInput, TimedOut, UnknownModel
 from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, predict_queue
 
 ROWS = np.ones((2, 3))
@@ -38,6 +38,17 @@ def test_an_unknown_model_is_said_to_be_so_long_before_the_timeout(client, serve
 
     assert time.monotonic() - began_s < 5
     assert server.llen(predict_queue("chrun")) == 0, "nothing is left behind"
+
+
+def test_its_id_is_free_again(client, served, server):
+    with pytest.raises(UnknownModel):
+        client.predict("chrun", ROWS, id="x")
+    second = client.submit("churn", ROWS, id="x")
+
+    lane = Lane(server, "churn")
+    lane.answer(lane.take())
+    with pytest.raises(BadInput):  # the test's worker answers as another model, and so it was computed
+        second.result(10)
 
 
 def test_one_that_a_worker_has_begun_is_not_refused(client, served, server):

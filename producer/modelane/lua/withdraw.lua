@@ -4,7 +4,8 @@
 -- KEYS[5]     served: set, names of all models that were ever published or announced
 -- ARGV[1]     model
 -- ARGV[2]     what stands before a model in the key that lives as long as a worker serves it
--- ARGV[3..]   ids
+-- ARGV[3]     what stands before an id in a result's key
+-- ARGV[4..]   ids
 -- returns     {1, 1 if a worker serves it, names that are served}: it is known, or nobody is there to know it;
 --             {0, how many were taken out, their ids, names that are served}: it is not
 
@@ -18,11 +19,12 @@ if is_known or #served == 0 then
 end
 
 local wanted, reply, n = {}, {0, 0}, 0
-for i = 3, #ARGV do wanted[ARGV[i]] = true end
+for i = 4, #ARGV do wanted[ARGV[i]] = true end
 for i = 1, 4 do
   for _, message in ipairs(redis.call('LRANGE', KEYS[i], -1000, -1)) do -- the oldest
     local id = string.match(message, '"id":"([^"]+)"')
     if wanted[id] and redis.call('LREM', KEYS[i], -1, message) == 1 then
+      redis.call('DEL', ARGV[3] .. id) -- an id that its caller has named is free again
       n = n + 1
       reply[2 + n] = id
     end
