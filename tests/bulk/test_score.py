@@ -133,6 +133,7 @@ def test_the_first_row_without_an_answer_ends_a_run_unless_it_is_told_otherwise(
         ),
         (["in.csv", "out.csv", "--keep", "name"], 4, "--keep 'name': in.csv has age, visits"),
         (["in.csv", "out.csv"], 4, "churn takes a column 'balance', and in.csv has age, visits"),
+        (["full.csv", "out.csv", "--keep", "prediction"], 4, "--keep 'prediction': the output has a column"),
         (["in.xlsx", "out.csv"], 1, "in.xlsx: expected a name that ends in .csv, .parquet"),
         (["in.csv", "out.txt"], 1, "out.txt: expected a name that ends in .csv"),
         (["absent.csv", "out.csv"], 1, "absent.csv: no such file"),
@@ -146,6 +147,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence_and_leaves_nothing_behind(
     desk, arguments, code, sentence
 ):
     Path("in.csv").write_text("age,visits\n1,2\n")
+    Path("full.csv").write_text("age,visits,balance,prediction\n1,2,3,4\n")
     Path("empty.csv").write_text("")
     Path("broken.parquet").write_text("PAR1")
 
@@ -153,7 +155,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence_and_leaves_nothing_behind(
 
     assert refused.exit_code == code, refused.output
     assert sentence in refused.output
-    assert len(list(desk.iterdir())) == 3
+    assert len(list(desk.iterdir())) == 4
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was_and_ends_as_if_nothing_had_been(desk):

@@ -201,7 +201,8 @@ def _check(job: Job, source: Source, served: Served) -> None:
 
 
 def _task(job: Job, source: Source, served: Served) -> Task:
-    return Task(
+    """Raises :class:`BadInput`: a column to keep has the name of one that the output has anyway."""
+    task = Task(
         features={column.name: column.dtype for column in served.features},
         blank_is_missing=source.blank_is_missing,
         keep=job.keep,
@@ -211,6 +212,11 @@ def _task(job: Job, source: Source, served: Served) -> Task:
         window=job.window,
         stop_at_errors=job.stop_at_errors,
     )
+    if taken := set(job.keep).intersection(columns_of(task, []).names):
+        raise BadInput(
+            f"--keep {taken.pop()!r}: the output has a column of that name; rename it in the input"
+        )
+    return task
 
 
 def _publish(work: Work, task: Task, source: Source, job: Job) -> None:

@@ -138,7 +138,7 @@ def as_rows(batch: pa.RecordBatch) -> Any:
     return batch
 
 
-def columns_of(task: Task, kept: pa.Schema) -> pa.Schema:
+def columns_of(task: Task, kept: Iterable[pa.Field]) -> pa.Schema:
     """Columns of an output without rows, as far as they can be known."""
     n_classes = len(task.classes or ())
     shape = (0,) if task.method == "predict" or not n_classes else (0, n_classes)
