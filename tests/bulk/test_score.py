@@ -206,7 +206,7 @@ def test_ctrl_c_keeps_every_answer_and_says_how_to_go_on(desk):
 
 
 def test_a_second_run_of_the_same_output_is_refused_while_the_first_one_lasts(desk):
-    pq.write_table(table(40_000), "in.parquet")
+    pq.write_table(table(20_000), "in.parquet")
     first = begin("in.parquet", "out.parquet", "--batch-rows", "20", "--window", "2")
     eventually(lambda: parts_of("out.parquet") or first.poll() is not None, "a part")
 
@@ -216,7 +216,7 @@ def test_a_second_run_of_the_same_output_is_refused_while_the_first_one_lasts(de
     assert "another `modelane score` is writing" in second.output
     _, said = first.communicate(timeout=120)
     assert first.returncode == 0, said
-    assert len(pq.read_table("out.parquet")) == 40_000
+    assert len(pq.read_table("out.parquet")) == 20_000
 
 
 def test_a_changed_input_is_not_mixed_with_what_was_done(desk):
