@@ -13,9 +13,9 @@ from modelane_training.metrics import LOSSES, measure
 from modelane_training.report.findings import Importance
 from modelane_training.report.material import Material
 
-MAX_ROWS = 1000
+MAX_ROWS = 500
 N_SHUFFLES = 3
-LIMIT_S = 8.0
+LIMIT_S = 4.0
 #: Columns that are kept, by their importance.
 MAX_KEPT = 50
 

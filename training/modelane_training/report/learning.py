@@ -20,7 +20,7 @@ N_SIZES = 5
 MAX_FOLDS = 3
 #: Of the largest size; and rows, fewer of which nothing can be learned from.
 _SMALLEST, _MIN_ROWS = 0.1, 20
-LIMIT_S = 12.0
+LIMIT_S = 6.0
 #: Rows trained on that are scored, too: enough to see how far the two scores are apart.
 _SCORED_ROWS = 2000
 
