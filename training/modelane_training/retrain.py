@@ -137,6 +137,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
             champion=champion.version,
             champion_answers=champion.answers,
             trials=trials,
+            profile=data.profile,
         )
         pages, findings = write(material, progress)
         files |= pages

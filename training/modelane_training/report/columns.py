@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelane_training.profile import Profile
 from modelane_training.report.findings import ColumnFacts
 from modelane_training.table import Table
 
@@ -15,8 +16,9 @@ _KINDS = {"float64": "number", "str": "text", "datetime64[us]": "date"}
 _SHOWN_VALUES = 3
 
 
-def columns(table: Table) -> tuple[tuple[ColumnFacts, ...], str]:
+def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnFacts, ...], str]:
     """The first columns; and how many were left out, in words."""
+    drifts = {} if profile is None else {column.name: column.drift for column in profile.columns}
     found = tuple(
         ColumnFacts(
             name=feature.name[:60],
@@ -24,6 +26,7 @@ def columns(table: Table) -> tuple[tuple[ColumnFacts, ...], str]:
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
             typical=_typical(values.dropna(), feature.dtype),
+            drift=drifts.get(feature.name),
         )
         for number, feature in enumerate(table.features[:MAX_COLUMNS])
         for values in [table.rows.iloc[:, number]]

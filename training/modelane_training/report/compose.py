@@ -80,7 +80,9 @@ def _findings(material: Material, parts: _Parts) -> Findings:
         calibration=parts.make("calibration", lambda: calibration.calibration(answers), ()),
         learning=parts.make("learning curve", lambda: parts.said(_learning(material)), ()),
         importances=parts.make("importances", lambda: parts.said(importances.importances(material)), ()),
-        columns=parts.make("columns", lambda: parts.said(columns.columns(material.table)), ()),
+        columns=parts.make(
+            "columns", lambda: parts.said(columns.columns(material.table, material.profile)), ()
+        ),
     )
 
 

@@ -46,6 +46,7 @@ class ColumnFacts(msgspec.Struct, frozen=True, kw_only=True):
     missing: float  #: share
     distinct: int
     typical: str  #: range and median, or the most frequent values
+    drift: float | None = None  #: population stability index against the version in service
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from modelane_training.answers import Answers
 from modelane_training.evaluation import Evaluation
 from modelane_training.gate import Verdict
+from modelane_training.profile import Profile
 from modelane_training.recipe import Resolved
 from modelane_training.table import Table
 from modelane_worker.artefact import Estimator
@@ -50,4 +51,4 @@ class Material:
     champion: str | None  #: the version in service before
     champion_answers: Answers | None
     trials: Sequence[Trial] = ()
-    notes: Sequence[str] = ()  #: what was found when the data was checked, in words
+    profile: Profile | None = None  #: what was found when the data was checked

@@ -17,7 +17,7 @@ from modelane_training.report.findings import Findings
 from modelane_training.report.material import Material, Trial
 from modelane_worker import artefact
 
-MAX_TRIALS, MAX_SLICES = 30, 60
+MAX_TRIALS, MAX_SLICES, MAX_NOTES = 30, 60, 200
 _PARAMS_LENGTH = 160
 
 
@@ -48,7 +48,17 @@ def page(material: Material, findings: Findings, plots: Mapping[str, Markup]) ->
         trials=_best(material.trials, material.recipe.metric),
         slices=_by_gain(material),
         params=_params,
+        notes=_notes(material),
+        drifts=any(column.drift is not None for column in findings.columns),
     ).encode()
+
+
+def _notes(material: Material) -> list[str]:
+    """What was found in the data, and which columns were left out."""
+    if (profile := material.profile) is None:
+        return []
+    left_out = [f"{name[:60]} is left out: {why}" for name, why in profile.left_out.items()]
+    return [*(finding.words for finding in profile.findings), *left_out][:MAX_NOTES]
 
 
 def number(value: float | None) -> str:
