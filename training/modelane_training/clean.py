@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def clean(table: Table, recipe: Recipe, before: Profile | None = None) -> Cleane
     findings = [Finding("source", note) for note in table.notes]
     check_form(table)
     n_rows = len(table)
-    table = _with_targets(table)
+    table = with_targets(table)
     without_target = n_rows - len(table)
     if without_target:
         findings.append(Finding("no target", f"{counted(without_target)} without a target dropped"))
@@ -87,7 +88,12 @@ def clean(table: Table, recipe: Recipe, before: Profile | None = None) -> Cleane
     )
 
 
-def _with_targets(table: Table) -> Table:
+def with_targets(table: Table) -> Table:
+    """Without the rows that have no target.
+
+    Raises:
+        BadData: they are too many.
+    """
     missing = np.flatnonzero(pd.isna(table.targets))
     if len(missing) > MAX_WITHOUT_TARGET * len(table):
         raise BadData(
@@ -99,6 +105,13 @@ def _with_targets(table: Table) -> Table:
     if table.targets.dtype.kind in "fO" and len(missing):
         table = replace(table, targets=narrowed(table.targets))
     return table if table.targets.dtype != object else replace(table, targets=table.targets.astype(np.str_))
+
+
+def without_meaning(values: pd.Series[Any]) -> str:
+    """Why a column says nothing; empty if it says something."""
+    if values.isna().all():
+        return "has no value at all"
+    return "has one value in all rows" if values.nunique(dropna=False) == 1 else ""
 
 
 def _in_the_types_of(before: Profile | None, table: Table, recipe: Recipe) -> Table:
@@ -170,10 +183,8 @@ def _telling(table: Table, recipe: Recipe, before: Profile | None) -> tuple[Tabl
         if name in recipe.keep or name in taken:
             continue
         values = table.rows[name]
-        if values.isna().all():
-            left_out[name] = "has no value at all"
-        elif values.nunique(dropna=False) == 1:
-            left_out[name] = "has one value in all rows"
+        if why := without_meaning(values):
+            left_out[name] = why
         elif name in earlier:
             left_out[name] = f"{earlier[name]} in the version in service; keep=({name!r},) takes it in"
     return table.without(left_out) if left_out else table, left_out

@@ -38,9 +38,12 @@ class Leak:
     column: str
     score: float
 
+    def told(self, task: Task) -> str:
+        return f"{self.score:.1%} of it" if task == "classification" else f"R² {self.score:.4f}"
+
     def words(self, task: Task) -> str:
-        told = f"{self.score:.1%} of it" if task == "classification" else f"R² {self.score:.4f}"
-        return f"column {self.column!r} gives the target away: alone it tells {told} on rows not shown to it"
+        told = f"alone it tells {self.told(task)} on rows not shown to it"
+        return f"column {self.column!r} gives the target away: {told}"
 
 
 def find(table: Table, task: Task) -> list[Leak]:

@@ -24,18 +24,19 @@ MIN_ROWS_A_CLASS = 10
 
 
 def find(table: Table, task: Task) -> Iterator[Finding]:
-    """Rows alike with different targets; rows whose class a forest is sure to be another."""
+    """Rows alike of different classes; rows whose class a forest is sure to be another."""
+    if task == "regression":
+        return
     contradicting = _contradicting(table)
     if len(contradicting):
         yield Finding(
             "contradictions",
             f"{counted(len(contradicting))} equal to others but for the target: {table.where(contradicting)}",
         )
-    if task == "classification":
-        doubted = _doubted(table)
-        if len(doubted):
-            words = f"{counted(len(doubted))} perhaps mislabelled: {table.where(doubted)}"
-            yield Finding("doubtful targets", words)
+    doubted = _doubted(table)
+    if len(doubted):
+        words = f"{counted(len(doubted))} perhaps mislabelled: {table.where(doubted)}"
+        yield Finding("doubtful targets", words)
 
 
 def _contradicting(table: Table) -> NDArray[np.intp]:
