@@ -11,6 +11,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
     modelane.run.<model>               hash        its latest retraining: who runs it, its outcome  RUN_TTL_S
+    modelane.search.<run>              list        trials of its search, a change a line      SEARCH_TTL_S
+    modelane.searches                  sorted set  "model run" → Redis time until it takes help SEARCH_TTL_S
     modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
     modelane.tasks                     list        what Celery's own consumer runs           until taken
     modelane.revoked                   sorted set, id → Redis time at which it was revoked   as in Celery
@@ -60,6 +62,8 @@ SERVED_KEY = "modelane.served"
 SERVED_KEY_PREFIX = "modelane.served."
 SUSPECT_KEY_PREFIX = "modelane.suspect."
 RUN_KEY_PREFIX = "modelane.run."
+SEARCH_KEY_PREFIX = "modelane.search."
+SEARCHES_KEY = "modelane.searches"
 HELD_KEY = "modelane.held"
 RESULT_KEY_PREFIX = "celery-task-meta-"
 
@@ -87,6 +91,9 @@ SUSPECT_TTL_S = 86_400
 #: Seconds that a retraining is remembered: a lost one may be taken over until then, and one that has ended
 #: answers those who had asked before.
 RUN_TTL_S = 86_400
+
+#: Seconds after the last change that a search is kept: one is taken over within minutes, or never.
+SEARCH_TTL_S = 86_400
 
 #: Seconds that a version counts as held after its worker has said so; said again three times in it.
 HELD_TTL_S = 180

@@ -227,14 +227,9 @@ def test_a_profile_of_the_data_is_kept_with_the_version_and_compared_with_the_ne
 @pytest.mark.parametrize(
     ("estimator", "sentence"),
     [
-        ("Mine()", "uses a class or function that its recipe defines"),
         ("Broken()", r"estimator of iris failed: ZeroDivisionError: division by zero \(line \d+\)"),
         ("FunctionTransformer(double)", "no score"),
-        ("make_pipeline(FunctionTransformer(double), LogisticRegression(max_iter=999))", "recipe defines"),
-        (
-            "make_pipeline(FunctionTransformer(lambda x: x), LogisticRegression(max_iter=999))",
-            "cannot be saved",
-        ),
+        ("Holding()", "cannot be saved"),
     ],
 )
 def test_an_estimator_that_workers_cannot_have_is_refused_and_nothing_is_published(
@@ -245,8 +240,10 @@ def test_an_estimator_that_workers_cannot_have_is_refused_and_nothing_is_publish
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer
 
-        class Mine(LogisticRegression):
-            pass
+        class Holding(LogisticRegression):
+            def fit(self, rows, targets):
+                self.lock = __import__("threading").Lock()
+                return super().fit(rows, targets)
 
         class Broken(LogisticRegression):
             def fit(self, rows, targets):

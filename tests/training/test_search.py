@@ -6,21 +6,21 @@ import math
 
 import numpy as np
 import pytest
-from optuna.storages import InMemoryStorage
 
 from modelane.errors import RecipeError, TrainingError
 from modelane_training import trials
 from modelane_training.recipe import Budget
 from modelane_training.search import search
+from modelane_training.studies import Alone
 from modelane_worker import artefact
 from training.mixed import decided, mixed, numbers
 
 QUICK = ("linear", "sgd")
 
 
-def find(recipe, *, seed=1, table=None, storage=None, progress=lambda step, detail: None, **options):
+def find(recipe, *, seed=1, table=None, studies=None, progress=lambda step, detail: None, **options):
     table = numbers() if table is None else table
-    return search(table, recipe, seed=seed, progress=progress, storage=storage, **options)
+    return search(table, recipe, seed=seed, progress=progress, studies=studies, **options)
 
 
 def story(found):
@@ -69,18 +69,18 @@ def test_the_same_seed_makes_the_same_search_and_another_one_another():
 def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
     # Given a search that somebody ended after some trials
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
-    storage = InMemoryStorage()
+    studies = Alone()
 
     def end(step, detail):
         if detail.startswith(f"trial {at}/"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        find(recipe, storage=storage, progress=end)
+        find(recipe, studies=studies, progress=end)
 
     # When it is begun again, Then it finds what an undisturbed one finds
     said = []
-    resumed = find(recipe, storage=storage, progress=lambda step, detail: said.append(detail))
+    resumed = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail))
 
     assert said[0].startswith(f"trial {at}/6")
     assert story(resumed) == story(find(recipe))
@@ -88,11 +88,11 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
 
 def test_minutes_end_a_search_and_those_of_earlier_attempts_count():
     recipe = decided(numbers(), candidates=("linear",), budget=Budget(trials=9, minutes=30))
-    storage, said = InMemoryStorage(), []
+    studies, said = Alone(), []
     ticks = iter(range(0, 10**9, 300))  # five minutes pass from one look at the clock to the next
 
-    found = find(recipe, storage=storage, clock=lambda: next(ticks))
-    again = find(recipe, storage=storage, progress=lambda step, detail: said.append(detail), clock=lambda: 0)
+    found = find(recipe, studies=studies, clock=lambda: next(ticks))
+    again = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail), clock=lambda: 0)
 
     assert 0 < len(found.tried) < 9
     assert story(again)[: len(found.tried)] == story(found)

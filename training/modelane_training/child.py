@@ -44,6 +44,8 @@ def _run(order: talk.Order, progress: retrain.Progress) -> talk.Done | talk.Fail
     settings = Settings.from_env(os.environ)
     try:
         recipe = recipe_of(order.model, Path(settings.recipes))
+        if order.helps:
+            return talk.Done({"trials": trainer.assist(settings, recipe, progress, run_id=order.run_id)})
         outcome = trainer.train(settings, recipe, progress, run_id=order.run_id)
     except ModelaneError as error:
         return talk.Failed(error.code, str(error))

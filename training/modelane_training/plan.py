@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,17 @@ class Plan:
         self.candidates = {each.name: each for each in candidates_of(recipe, self.about)}
         self.folds = folds(table, recipe.task, seed)
         self.less_is_better = recipe.metric in LOSSES
+
+    def sha256(self) -> str:
+        """Of all that a trial depends on; trainers whose plans differ do not help each other."""
+        facts = (
+            self.table.sha256(),
+            self.recipe.task,
+            self.recipe.metric,
+            sorted(self.candidates),
+            self.seed,
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def pipeline(self, trial: BaseTrial) -> Pipeline:
         """An unfitted pipeline, as the trial has it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +30,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     recipe: Resolved,
     estimator: Estimator,
     table: Table,
+    files: Mapping[str, bytes],
     *,
     version: str,
     created: datetime,
@@ -39,6 +42,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
 
     Args:
         table: all rows, hold-out included.
+        files: what :func:`pack` has made.
         evaluation: on the hold-out.
         findings: what else the report says; None if there is none.
         judgement: the gate's.
@@ -57,7 +61,7 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         parameters=_parameters(estimator),
         judgement=judgement,
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
-        libraries=artefact.libraries(),
+        libraries=artefact.libraries(with_code=_carries_code(files)),
         example=_example(table),
         evaluation=msgspec.to_builtins(evaluation) | _findings(findings),
     )
@@ -88,16 +92,18 @@ def _parameters(estimator: Estimator) -> dict[str, str]:
 
 
 def pack(estimator: Estimator) -> dict[str, bytes]:
-    """The files of a version.
+    """The files of a version; classes and functions that its recipe defines are carried along.
 
     Raises:
-        RecipeError: it cannot be saved, or only where its recipe is at hand.
+        RecipeError: it cannot be saved.
     """
-    content = artefact.dump(estimator)
-    # A pickle names the module of each class and function that it needs.
-    if MODULE_PREFIX.encode() in content:
-        raise RecipeError(
-            "the estimator uses a class or function that its recipe defines, which a worker does "
-            "not have: move it into a package that is installed on workers too"
-        )
-    return {artefact.MODEL_FILE: content}
+    with suppress(RecipeError):
+        content = artefact.dump(estimator)
+        # A pickle names the module of each class and function that it needs.
+        if MODULE_PREFIX.encode() not in content:
+            return {artefact.MODEL_FILE: content}
+    return {artefact.MODEL_FILE: artefact.dump_with_code(estimator)}
+
+
+def _carries_code(files: Mapping[str, bytes]) -> bool:
+    return MODULE_PREFIX.encode() in files[artefact.MODEL_FILE]

@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from optuna.storages import BaseStorage
-
 from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
 from modelane_training import resample, slices
 from modelane_training.answers import ask
@@ -29,6 +27,7 @@ from modelane_training.report.material import Material
 from modelane_training.report.write import write
 from modelane_training.search import Tried, search
 from modelane_training.split import split
+from modelane_training.studies import Studies
 from modelane_worker.card import Card, Judgement, new_version
 from modelane_worker.signing import SigningKey, TrustedKeys
 from modelane_worker.store import Store
@@ -56,7 +55,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     trusted: TrustedKeys,
     ring: Callable[[str], None],
     clock: Callable[[], datetime],
-    studies: BaseStorage | None = None,
+    studies: Studies | None = None,
     progress: Progress = lambda step, detail: None,
     report: bool = True,
 ) -> Outcome:
@@ -98,7 +97,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     seed = seed_of(version)
     trials: tuple[Tried, ...] = ()
     if decided.estimator is None:
-        found = search(training, decided, seed=seed, progress=progress, storage=studies, study_name=run_id)
+        found = search(training, decided, seed=seed, progress=progress, studies=studies, run_id=run_id)
         candidate, trials = found.estimator, found.tried
     else:
         progress("fit", f"{len(training)} rows, seed {seed}")
@@ -147,6 +146,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         decided,
         candidate,
         table,
+        files,
         version=version,
         created=started,
         evaluation=evaluation,

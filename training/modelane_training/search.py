@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import optuna
 from joblib import parallel_config
-from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial
 
-from modelane.errors import TrainingError
+from modelane.errors import BrokerUnavailable, TrainingError
 from modelane_training import trials
 from modelane_training.fits import Fits
 from modelane_training.plan import Plan
 from modelane_training.recipe import Resolved
+from modelane_training.studies import Alone, Studies, StudyGone
 from modelane_training.table import Table
 from modelane_worker.artefact import Estimator
 
@@ -62,25 +62,31 @@ def search(  # noqa: PLR0913  # what a search touches, by name
     *,
     seed: int,
     progress: Progress,
-    storage: BaseStorage | None = None,
-    study_name: str = "search",
+    studies: Studies | Alone | None = None,
+    run_id: str = "search",
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
     """Try candidates until the budget is used up; the best one, fitted on all of ``table``.
 
     Args:
         table: the training rows; the hold-out is not among them.
-        storage: keeps the trials.  One that outlives this process lets a search be resumed, and others help.
-        study_name: the same for all attempts of a run, and of no other run.
+        studies: keep the trials; None: in memory.
+        run_id: the same for all attempts of a run, and of no other run.
 
     Raises:
         TrainingError: nothing could be fitted, or not within the budget; the sentence says why.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = Plan(table, recipe, seed)
-    study = trials.open_study(plan, storage or InMemoryStorage(), study_name)
-    with Fits(table, recipe) as fits:
-        trials.run(study, plan, fits, progress=progress, clock=clock)
+    studies = studies or Alone()
+    study = trials.open_study(plan, studies.storage(run_id), run_id)
+    studies.announce(recipe.model, run_id, recipe.budget.minutes * 60)
+    try:
+        with Fits(table, recipe) as fits:
+            trials.lead(study, plan, fits, progress=progress, clock=clock)
+    except StudyGone as exc:
+        raise BrokerUnavailable("Redis has lost the trials of this search: run it again") from exc
+    studies.withdraw(recipe.model, run_id)
     ended = study.get_trials(states=trials.ENDED)
     best = trials.best_of(ended, plan)
     if best is None:

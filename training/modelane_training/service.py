@@ -11,6 +11,7 @@ from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK, check_model_name
 from modelane.settings import Settings
 from modelane_training.claims import Claim, Claims, UnderWay
 from modelane_training.claims import Outcome as RunOutcome
+from modelane_training.helper import Helper
 from modelane_training.runs import Runs
 from modelane_worker.card import Card
 from modelane_worker.intake import Call, Outcome
@@ -38,6 +39,7 @@ class RetrainService:
         self._max_attempts = settings.max_attempts
         self._claims = Claims(settings)
         self._runs = Runs(settings, self._claims)
+        self._busy = False
         self._asked: dict[bytes, Claim | RunOutcome] = {}  # by tag, of what is answered next
 
     def put_off(self, call: Call) -> float:
@@ -56,7 +58,14 @@ class RetrainService:
         return 0.0
 
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
-        return [self._answer(call) for call in calls]
+        self._busy = True
+        try:
+            return [self._answer(call) for call in calls]
+        finally:
+            self._busy = False
+
+    def is_idle(self) -> bool:
+        return not self._busy
 
     def give_back(self) -> None:
         self._runs.give_back()
@@ -114,12 +123,20 @@ class TrainRole:
         self._only: frozenset[str] = frozenset()
         self.limits: Limits = limits(settings, max_batch_requests=1)
         self.batch_limit_s = settings.retrain_limit_s + HUNG_S
+        self._service: RetrainService | None = None
+        self._helper: Helper | None = None
 
     def is_lane(self, queue: str) -> bool:
         return queue == RETRAIN_QUEUE
 
     def service(self, queue: str, telling: Telling) -> Service:
-        return RetrainService(self._settings, self._only, telling)
+        service = self._service = RetrainService(self._settings, self._only, telling)
+        if self._helper is None:
+            self._helper = Helper(self._settings, self._is_idle, self._only)
+        return service
+
+    def _is_idle(self) -> bool:
+        return self._service is not None and self._service.is_idle()
 
     def select(self, names: Collection[str]) -> None:
         self._only = frozenset(map(check_model_name, names))

@@ -24,6 +24,7 @@ class Order(msgspec.Struct, frozen=True):
 
     model: str
     run_id: str
+    helps: bool = False  #: to take trials of the run's search only; another trainer has the run
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):

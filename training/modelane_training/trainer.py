@@ -12,8 +12,12 @@ from modelane.connection import connect
 from modelane.errors import BrokerRefused, BrokerUnavailable, StoreError
 from modelane.settings import Settings
 from modelane_training import retrain
+from modelane_training.helping import join
+from modelane_training.prepare import in_service, prepare
 from modelane_training.recipe import Recipe
 from modelane_training.signer import trainers_key
+from modelane_training.split import split
+from modelane_training.studies import Studies
 from modelane_worker import bell
 from modelane_worker.holdings import Holdings
 from modelane_worker.retention import prune, sweep
@@ -39,9 +43,12 @@ def train(
             bell.ring(settings, model)
 
     store = Store(settings.store_path)
+    # Somebody's run in the foreground is not gone on with by anybody else.
+    studies = Studies(settings) if run_id and settings.has_lanes else None
     outcome = retrain.run(
         recipe,
         run_id=run_id or secrets.token_hex(16),
+        studies=studies,
         store=store,
         key=key,
         trusted=TrustedKeys.load(settings.trusted_keys_path),
@@ -49,8 +56,23 @@ def train(
         clock=lambda: datetime.now(UTC),
         progress=progress,
     )
+    if studies is not None and run_id:
+        studies.remove(recipe.model, run_id)
     _tidy(settings, store, outcome)
     return outcome
+
+
+def assist(settings: Settings, recipe: Recipe, progress: retrain.Progress, *, run_id: str) -> int:
+    """Take trials of the search of somebody else's run; how many it were.
+
+    Raises:
+        TrainingError: recipe or data are not the same here.
+    """
+    trusted = TrustedKeys.load(settings.trusted_keys_path)
+    before = in_service(recipe.model, store=Store(settings.store_path), trusted=trusted)
+    data = prepare(recipe.collect(), recipe, before)
+    training, _ = split(data.table, data.recipe)
+    return join(training, data.recipe, studies=Studies(settings), run_id=run_id, progress=progress)
 
 
 def _tidy(settings: Settings, store: Store, outcome: retrain.Outcome) -> None:

@@ -23,6 +23,12 @@ from modelane_training.plan import Plan
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 #: Where a trial keeps what happened to it.
 STORY = "story"
+#: Where a study says what it is about, and that no trial is wanted any more.
+PLAN, OVER = "plan", "over"
+#: Where a trial says who runs it: a lost leader's is begun again, a helper's is not.
+BY, LEADER, HELPER = "by", "leader", "helper"
+#: Seconds that a helper may need besides its trial: to start its processes; and between two looks at it.
+_HELPERS_LAG_S, _LOOK_S = 15.0, 0.2
 
 #: One trial gets this share of the minutes at most, so that a slow fit does not take them all.
 _MAX_SHARE = 0.25
@@ -38,33 +44,94 @@ def open_study(plan: Plan, storage: BaseStorage, name: str) -> Study:
         storage=storage,
         study_name=name,
         direction="minimize" if plan.less_is_better else "maximize",
-        pruner=MedianPruner(n_startup_trials=_N_BEFORE_PRUNING),
+        pruner=_pruner(),
         load_if_exists=True,
     )
+    study.set_user_attr(PLAN, {"seed": plan.seed, "sha256": plan.sha256()})
     for params in plan.first()[: plan.recipe.budget.trials]:
         study.enqueue_trial(params, skip_if_exists=True)
+    # The trial that an earlier leader was lost with is the next one; helpers go on with theirs.
+    for trial in _running(study):
+        if trial.user_attrs.get(BY) != HELPER:
+            storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
     return study
 
 
-def run(
+def join_study(storage: BaseStorage, name: str) -> Study:
+    """Somebody else's study.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return optuna.load_study(study_name=name, storage=storage, pruner=_pruner())
+
+
+def _pruner() -> MedianPruner:
+    return MedianPruner(n_startup_trials=_N_BEFORE_PRUNING)
+
+
+def lead(  # noqa: PLR0913  # clocks are arguments
     study: Study,
     plan: Plan,
     fits: Fits,
     *,
     progress: Callable[[str, str], None],
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Try until the budget is used up; trials and minutes of earlier attempts count."""
+    """Lead a search until its budget is used up; trials and minutes of earlier attempts count."""
+    study.set_user_attr(OVER, False)
     budget = plan.recipe.budget
     until_s = clock() + budget.minutes * 60 - _spent_s(study)
     while len(ended := study.get_trials(deepcopy=False, states=ENDED)) < budget.trials:
-        progress("search", _so_far(ended, plan, until_s - clock()))
+        left_s = until_s - clock()
+        progress("search", _so_far(ended, plan, left_s))
+        if len(ended) + len(_running(study)) >= budget.trials:
+            if not _others_end(study, plan, ended, left_s, sleep):
+                _give_up(study)
+            continue
         fits.ready()
         left_s = until_s - clock() - _REFIT * _fold_s(best_of(ended, plan))
         if left_s <= 0:
             break
-        _one(study, plan, fits, limit_s=min(left_s, _MAX_SHARE * budget.minutes * 60), clock=clock)
+        _one(study, plan, fits, limit_s=min(left_s, _MAX_SHARE * budget.minutes * 60), clock=clock, by=LEADER)
+    study.set_user_attr(OVER, True)
     progress("search", _so_far(ended, plan, until_s - clock()))
+
+
+def help_out(study: Study, plan: Plan, fits: Fits, *, progress: Callable[[str, str], None]) -> int:
+    """Take trials of somebody else's search until none is left; how many it were."""
+    budget = plan.recipe.budget
+    for n_done in range(budget.trials):
+        ended = study.get_trials(deepcopy=False, states=ENDED)
+        if study.user_attrs.get(OVER) or len(ended) + len(_running(study)) >= budget.trials:
+            return n_done
+        progress("help", f"trial {len(ended) + 1}/{budget.trials}")
+        fits.ready()
+        _one(study, plan, fits, limit_s=_MAX_SHARE * budget.minutes * 60, clock=time.monotonic, by=HELPER)
+    return budget.trials
+
+
+def _others_end(
+    study: Study, plan: Plan, ended: list[FrozenTrial], left_s: float, sleep: Callable[[float], None]
+) -> bool:
+    """Wait for helpers' last trials, as long as the slowest took twice; whether one of them ended."""
+    slowest_s = max((trial.user_attrs[STORY]["seconds"] for trial in ended), default=0.0)
+    for _ in range(int(min(left_s, 2 * slowest_s + _HELPERS_LAG_S) / _LOOK_S)):
+        sleep(_LOOK_S)
+        if len(study.get_trials(deepcopy=False, states=ENDED)) > len(ended):
+            return True
+    return False
+
+
+def _give_up(study: Study) -> None:
+    """Let trials be whose helpers were lost."""
+    for trial in _running(study):
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _running(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def best_of(ended: list[FrozenTrial], plan: Plan) -> FrozenTrial | None:
@@ -89,9 +156,15 @@ def failures(ended: list[FrozenTrial]) -> str:
     return "; ".join(reasons)
 
 
-def _one(study: Study, plan: Plan, fits: Fits, *, limit_s: float, clock: Callable[[], float]) -> None:
+def _one(  # noqa: PLR0913  # what a trial touches, by name
+    study: Study, plan: Plan, fits: Fits, *, limit_s: float, clock: Callable[[], float], by: str
+) -> None:
     until_s = (started_s := clock()) + limit_s
     trial = _ask(study, plan)
+    if len(study.get_trials(deepcopy=False, states=(*ENDED, TrialState.RUNNING))) > plan.recipe.budget.trials:
+        study.tell(trial, state=TrialState.FAIL)  # another trainer took the last one meanwhile
+        return
+    trial.set_user_attr(BY, by)
     story: dict[str, Any] = {"state": "finished", "folds": [], "fold_s": 0.0, "error": ""}
     try:
         pipeline = plan.pipeline(trial)
@@ -148,7 +221,8 @@ def _same(study: Study, trial: Trial) -> dict[str, Any] | None:
 
 
 def _spent_s(study: Study) -> float:
-    return float(sum(trial.user_attrs[STORY]["seconds"] for trial in study.get_trials(states=ENDED)))
+    led = (trial for trial in study.get_trials(states=ENDED) if trial.user_attrs[BY] == LEADER)
+    return float(sum(trial.user_attrs[STORY]["seconds"] for trial in led))
 
 
 def _fold_s(trial: FrozenTrial | None) -> float:

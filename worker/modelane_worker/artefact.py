@@ -24,6 +24,9 @@ _RECORDED = ("scikit-learn", "numpy", "joblib")
 #: Of these, major and minor must be the trainer's: estimators change between minor versions.
 _BINDING = ("scikit-learn", "numpy")
 
+#: What carries a recipe's own code, if there is any: byte code, which binds Python too.
+_CARRIER = "cloudpickle"
+
 
 class Estimator(Protocol):
     """A fitted scikit-learn estimator; it may have more methods, its card says which."""
@@ -31,9 +34,14 @@ class Estimator(Protocol):
     def predict(self, rows: NDArray[Any], /) -> NDArray[Any]: ...
 
 
-def libraries() -> dict[str, str]:
-    """What this process would load an estimator with, in the form of ``Card.libraries``."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
+def libraries(*, with_code: bool = False) -> dict[str, str]:
+    """What this process would load an estimator with, in the form of ``Card.libraries``.
+
+    Args:
+        with_code: it was made by :func:`dump_with_code`.
+    """
+    recorded = (*_RECORDED, _CARRIER) if with_code else _RECORDED
+    return {"python": platform.python_version(), **{name: version(name) for name in recorded}}
 
 
 def dump(estimator: object) -> bytes:
@@ -50,6 +58,23 @@ def dump(estimator: object) -> bytes:
             f"the estimator cannot be saved: {exc}; it may hold no lambda and no open file"
         ) from exc
     return buffer.getvalue()
+
+
+def dump_with_code(estimator: object) -> bytes:
+    """Save an estimator with the classes and functions of its recipe, which no worker has.
+
+    Raises:
+        RecipeError: it cannot be pickled.
+    """
+    import cloudpickle  # noqa: PLC0415  # a worker that only loads does without, mostly
+
+    try:
+        content: bytes = cloudpickle.dumps(estimator)
+    except Exception as exc:  # as in dump
+        raise RecipeError(
+            f"the estimator cannot be saved: {exc}; it may hold no lock and no connection"
+        ) from exc
+    return content
 
 
 def load(verified: Verified) -> Estimator:
@@ -82,7 +107,7 @@ def check_libraries(trained: dict[str, str], here: dict[str, str], where: str) -
     """
     differing = [
         f"{name} {trained.get(name, '(not recorded)')}, here it is {here[name]}"
-        for name in _BINDING
+        for name in (("python", *_BINDING) if _CARRIER in trained else _BINDING)
         if _minor(trained.get(name, "")) != _minor(here[name])
     ]
     if differing:

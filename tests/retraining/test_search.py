@@ -1,0 +1,103 @@
+"""Searches by real trainers: spread over those that are idle, resumed by another one after a kill -9."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from acceptance.workplace import Workplace, eventually
+from modelane.embedded import RedisServer
+
+N_TRIALS = 8
+#: Seconds until processes of processes have started, on a machine that does other things too.
+DEADLINE_S = 300.0
+
+pytestmark = pytest.mark.timeout(2 * DEADLINE_S)
+RECIPE = f"""
+import time
+from pathlib import Path
+from sklearn.linear_model import LogisticRegression
+from modelane_training.candidate import Candidate
+from modelane_training.recipe import Budget, Recipe
+from modelane_training.sources import scikit_learn
+
+GO = Path(__file__).with_name("go")
+
+class Slow(LogisticRegression):
+    def fit(self, rows, targets):
+        while not GO.exists():
+            time.sleep(0.05)
+        return super().fit(rows, targets)
+
+def slow(trial):
+    return Slow(C=trial.suggest_float("slow.c", 1e-3, 1e3, log=True))
+
+recipe = Recipe(
+    model=Path(__file__).stem, source=scikit_learn("iris"), candidates=(Candidate(name="slow", build=slow),),
+    budget=Budget(trials={N_TRIALS}, minutes=20),
+)
+"""
+
+
+@pytest.fixture
+def workplace(tmp_path) -> Iterator[Workplace]:
+    for name in ("home", "recipes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "recipes/iris.py").write_text(RECIPE)
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer())
+        yield Workplace(tmp_path / "home", server, ends, recipes=str(tmp_path / "recipes"), prefix="shop:")
+
+
+def journal(workplace) -> bytes:
+    keys = workplace.redis.keys("shop:modelane.search.*")
+    return b"".join(workplace.redis.lrange(keys[0], 0, -1)) if keys else b""
+
+
+def trials_of(run) -> int:
+    """How many have ended, as its caller sees it."""
+    said = run.progress.detail if run.progress else ""
+    found = re.match(r"trial (\d+)/", said)
+    return int(found[1]) if found else 0
+
+
+def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workplace, tmp_path):
+    # Given a search that one trainer has begun
+    workplace.trainer()
+    run = workplace.client(timeout_s=DEADLINE_S).retrain("iris")
+    eventually(lambda: journal(workplace).count(b'"leader"') == 1, "a first trial", DEADLINE_S)
+
+    # When a second one is there
+    second = workplace.trainer()
+
+    # Then it takes a trial, too
+    eventually(lambda: journal(workplace).count(b'"helper"') == 1, "its trial", DEADLINE_S)
+    (tmp_path / "recipes/go").touch()
+    # And the run ends as any other, within its budget
+    assert run.result().promoted
+    eventually(lambda: re.search(r"took [1-9]\d* of its trials", second.said), "its word on it")
+    assert workplace.redis.keys("shop:modelane.search*") == []
+
+
+def test_a_search_whose_trainer_was_killed_is_gone_on_with_by_another(workplace, tmp_path):
+    # Given a search whose trainer is killed
+    (tmp_path / "recipes/go").touch()
+    first = workplace.trainer()
+    run = workplace.client(timeout_s=DEADLINE_S).retrain("iris")
+    eventually(lambda: trials_of(run) >= 3, "some trials", DEADLINE_S)
+    (tmp_path / "recipes/go").unlink()
+    first.kill()
+
+    # When there is another one
+    second = workplace.trainer()
+    eventually(lambda: re.search(r"iris: search \(trial (\d+)/", second.said), "its search", DEADLINE_S)
+    (tmp_path / "recipes/go").touch()
+    begun_at = int(re.search(r"iris: search \(trial (\d+)/", second.said)[1])
+
+    # Then it does not begin from the start
+    assert begun_at >= 3
+    assert run.result().promoted
+    assert workplace.redis.keys("shop:modelane.search*") == []

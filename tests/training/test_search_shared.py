@@ -1,0 +1,168 @@
+"""Trials on Redis: helped by other processes, resumed after a kill -9, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import redis
+
+from modelane.errors import BrokerUnavailable, TrainingError
+from modelane.settings import Settings
+from modelane_training.helping import join
+from modelane_training.recipe import Budget
+from modelane_training.search import search
+from modelane_training.studies import OpenSearch, Studies
+from training.mixed import decided, numbers
+
+TESTS = Path(__file__).parents[1]
+RECIPE = decided(numbers(), candidates=("linear", "sgd"), budget=Budget(trials=8, minutes=30))
+
+
+def find(studies=None, progress=lambda step, detail: None, run_id="r1"):
+    return search(numbers(), RECIPE, seed=1, progress=progress, studies=studies, run_id=run_id)
+
+
+def story(found):
+    return [(each.candidate, each.params, each.state, each.folds) for each in found.tried]
+
+
+@pytest.fixture
+def settings(redis_url):
+    return Settings(broker_url=redis_url, prefix="shop:")
+
+
+def test_a_search_on_redis_is_the_search_in_memory_and_its_keys_expire_and_go(settings, redis_url):
+    studies, open_ones = Studies(settings), []
+
+    found = find(studies, lambda step, detail: open_ones.append(studies.open_ones()))
+
+    assert story(found) == story(find())
+    assert open_ones[0] == [OpenSearch("mixed", "r1")]
+    assert studies.open_ones() == []
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys() == [b"shop:modelane.search.r1"]
+        assert 0 < client.ttl("shop:modelane.search.r1") <= 86_400
+        studies.remove("mixed", "r1")
+        assert client.keys() == []
+
+
+PROGRAM = """
+import sys, os
+sys.path.insert(0, {tests!r})
+from training.test_search_shared import Settings, Studies, find
+if __name__ == "__main__":
+    def progress(step, detail):
+        print(detail, flush=True)
+    find(Studies(Settings(broker_url={url!r}, prefix="shop:")), progress)
+"""
+
+
+def test_a_search_whose_process_was_killed_goes_on_elsewhere_and_ends_as_if_it_had_not_been(settings):
+    # Given a search in a process that is killed in the middle of a trial
+    program = PROGRAM.format(tests=str(TESTS), url=settings.broker_url)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        said = iter(process.stdout.readline, "")
+        assert any(line.startswith("trial 3/8") for line in said)
+        os.killpg(process.pid, signal.SIGKILL)
+
+    # When another one goes on with it
+    begun = []
+    found = find(Studies(settings), lambda step, detail: begun.append(detail))
+
+    # Then what had ended is kept, and the end is that of an undisturbed search
+    assert begun[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
+    assert story(found) == story(find())
+
+
+def test_another_trainer_takes_a_part_of_the_trials(settings):
+    """The leader is stopped after each of its trials until somebody else has ended one."""
+    took, errors = [], []
+
+    def help_it():
+        try:
+            took.append(join(numbers(), RECIPE, studies=Studies(settings), run_id="r1"))
+        except BaseException as exc:
+            errors.append(exc)
+
+    helper = threading.Thread(target=help_it)
+
+    def progress(step, detail):
+        if detail.startswith("trial 2/"):
+            helper.start()
+            helper.join()
+
+    found = find(Studies(settings), progress)
+
+    assert errors == []
+    assert took == [6]
+    assert len(found.tried) == 8
+    assert {each.state for each in found.tried} <= {"finished", "pruned"}
+
+
+def test_a_lost_helpers_trial_is_given_up_and_the_budget_is_kept(settings, monkeypatch):
+    from modelane_training import trials
+
+    monkeypatch.setattr(trials, "_HELPERS_LAG_S", 1.0)
+
+    def progress(step, detail):
+        if detail.startswith("trial 2/"):  # somebody takes a trial, and is never heard of again
+            study = trials.join_study(Studies(settings).storage("r1"), "r1")
+            study.ask().set_user_attr(trials.BY, trials.HELPER)
+
+    found = find(Studies(settings), progress)
+
+    assert len(found.tried) == 8
+
+
+def test_who_has_other_data_or_another_recipe_does_not_help(settings):
+    find(Studies(settings))
+
+    with pytest.raises(TrainingError, match="recipe or data of mixed differ"):
+        join(numbers(119), RECIPE, studies=Studies(settings), run_id="r1")
+    with pytest.raises(TrainingError, match="recipe or data of mixed differ"):
+        join(numbers(), decided(numbers()), studies=Studies(settings), run_id="r1")
+    with pytest.raises(TrainingError, match="is over, or has not begun"):
+        join(numbers(), RECIPE, studies=Studies(settings), run_id="r2")
+
+
+def test_who_helps_a_search_that_is_over_takes_nothing(settings):
+    find(Studies(settings))
+
+    assert join(numbers(), RECIPE, studies=Studies(settings), run_id="r1") == 0
+
+
+def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_url):
+    def progress(step, detail):
+        if detail.startswith("trial 2/"):
+            with redis.Redis.from_url(redis_url) as client:
+                client.flushall()
+
+    with pytest.raises(BrokerUnavailable, match="Redis has lost the trials"):
+        find(Studies(settings), progress)
+
+
+def test_a_line_whose_answer_was_lost_is_not_written_twice(settings, redis_url, monkeypatch):
+    def lossy(self, key, line, real=redis.Redis.rpushx, lost=set()):  # noqa: B006
+        found = real(self, key, line)
+        if line not in lost:
+            lost.add(line)
+            raise redis.ConnectionError("the answer was lost")
+        return found
+
+    monkeypatch.setattr(redis.Redis, "rpushx", lossy)
+
+    found = find(Studies(settings, sleep=lambda seconds: None))
+
+    monkeypatch.undo()
+    assert story(found) == story(find())
