@@ -31,6 +31,7 @@ POINTS = {
     "fit": "fit",
     "evaluate": "evaluate",
     "gate": "gate",
+    "report": "report",
     "publish": "publish, nothing written",
     "written": "publish, written, not yet renamed",
     "renamed": "publish, renamed",
