@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modelane import durable
-from modelane_training import child, trainer
+from modelane_training import child, retrain, trainer
 from modelane_training.retrain import Outcome
 
 MARKS = Path(os.environ["MORTAL_MARKS"])
@@ -23,11 +24,11 @@ class Fate:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._victim, _, self._point = model.partition("-at-")
+        self._victim, _, self.point = model.partition("-at-")
 
     def reached(self, point: str) -> None:
         """Die, if this is the point and it has not happened before."""
-        if point != self._point:
+        if point != self.point:
             return
         try:
             (MARKS / self._model).touch(exist_ok=False)
@@ -42,7 +43,7 @@ class Fate:
 
 
 def main() -> None:
-    train, rename, replace = trainer.train, Path.rename, durable.replace
+    train, rename, replace, run = trainer.train, Path.rename, durable.replace, retrain.run
 
     def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> Outcome:
         fate = Fate(recipe.model)
@@ -64,6 +65,8 @@ def main() -> None:
             if path.name == "aliases.json":
                 fate.reached("flipped")
 
+        # A page takes longer than all else, and only who dies of it has to write one.
+        retrain.run = partial(run, report=fate.point == "report")
         Path.rename, durable.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
         outcome = train(settings, recipe, mortal_progress, **options)
         fate.reached("ended")
