@@ -9,7 +9,7 @@ list of rows of several kinds               a list of rows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -164,9 +164,17 @@ def _from_columns(
 
 
 def _named(labels: Sequence[Any], columns: Columns) -> Columns:
-    """Names of a table's columns; labels that are numbers, as pandas makes them up, are none."""
+    """Names of a table's columns; labels that count them, as pandas makes them up, are none.
+
+    Others that are no names are refused: taken by their place, they might not mean what their columns hold.
+    """
     are_names = {isinstance(label, str) for label in labels}
     if True not in are_names:
+        if not _is_counted(labels):
+            raise BadInput(
+                f"columns are named by strings, or counted from left to right; not by {labels[0]!r:.60} and "
+                "the like: rename them, or pass rows.to_numpy()"
+            )
         return columns
     if False in are_names:
         raise BadInput("some columns are named by strings and some are not: rename them")
@@ -176,6 +184,12 @@ def _named(labels: Sequence[Any], columns: Columns) -> Columns:
         twice = next(label for label in labels if list(labels).count(label) > 1)
         raise BadInput(f"a column is named twice: {twice!r:.60}")
     return tuple(map(str, labels))
+
+
+def _is_counted(labels: Sequence[Any]) -> bool:
+    """Whether they are whole numbers, each larger than the one before."""
+    are_whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in labels)
+    return are_whole and all(before < after for before, after in pairwise(labels))
 
 
 def _not_two_dimensions(n: int) -> BadInput:

@@ -280,6 +280,22 @@ def test_a_frame_whose_columns_are_numbered_is_taken_by_position():
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [
+        pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]),
+        [1.0, 2.0],
+        [None, None],
+        [True, False],
+        pd.to_datetime(["2026-01-01", "2026-01-02"]),
+        [1, 0],
+    ],
+)
+def test_a_frame_whose_columns_are_neither_named_nor_counted_is_refused(labels):
+    with pytest.raises(BadInput, match="columns are named by strings, or counted"):
+        to_rows(pd.DataFrame(np.zeros((2, 2)), columns=labels))
+
+
+@pytest.mark.parametrize(
     ("rows", "words"),
     [
         (None, "not a NoneType"),

@@ -138,6 +138,22 @@ def test_a_slice_that_lost_no_more_than_allowed_or_by_chance_bars_nobody(gate, s
     assert decide(gate, found("accuracy", 0.95, 0.9, slices=slices)).promote
 
 
+def test_a_hold_out_that_cannot_tell_them_apart_keeps_the_champion():
+    evaluation = Evaluation(
+        metric="roc_auc",
+        n_rows=200,
+        n_units=1,
+        scores=Scores(metrics={"roc_auc": 0.9}),
+        champion=Scores(metrics={"roc_auc": 0.8}),
+        gains={"roc_auc": None},
+    )
+
+    verdict = decide(Gate(), evaluation)
+
+    assert not verdict.promote
+    assert "the champion has 0.8000: the hold-out is too small" in verdict.reason
+
+
 def test_a_champion_without_the_metric_is_not_compared():
     evaluation = Evaluation(
         metric="roc_auc",

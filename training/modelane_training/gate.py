@@ -67,11 +67,14 @@ def decide(
         return Verdict(promote=False, reason=f"{score} {flaw}")
     if found.champion is None:
         return Verdict(promote=True, reason=f"{score}; {no_champion}")
-    gain = found.gains.get(metric)
-    if gain is None:
+    if metric not in found.champion.metrics:
         return Verdict(promote=True, reason=f"{score}; the champion has no {metric} to compare with")
-    promote, why = _against(gate, found, gain)
     champion = f"the champion has {found.champion.metrics[metric]:.4f}"
+    gain = found.gains.get(metric)
+    if gain is None:  # as of a hold-out that is one group: nothing says how far chance reaches
+        why = ": the hold-out is too small to tell them apart, hold out more rows or groups"
+        return Verdict(promote=False, reason=f"{score}, {champion}{why}")
+    promote, why = _against(gate, found, gain)
     return Verdict(promote=promote, reason=f"{score}, {champion}{why}")
 
 
