@@ -190,7 +190,7 @@ def test_a_taken_port_is_said_before_anything_starts(start, ports, option):
 def test_a_broker_that_does_not_answer_is_said_before_anything_starts(start, ports):
     up = start(*ports, MODELANE_BROKER_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
 
-    assert up.end() == 1
+    assert up.end() == 5  # try later
     assert "Error: Redis does not answer" in up.heard.getvalue()
     assert "secret" not in up.heard.getvalue()
     assert " | " not in up.heard.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def test_options_of_celery_are_kept(predict, rows, held_lane, the_message, workp
     with held_lane():
         result = predict.apply_async((MODEL, rows[:1]), {"method": "predict_proba"}, priority=9, expires=60)
         message = the_message(priority=3)
-        late = predict.apply_async((MODEL, rows[:1]), expires=0.01)
+        late = predict.apply_async((MODEL, rows[:1]), expires=datetime.now(UTC) - timedelta(seconds=5))
 
     assert message["headers"]["expires"]
     assert np.shape(get(result)["values"]) == (1, 2)
