@@ -191,7 +191,20 @@ def test_a_column_that_was_left_out_stays_out_when_it_has_values_until_the_recip
     assert "flag" in prepared(table, before, keep=("flag",)).table.names
 
 
-def test_a_new_column_is_said_to_be_one():
-    found = prepared(a_table(seed=1, more=np.random.default_rng(0).normal(size=500)), served(a_table()))
+def test_a_new_column_waits_until_the_recipe_takes_it():
+    table = a_table(seed=1, more=np.random.default_rng(0).normal(size=500))
+    before = served(a_table())
 
-    assert "column 'more' is new: callers of this version must send it" in found.profile.in_words()
+    waits, kept = prepared(table, before), prepared(table, before, keep=("more",))
+
+    assert waits.table.names == a_table().names
+    assert "keep=('more',) takes it in" in waits.profile.left_out["more"]
+    assert "column 'more' is new: callers of this version must send it" in kept.profile.in_words()
+
+
+def test_columns_stay_in_the_order_in_which_callers_send_them():
+    table = a_table(seed=1)
+
+    found = prepared(table.only(table.names[::-1]), served(a_table()))
+
+    assert found.table.names == a_table().names

@@ -180,22 +180,32 @@ def test_a_champion_that_no_worker_could_load_does_not_bar_its_successor(trainer
     assert trainer.store.champion("iris") == second.version
 
 
+WIDER = """
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
+
+def read(target):
+    rows = load_iris(as_frame=True).data
+    return rows.assign(more=rows.sum(axis=1) ** 2), load_iris().target
+
+recipe = Recipe(model="iris", source=read, keep=("more",), estimator=DummyClassifier())
+"""
+NARROWER = IRIS.replace("Recipe(", "Recipe(leave_out=('sepal width (cm)',), ")
+
+
+def test_a_champion_is_compared_on_its_own_columns(trainer, recipe_from):
+    first = trainer.run(recipe_from(IRIS))
+
+    outcome = trainer.run(recipe_from(WIDER))
+
+    assert not outcome.verdict.promote
+    assert trainer.store.champion("iris") == first.version
+
+
 def test_a_champion_for_other_columns_is_not_compared(trainer, recipe_from):
     trainer.run(recipe_from(IRIS))
 
-    outcome = trainer.run(
-        recipe_from(
-            """
-            from sklearn.datasets import load_iris
-
-            def read(target):
-                rows = load_iris(as_frame=True).data
-                return rows.assign(more=rows.sum(axis=1) ** 2), load_iris().target
-
-            recipe = Recipe(model="iris", source=read, estimator=LogisticRegression(max_iter=5000))
-            """
-        )
-    )
+    outcome = trainer.run(recipe_from(NARROWER))
 
     assert "other columns" in outcome.verdict.reason
 

@@ -37,19 +37,21 @@ def ask_champion(
         return Champion(version=None, obstacle="there is no champion to compare with")
     try:
         verified = store.read(recipe.model, version, trusted)
-        _check_comparable(verified.card, recipe, hold_out)
-        answers = ask(artefact.load(verified), hold_out.matrix(), hold_out.targets, recipe.task)
+        rows = _as_it_takes_them(verified.card, recipe, hold_out).matrix()
+        answers = ask(artefact.load(verified), rows, hold_out.targets, recipe.task)
         _check_same_classes(version, answers, candidate)
     except (IncompatibleModel, NoSuchVersion, TrainingError, UntrustedModel) as exc:
         return Champion(version=version, obstacle=f"the champion gives no score ({exc})")
     return Champion(version=version, answers=answers)
 
 
-def _check_comparable(card: Card, recipe: Resolved, hold_out: Table) -> None:
+def _as_it_takes_them(card: Card, recipe: Resolved, hold_out: Table) -> Table:
+    """The same rows in the champion's own columns; the candidate may take others as well."""
     if card.task != recipe.task:
         raise IncompatibleModel(f"{card.version} was made for a {card.task}")
-    if card.features != hold_out.features:
+    if not set(card.features) <= set(hold_out.features):
         raise IncompatibleModel(f"{card.version} was made for other columns")
+    return hold_out.only([feature.name for feature in card.features])
 
 
 def _check_same_classes(version: str, champion: Answers, candidate: Answers) -> None:

@@ -1,8 +1,8 @@
 """Take out what must not be trained on, refuse what cannot be, and say what was seen.
 
 sources → check → CLEAN → split.  A row is dropped only if it has no target or is there twice; a column
-only if it says nothing.  What the version in service takes is what callers send, so its columns stay:
-data without one of them is refused rather than published as a model that refuses its callers.
+only if it says nothing.  What the version in service takes is what callers send, so its columns stay, and a
+new one waits until the recipe takes it in: no model is published that refuses its callers.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def without_meaning(values: pd.Series[Any]) -> str:
 
 
 def _in_the_types_of(before: Profile | None, table: Table, recipe: Recipe) -> Table:
-    """The table, if callers of the version in service can go on sending what they send."""
+    """The table, if callers of the version in service can go on sending what they send, in their order."""
     if before is None:
         return table
     here = {feature.name: feature for feature in table.features}
@@ -137,7 +137,9 @@ def _in_the_types_of(before: Profile | None, table: Table, recipe: Recipe) -> Ta
                 f"{_WORDS[column.dtype]}; if that is meant, say so: keep=({name!r},)"
             )
         empty.append(Feature(name, column.dtype))
-    return table.retyped(empty) if empty else table
+    table = table.retyped(empty) if empty else table
+    taken = [column.name for column in before.columns if column.name in here]
+    return table.only([*taken, *(name for name in table.names if name not in taken)])
 
 
 def _once(table: Table) -> tuple[Table, list[Finding]]:
@@ -187,6 +189,8 @@ def _telling(table: Table, recipe: Recipe, before: Profile | None) -> tuple[Tabl
             left_out[name] = why
         elif name in earlier:
             left_out[name] = f"{earlier[name]} in the version in service; keep=({name!r},) takes it in"
+        elif before is not None:
+            left_out[name] = f"is new: callers do not send it; keep=({name!r},) takes it in"
     return table.without(left_out) if left_out else table, left_out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,8 +122,12 @@ class Table:
 
     def without(self, names: Collection[str]) -> Table:
         """A table without these columns."""
-        features = tuple(feature for feature in self.features if feature.name not in names)
-        return replace(self, features=features, rows=self.rows[[feature.name for feature in features]])
+        return self.only([name for name in self.names if name not in names])
+
+    def only(self, names: Sequence[str]) -> Table:
+        """A table of these columns, in this order."""
+        features = {feature.name: feature for feature in self.features}
+        return replace(self, features=tuple(features[name] for name in names), rows=self.rows[list(names)])
 
     def retyped(self, features: Iterable[Feature]) -> Table:
         """A table whose columns of these names, all of them empty, have these dtypes."""
