@@ -52,18 +52,21 @@ def planned(beat: RecipeScheduler) -> dict[str, str]:
     return {name: entry.schedule._orig_hour for name, entry in beat.schedule.items()}
 
 
-def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write):
+def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write, monkeypatch):
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
     write('recipe = Recipe(model="calm", source=scikit_learn("iris"))', "calm.py")
     write("print('hello'); 1 / 0", "broken.py")
-    write("import os; os._exit(3)", "zz_exits.py")
+    write("import os; os._exit(3)", "exits.py")
+    write("import time; time.sleep(600)", "hangs.py")
+    monkeypatch.setattr(schedule, "READ_LIMIT_S", 20.0)
 
     found = {recipe.file: recipe for recipe in read(settings)}
 
     assert found["iris.py"] == Scheduled("iris.py", "iris", "0 3 * * *")
     assert found["calm.py"] == Scheduled("calm.py", "calm")
     assert "ZeroDivisionError" in found["broken.py"].trouble
-    assert "zz_exits.py" not in found
+    assert "exit status 3" in found["exits.py"].trouble
+    assert "not read within 20 s" in found["hangs.py"].trouble
 
 
 def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(settings, recipes, tmp_path):

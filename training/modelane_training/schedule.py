@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the recipes folder.
 LOOK_S = 30.0
-#: Seconds that all recipes together may take to be read.
-READ_LIMIT_S = 120.0
+#: Seconds that recipes may take to be read; who takes longer is passed over, and the others read anew.
+READ_LIMIT_S = 60.0
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -91,49 +91,57 @@ class RecipeScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery has 
 
 
 def read(settings: Settings) -> list[Scheduled]:
-    """What all recipes of the folder say; where that cannot be known the log says why."""
-    if not any(Path(settings.recipes).glob("*.py")):
-        return []
+    """What each recipe of the folder says; one that hangs or ends its process is passed over."""
+    names = sorted(path.name for path in Path(settings.recipes).glob("*.py"))
+    found: list[Scheduled] = []
+    while left := names[len(found) :]:
+        said, trouble = _read(settings, left)
+        found += said
+        if len(said) < len(left):
+            found.append(Scheduled(left[len(said)], trouble=trouble))
+    return found
+
+
+def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
+    """What the first of these recipes say, and what kept the others from being read."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, *names],
             env={**os.environ, **settings.to_env()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=READ_LIMIT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        logger.error("the recipes cannot be read: %s", exc, extra={"event": "recipes_unreadable"})  # noqa: TRY400
-        return []
-    found = []
-    for line in done.stdout.splitlines():
+    except subprocess.TimeoutExpired as exc:
+        output, trouble = exc.stdout or b"", f"it was not read within {READ_LIMIT_S:g} s"
+    except OSError as exc:
+        output, trouble = b"", f"it cannot be read: {exc}"
+    else:
+        output, trouble = done.stdout, f"reading it ended with exit status {done.returncode}"
+    said: list[Scheduled] = []
+    for line in output.splitlines():
         try:
-            found.append(msgspec.json.decode(line, type=Scheduled))
+            one = msgspec.json.decode(line, type=Scheduled)
         except msgspec.MsgspecError:
             continue  # a recipe printed it
-    if done.returncode:
-        logger.error(
-            "reading the recipes ended with exit status %d after %s",
-            done.returncode,
-            found[-1].file if found else "none",
-            extra={"event": "recipes_unreadable"},
-        )
-    return found
+        if len(said) < len(names) and one.file == names[len(said)]:
+            said.append(one)
+    return said, trouble
 
 
 def main() -> None:
-    """Say of each recipe when it is due, one JSON document a line."""
+    """Say of each recipe that is named when it is due, one JSON document a line."""
     from modelane.errors import ModelaneError  # noqa: PLC0415  # beat itself needs none of this
     from modelane_training.recipe import load_recipe  # noqa: PLC0415
 
     folder = Path(Settings.from_env(os.environ).recipes)
-    for path in sorted(folder.glob("*.py")):
+    for name in sys.argv[1:]:
         try:
-            recipe = load_recipe(str(path), folder)
-            said = Scheduled(path.name, recipe.model, recipe.schedule)
+            recipe = load_recipe(str(folder / name), folder)
+            said = Scheduled(name, recipe.model, recipe.schedule)
         except ModelaneError as error:
-            said = Scheduled(path.name, trouble=str(error))
+            said = Scheduled(name, trouble=str(error))
         print(msgspec.json.encode(said).decode(), flush=True)  # its parent reads it
 
 
