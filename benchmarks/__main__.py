@@ -27,6 +27,7 @@ NAMES = (
     "profile",
     "client",
     "gate",
+    "datasets",
     "outage",
     "footprint",
 )

@@ -36,6 +36,7 @@ class Candidate:
     features: bool = True  #: False: it takes the rows as they are, text and missing values included
     scale: bool = True  #: numbers come with mean 0 and variance 1
     dense: bool = True  #: False: a sparse matrix may come where there is text
+    native: bool = False  #: True: categories may come as whole numbers, in the first columns, NaN if unknown
     missing: bool = False  #: True: missing numbers come as NaN; else they are filled, and marked
     max_rows: int | None = None  #: with more training rows than this it is not tried: it would take too long
     first: tuple[Mapping[str, Any], ...] = ({},)  #: parameters known to be good, tried before any other

@@ -35,6 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from modelane.errors import RecipeError
+from modelane_training import features
 from modelane_training.candidate import Candidate, of_estimator
 from modelane_training.features import Kinds
 from modelane_training.recipe import Resolved
@@ -55,6 +56,7 @@ class About:
     task: Task
     n_rows: int  #: of training
     n_columns: int  #: about; of what an estimator gets
+    n_native: int = 0  #: columns of categories that boosting may take as they are
     uneven: bool = False  #: the rarest class has less than half of its share
     log_target: bool = False  #: positive numbers over orders of magnitude
 
@@ -70,9 +72,14 @@ def about(table: Table, task: Task, found: Kinds) -> About:
         uneven = bool(counts.min() < 0.5 * len(table) / len(counts))
     else:
         low, middle, high = np.quantile(table.targets, (0.01, 0.5, 0.99))
-        log_target = bool(table.targets.min() > 0 and high - middle > 3 * (middle - low))
+        log_target = bool(table.targets.min() > 0 and high - middle > 2 * (middle - low))
     return About(
-        task=task, n_rows=len(table), n_columns=found.n_columns, uneven=uneven, log_target=log_target
+        task=task,
+        n_rows=len(table),
+        n_columns=found.n_columns,
+        n_native=features.n_native(found),
+        uneven=uneven,
+        log_target=log_target,
     )
 
 
@@ -219,20 +226,24 @@ def _boosting(known: About) -> Candidate:
             "l2_regularization": trial.suggest_float("boosting.l2", 1e-4, 30, log=True),
             "max_features": trial.suggest_float("boosting.max_features", 0.2, 1.0),
         }
+        as_they_are: dict[str, Any] = {}
+        if known.n_native and trial.suggest_categorical("features.native", [True, False]):
+            as_they_are = {"categorical_features": list(range(known.n_native))}
         if known.classifies:
             weight = _class_weight(trial, "boosting", known)
-            return HistGradientBoostingClassifier(class_weight=weight, **shared)
-        return _log_target(trial, "boosting", known, HistGradientBoostingRegressor(**shared))
+            return HistGradientBoostingClassifier(class_weight=weight, **shared, **as_they_are)
+        return _log_target(trial, "boosting", known, HistGradientBoostingRegressor(**shared, **as_they_are))
 
     usual = {"learning_rate": 0.1, "max_iter": 100, "max_leaf_nodes": 31, "min_samples_leaf": 20}
-    small = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 10}
+    small = {"learning_rate": 0.05, "max_iter": 300, "max_leaf_nodes": 5, "min_samples_leaf": 10}
     first = _first(
         "boosting",
         known,
         {**usual, "l2": 1e-4, "max_features": 1.0},
-        {**small, "l2": 1e-4, "max_features": 0.5},
+        {**small, "l2": 1e-3, "max_features": 0.5},
     )
-    return Candidate(name="boosting", build=build, scale=False, missing=True, first=first)
+    first = (first[0], first[1] | {"features.native": False})
+    return Candidate(name="boosting", build=build, scale=False, native=True, missing=True, first=first)
 
 
 def _first(name: str, known: About, *trials: dict[str, Any]) -> tuple[dict[str, Any], ...]:

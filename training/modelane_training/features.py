@@ -4,6 +4,7 @@
     numbers   float64                              filled and marked, scaled; as they are where NaN is taken
     few       strings, at most MAX_ONE_HOT         one column each; one never seen is none of them
     many      strings, more                        the target's mean by category (cross-fitted), else overall
+      or both, for boosting                        whole numbers, taken as categories; NaN if never seen
     texts     strings of several words             TF-IDF; a few topics of it where a dense matrix is needed
     dates     datetime64[us]                       year, month, weekday, hour, days; then as numbers
 
@@ -26,7 +27,13 @@ from sklearn.feature_selection import SelectPercentile, f_classif, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from modelane_training.candidate import Candidate
 from modelane_training.table import DATE, TEXT, Table
@@ -35,6 +42,8 @@ from modelane_worker.transformers import DateParts, Known, Words
 
 #: Categories of a column that each get a column of their own; with more, trees and memory suffer.
 MAX_ONE_HOT = 15
+#: scikit-learn's boosting takes 255; the rest of a column's are one.
+_MAX_NATIVE = 250
 #: Mean number of words from which a string is text, if it hardly ever comes twice.
 _MIN_WORDS = 2.5
 _MAX_VOCABULARY = 20_000
@@ -44,7 +53,12 @@ _MIN_TO_SELECT = 8
 
 #: What each choice below is in the first trials.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {"features.scaling": "standard", "features.select": False, "features.phrases": False}
+    {
+        "features.scaling": "standard",
+        "features.select": False,
+        "features.phrases": False,
+        "features.native": True,
+    }
 )
 
 
@@ -126,18 +140,35 @@ def steps(
     return made
 
 
+def n_native(found: Kinds) -> int:
+    """Columns of categories that an estimator may take as they are."""
+    return len(found.few) + len(found.many)
+
+
 def _words_each(texts: Any) -> float:
     return float(texts.str.split().str.len().mean())
 
 
 def _columns(found: Kinds, candidate: Candidate, trial: BaseTrial, numbers: Any, inner: Any) -> Any:
-    parts: list[tuple[str, Any, tuple[str, ...]]] = [("numbers", numbers or "passthrough", found.numbers)]
+    parts: list[tuple[str, Any, tuple[str, ...]]] = []
+    native = (
+        candidate.native and n_native(found) and trial.suggest_categorical("features.native", [True, False])
+    )
+    if native:
+        ordinal = OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=np.nan,
+            encoded_missing_value=np.nan,
+            max_categories=_MAX_NATIVE,
+        )
+        parts.append(("categories", ordinal, (*found.few, *found.many)))
+    parts.append(("numbers", numbers or "passthrough", found.numbers))
     parts.append(("dates", make_pipeline(DateParts(), *([numbers] if numbers else [])), found.dates))
     # A share, not a number, so that a column of many rows does not get a column for each slip of the pen.
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.002, sparse_output=False)
-    parts.append(("few", one_hot, found.few))
+    parts.append(("few", one_hot, () if native else found.few))
     scaler = [StandardScaler()] if candidate.scale else []
-    parts.append(("many", make_pipeline(TargetEncoder(cv=inner), *scaler), found.many))
+    parts.append(("many", make_pipeline(TargetEncoder(cv=inner), *scaler), () if native else found.many))
     phrases = bool(found.texts) and trial.suggest_categorical("features.phrases", [False, True])
     for name in found.texts:
         words = TfidfVectorizer(

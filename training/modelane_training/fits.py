@@ -20,10 +20,10 @@ from typing import Any, Self
 
 import cloudpickle
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 from numpy.typing import NDArray
 
-from modelane.errors import TrainingError
+from modelane.errors import RecipeError, TrainingError
 from modelane_training.answers import ask
 from modelane_training.folds import Fold
 from modelane_training.metrics import measure
@@ -66,9 +66,12 @@ class Fits:
 
     def __enter__(self) -> Self:
         options = {"idle_worker_timeout": _IDLE_S} if self._local else {}
-        self._stack.enter_context(parallel_config(self._backend, n_jobs=self.n_jobs, **options))
-        self._parallel = self._stack.enter_context(Parallel())
-        self.n_jobs = self._parallel.n_jobs if self._local else max(2, self._parallel._effective_n_jobs())
+        try:
+            self._stack.enter_context(parallel_config(self._backend, n_jobs=self.n_jobs, **options))
+            self._parallel = self._stack.enter_context(Parallel())
+        except (ValueError, ImportError) as exc:
+            raise RecipeError(f"joblib_backend {self._backend!r}: {exc}") from exc
+        self.n_jobs = max(2, effective_n_jobs(self.n_jobs))
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -81,6 +81,7 @@ def lead(  # noqa: PLR0913  # clocks are arguments
 ) -> None:
     """Lead a search until its budget is used up; trials and minutes of earlier attempts count."""
     study.set_user_attr(OVER, False)
+    fits.ready()  # before the minutes begin: its seconds say nothing of the machine's fits
     budget = plan.recipe.budget
     until_s = clock() + budget.minutes * 60 - _spent_s(study)
     while len(ended := study.get_trials(deepcopy=False, states=ENDED)) < budget.trials:
