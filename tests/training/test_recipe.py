@@ -242,3 +242,18 @@ def test_what_was_given_is_kept_when_the_rest_is_decided():
     decided = recipe.resolve(targets(*[0, 1] * 10))
 
     assert {name: getattr(decided, name) for name in given} == given
+
+
+def test_what_an_estimator_leaves_to_chance_is_decided_by_the_seed(recipe_from):
+    recipe = recipe_from(
+        """
+from sklearn.ensemble import RandomForestClassifier
+recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=RandomForestClassifier(3))
+"""
+    )
+    table = recipe.collect()
+
+    once, again, other = (recipe.fit(table, seed).predict_proba(table.matrix()) for seed in (1, 1, 2))
+
+    assert (once == again).all()
+    assert (once != other).any()

@@ -225,6 +225,8 @@ def _boosting(known: About) -> Candidate:
             "min_samples_leaf": trial.suggest_int("boosting.min_samples_leaf", 2, 100, log=True),
             "l2_regularization": trial.suggest_float("boosting.l2", 1e-4, 30, log=True),
             "max_features": trial.suggest_float("boosting.max_features", 0.2, 1.0),
+            # Its own hold-out knows neither groups nor times, and fails where a class is rare.
+            "early_stopping": False,
         }
         as_they_are: dict[str, Any] = {}
         if known.n_native and trial.suggest_categorical("features.native", [True, False]):

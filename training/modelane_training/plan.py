@@ -15,6 +15,7 @@ from modelane_training.candidates import about, candidates_of
 from modelane_training.folds import folds
 from modelane_training.metrics import LOSSES, measure
 from modelane_training.recipe import Resolved
+from modelane_training.seeds import seeded
 from modelane_training.table import Table
 
 
@@ -47,7 +48,7 @@ class Plan:
         with self.recipe.running(f"candidate {name}"):
             model = candidate.build(trial)
         steps = features.steps(self.kinds, candidate, trial, task=self.recipe.task, seed=self.seed)
-        return _seeded(Pipeline([*steps, ("model", model)]), self.seed)
+        return seeded(Pipeline([*steps, ("model", model)]), self.seed)
 
     def first(self) -> list[dict[str, Any]]:
         """Trials to begin with: each candidate's first, then each one's second, and so on."""
@@ -64,14 +65,3 @@ class Plan:
         targets, task, metric = self.table.targets, self.recipe.task, self.recipe.metric
         answers = [baseline(targets[train], targets[test], task, metric) for train, test in self.folds]
         return float(np.mean([measure(each).get(metric, [np.nan])[0] for each in answers]))
-
-
-def _seeded(pipeline: Pipeline, seed: int) -> Pipeline:
-    """With every ``random_state`` that was left open."""
-    state = seed % 2**32
-    left_open = {
-        name: state
-        for name, value in pipeline.get_params().items()
-        if name.endswith("random_state") and value is None
-    }
-    return pipeline.set_params(**left_open)

@@ -135,7 +135,8 @@ class _Run:
 
     def _look(self) -> None:
         self._ask()
-        if not self._publishes and (reason := self._unwanted()) is not None:
+        reason = self._unwanted()  # asked while it publishes, too: that keeps its claim
+        if reason is not None and not self._publishes:
             raise reason
         if time.monotonic() > self._until_s:
             raise RunEnded(

@@ -21,12 +21,13 @@ import numpy as np
 from celery.schedules import ParseException, crontab
 from numpy.typing import NDArray
 from optuna import TrialPruned
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from modelane.errors import BadInput, ModelaneError, RecipeError
 from modelane.keys import check_model_name
 from modelane_training.evaluate import METRICS
 from modelane_training.gate import Gate
+from modelane_training.seeds import seeded
 from modelane_training.sources import Source, function
 from modelane_training.table import Table
 from modelane_training.tabulate import tabulate
@@ -162,7 +163,7 @@ class Recipe:
         return Resolved(**(given | decided))
 
     def fit(self, training: Table, seed: int) -> Estimator:
-        """The recipe's own estimator, anew and fitted; ``seed`` reaches it if it is made in a function.
+        """The recipe's own estimator, anew and fitted; ``seed`` is for what it leaves to chance.
 
         Raises:
             RecipeError: the recipe names none, or it fails.
@@ -171,6 +172,8 @@ class Recipe:
             if self.estimator is None:
                 raise RecipeError(f"the recipe of {self.model} names no estimator")
             unfitted = clone(self.estimator) if hasattr(self.estimator, "fit") else self.estimator(seed)
+            if isinstance(unfitted, BaseEstimator):
+                seeded(unfitted, seed)
             unfitted.fit(training.matrix(), training.targets)
             return unfitted
 
