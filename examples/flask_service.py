@@ -20,7 +20,8 @@ client = Client(timeout_s=2.0)  # connects with the first request
 
 @app.post("/<model>")
 def predict(model: str) -> dict[str, Any]:
-    answer = client.predict(model, request.get_json()["rows"])
+    body = request.get_json()
+    answer = client.predict(model, body.get("rows") if isinstance(body, dict) else body)
     return {"values": answer.values.tolist(), "version": answer.version}
 
 

@@ -84,6 +84,11 @@ def test_a_wrong_request_is_a_400_that_says_what_is_wrong(service, model, rows, 
     assert said in refused.json()["error"]
 
 
+@pytest.mark.parametrize("body", [{}, [], "rows"])
+def test_a_body_of_another_form_is_the_callers_fault(service, body):
+    assert service.post("/churn", json=body).status_code in (400, 422)
+
+
 def test_nobody_in_time_is_a_504_and_a_full_lane_a_429_that_says_when_to_come_back(
     service, modelane_client, records
 ):
