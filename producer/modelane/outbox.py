@@ -186,9 +186,10 @@ class Outbox:
                 for put in self._lately.take():
                     if time.monotonic() - put.at_s < PUT_TTL_S / 2:  # if Redis kept its mark, it is there
                         self._send_safely(put.run, put.token)
-            elif self._has_errands:
+                continue
+            if self._has_errands:
                 self._do_errands()
-            elif run := self._next():
+            if run := self._next():  # also while errands wait for Redis: what nobody wants any more has to go
                 self._in_hand = run
                 self._send_safely(run, os.urandom(9).hex())
                 with self._changed:

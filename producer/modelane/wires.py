@@ -5,6 +5,7 @@ submit → WIRES → outbox;  replies → WIRES → the future;  deadlines → W
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import socket
@@ -16,7 +17,14 @@ from typing import Any, cast
 
 from modelane.connection import connect
 from modelane.deadlines import Deadlines
-from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, TimedOut, Undecodable
+from modelane.errors import (
+    BrokerRefused,
+    BrokerUnavailable,
+    ClientClosed,
+    ModelaneError,
+    TimedOut,
+    Undecodable,
+)
 from modelane.ids import Ids
 from modelane.keys import REPLY_CHANNEL_PREFIX, QueueKeys
 from modelane.once import Once
@@ -27,6 +35,8 @@ from modelane.queue import LeasedQueue
 from modelane.replies import Replies, Reply
 from modelane.settings import Settings
 from modelane.unserved import Unserved
+
+logger = logging.getLogger(__name__)
 
 #: Ids that are drawn at once.  Each system call hands the GIL to a waiting thread, and the submitting one
 #: then waits up to five milliseconds to get it back.
@@ -155,7 +165,10 @@ class Wires:
 
     def _look_over(self) -> list[str]:
         """In the replies' thread, now and then: what waits for an answer."""
-        self._unserved.look(self._pending.all())
+        try:
+            self._unserved.look(self._pending.all())
+        except BrokerRefused as exc:  # then nobody says so; answers are looked for all the same
+            logger.warning("who serves which model cannot be asked: %s", exc, extra={"event": "refused"})
         return self._pending.ids()
 
     def _attach_known(self, ids: list[str]) -> None:
@@ -167,7 +180,10 @@ class Wires:
         for waiting, say in ((self._to_revoke, self._say_revoked), (self._to_attach, self._say_attached)):
             # By place: others append meanwhile, which an iterator does not survive.
             while those := [waiting[n] for n in range(min(len(waiting), _ERRANDS_AT_ONCE))]:
-                say(those)
+                try:
+                    say(those)
+                except BrokerRefused as exc:  # saying it again cannot help, and others wait behind it
+                    logger.warning("%d errands are dropped: %s", len(those), exc, extra={"event": "refused"})
                 for _ in those:
                     waiting.popleft()
 

@@ -77,6 +77,16 @@ def test_of_json_lines_the_line_is_shown(pipe):
         from_json()
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "9" * 5_000 + "]"], ids=["nested", "a long number"])
+def test_what_json_itself_cannot_read_is_refused_in_words(pipe, text):
+    pipe(text)
+
+    with pytest.raises(BadInput, match="no JSON that can be read"):
+        from_json(max_chars=10**6)
+    with pytest.raises(BadInput, match="no JSON that can be read"):
+        from_json(text)
+
+
 @pytest.mark.parametrize("value", ["5", '"age"', "[[1], 2]", "null"])
 def test_json_that_is_no_rows_says_what_rows_are(value):
     with pytest.raises(BadInput, match=r"argument 1: expected a row \[1, 2\]"):

@@ -149,3 +149,27 @@ def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, clie
     away.submit(MODEL, ROWS)
     with pytest.raises(BrokerUnavailable, match=r"not taken 1 of the requests within 0.3 s.*refused"):
         away.flush(0.3)
+
+
+def test_an_errand_that_waits_for_redis_keeps_no_message_that_nobody_wants():
+    # Given Redis away, an errand, and a message that waits
+    class Away:
+        def put_once(self, messages, **_):
+            raise BrokerUnavailable("away")
+
+    def errands():
+        raise BrokerUnavailable("away")
+
+    box = Outbox(lambda name: Away(), max_depth=10, errands=errands)
+    box.start()
+    sender = Sender()
+    box.ring()
+    box.add(Outgoing("q", 0, b"x", sender))
+
+    # When its sender is told that it came too late
+    sender.end(error=BrokerUnavailable("too late"))
+
+    # Then it does not wait any more
+    assert box.flush(10) == 0
+    box.close(0.1)
+    box.join(5)

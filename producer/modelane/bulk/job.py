@@ -174,7 +174,10 @@ def _served(job: Job, server: redis.Redis, prefix: str, show: Show) -> Served:
             time.sleep(RETRY_S)
         else:
             show.note("")
-            return msgspec.structs.replace(served, version=job.version or served.version)
+            if job.version in (None, served.version):
+                return served
+            # What is announced of classes is the champion's: another version may have others.
+            return msgspec.structs.replace(served, version=job.version, classes=None)
 
 
 def _check(job: Job, source: Source, served: Served) -> None:

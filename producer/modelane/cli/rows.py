@@ -96,6 +96,8 @@ def _from_text(text: str) -> list[Any]:
         lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
         if len(lines) < 2 or not text.lstrip().startswith(("{", "[")) or not _is_json(lines[0][1]):
             raise _no_json(exc, "") from exc
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"no JSON that can be read: {exc}") from exc
     rows: list[Any] = []
     for number, line in lines:
         rows += _rows(_parsed(line, "", line_number=number), f"line {number}: ")
@@ -107,8 +109,8 @@ def _parsed(text: str, where: str, *, line_number: int | None = None) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as exc:
         raise _no_json(exc, where, line_number) from exc
-    except RecursionError as exc:
-        raise BadInput(f"{where}no JSON that can be read: it is nested too deeply") from exc
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"{where}no JSON that can be read: {exc}") from exc
 
 
 def _is_json(text: str) -> bool:
