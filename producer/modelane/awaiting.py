@@ -41,9 +41,10 @@ class Waker:
         for _ in range(AT_ONCE):
             if not self._ended:
                 with self._calling:
-                    if not self._ended:  # else somebody has added one and saw that we are called
-                        self._is_called = False
+                    self._is_called = False  # first: who adds one from now on calls again
+                    if not self._ended:
                         return
+                    self._is_called = True
             waiting = self._ended.popleft()
             if not waiting.done():
                 waiting.set_result(None)

@@ -52,7 +52,10 @@ def to_column(values: NDArray[Any] | Sequence[Any], name: str) -> NDArray[Any] |
     if kinds <= _TEXT:
         return [*values]
     if all(issubclass(kind, date | np.datetime64) for kind in kinds):
-        return dates.to_dates(values)
+        try:
+            return dates.to_dates(values)
+        except ValueError as exc:
+            raise BadInput(f"column {name!r:.60}, {exc} that cannot be sent") from exc
     plain = [to_plain(value, f"column {name!r:.60}, row", row) for row, value in enumerate(values)]
     numbers = to_numbers(plain)
     return plain if numbers is None else numbers
@@ -112,16 +115,19 @@ def to_plain(value: Any, where: str, position: int) -> str | bool | int | float 
     if isinstance(value, str):
         return str.__str__(value)  # numpy's, and those of enumerations
     if isinstance(value, date | np.datetime64):
-        return str(dates.to_date(value))
-    if isinstance(value, np.generic):
-        return to_plain(value.item(), where, position)
+        try:
+            return str(dates.to_date(value))
+        except (ValueError, OverflowError) as exc:
+            raise BadInput(f"{where} {position} is a date too far away") from exc
+    if isinstance(value, np.generic):  # of a longdouble, item() is a longdouble again
+        return to_plain(float(value) if isinstance(value, np.floating) else value.item(), where, position)
     try:
         if isinstance(value, int) and -(2**63) <= value < 2**64:
             return int(value)
         if hasattr(value, "as_integer_ratio"):  # decimals and fractions too
             return float(value)
-    except OverflowError as exc:
-        raise BadInput(f"{where} {position} is too large") from exc
+    except (OverflowError, ValueError) as exc:  # such as a signalling NaN of decimals
+        raise BadInput(f"{where} {position} is too large, or no number") from exc
     raise BadInput(f"{where} {position} is a {type(value).__name__}: use numbers, strings, dates or None")
 
 

@@ -27,7 +27,7 @@ def is_missing(value: object) -> bool:
         return False
     try:
         return bool(value != value)  # noqa: PLR0124  # NaN and NaT differ from themselves
-    except (TypeError, ValueError):  # pandas.NA does not say; an array says too much
+    except (TypeError, ValueError, ArithmeticError):  # pandas.NA does not say; an array says too much
         return type(value).__name__ == "NAType"
 
 
@@ -49,7 +49,8 @@ def to_date(value: object) -> np.datetime64:
     """One moment: an ISO 8601 string, a ``datetime`` or ``date`` (pandas' too), a ``numpy.datetime64``.
 
     Raises:
-        ValueError: a string that is no date, or another type.
+        ValueError: a string that is no date, one that microseconds do not reach, or another type.
+        OverflowError: one that UTC does not reach.
     """
     if is_missing(value):
         return _MISSING
@@ -57,7 +58,9 @@ def to_date(value: object) -> np.datetime64:
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
-    if isinstance(value, date | np.datetime64):
+    if isinstance(value, np.datetime64):
+        return cast("np.datetime64", from_array(np.array([value]))[0])
+    if isinstance(value, date):
         return np.datetime64(cast("Any", value), "us")
     raise ValueError(f"a {type(value).__name__} is no date")
 

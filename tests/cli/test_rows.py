@@ -147,3 +147,16 @@ def test_a_csv_file_that_does_not_fit_says_where(tmp_path, content, sentence):
 def test_a_csv_file_that_is_not_there_is_told():
     with pytest.raises(BadInput, match=r"absent\.csv cannot be read: No such file"):
         rows.from_csv(str(Path("absent.csv")), CHURN)
+
+
+def test_a_pipe_may_begin_with_a_byte_order_mark(pipe):
+    pipe("\ufeffage,city\n41,Delft\n")
+
+    assert rows.from_csv("-", CHURN) == [{"age": 41.0, "city": "Delft"}]
+
+
+def test_a_number_is_written_as_everybody_writes_it(pipe):
+    pipe("age,city\n1_000,Delft\n")
+
+    with pytest.raises(BadInput, match="column 'age' takes numbers"):
+        rows.from_csv("-", CHURN)

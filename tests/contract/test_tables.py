@@ -410,3 +410,27 @@ except BadInput as error:
     assert first == "{'a': ['x'], 'b': [None], 'c': ['2026-01-02T00:00:00.000000']}"
     assert second == "[2x3 float64]"
     assert "pip install 'modelane[bulk]'" in third
+
+
+FAR = dt.datetime(
+    9999, 12, 31, 23, tzinfo=dt.timezone(dt.timedelta(hours=-5))
+)  # in UTC it is the year 10,000
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"day": FAR}], "column 'day', row 0"),
+        ([{"day": FAR}, {"day": "x"}], "column 'day', row 0 is a date too far away"),
+        ([[FAR, "x"]], "row 0, column 0 is a date too far away"),
+        ([{"day": np.datetime64("300000", "Y")}], "column 'day', row 0"),
+        ([[Decimal("sNaN"), 1]], "row 0, column 0 is too large, or no number"),
+    ],
+)
+def test_a_value_that_cannot_be_written_is_refused_by_its_place(rows, words):
+    with pytest.raises(BadInput, match=words):
+        to_rows(rows)
+
+
+def test_a_long_double_among_strings_is_a_number():
+    assert to_rows([[np.longdouble(1.5), "x"]])[0] == [[1.5, "x"]]

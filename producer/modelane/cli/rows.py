@@ -56,6 +56,7 @@ def from_csv(path: str, served: Served) -> list[dict[str, Any]]:
             header = next(lines, None)
             if header is None:
                 raise BadInput(f"{path} is empty: expected a header with the names of its columns")
+            header[:1] = [name.removeprefix("\ufeff") for name in header[:1]]  # as a pipe brings it
             places = [_place(column, header, path, served.model) for column in served.features]
             records = []
             for line in lines:
@@ -166,6 +167,8 @@ def _value(text: str, column: Column, where: str) -> str | float | None:
         return text
     truth = {"true": 1.0, "false": 0.0}.get(text.strip().lower())
     try:
+        if "_" in text:
+            raise ValueError("Python's own way to write a number")
         return float(text) if truth is None else truth
     except ValueError as exc:
         raise BadInput(f"{where}: column {column.name!r} takes numbers, this is another text") from exc
