@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 
 from modelane.errors import StackError
@@ -10,12 +11,26 @@ from modelane.errors import StackError
 LOOPBACK = "127.0.0.1"
 
 
+#: Below what Linux, macOS and Windows give to outgoing connections: any of those may be taken, for a moment,
+#: by whoever connects to anything.
+_CHOICE = range(20_000, 32_000)
+_TRIES = 100
+
+
 def free_port() -> int:
-    """A port that nobody listens on now; another process may still take it first."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now; another process may still take it first.
+
+    Raises:
+        StackError: all that were tried are taken.
+    """
+    for port in random.sample(_CHOICE, _TRIES):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise StackError(f"no free port found between {_CHOICE.start:,} and {_CHOICE.stop:,}")
 
 
 def require_free(port: int, *, program: str, remedy: str) -> None:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import redis
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from modelane import app as modelane_app
 from modelane.client import Client
@@ -117,10 +118,13 @@ class Workplace:
         return process
 
     def queues(self, process: Process) -> set[str]:
-        """What the process's worker says it consumes."""
+        """What the process's worker says it consumes; nothing, when the question is lost on its way."""
         assert process.runs, process.said
         inspect = self.celery.control.inspect(destination=[process.name], timeout=1.0)
-        answers = inspect.active_queues() or {}
+        try:
+            answers = inspect.active_queues() or {}
+        except (OperationalError, redis.ConnectionError):
+            return set()
         return {queue["name"] for queues in answers.values() for queue in queues}
 
     def client(self, **options: object) -> Client:
