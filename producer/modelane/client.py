@@ -278,6 +278,8 @@ class Client:
     ) -> Prediction[Answer]:
         """Wait for a request that another process has sent, or this one before it was started anew.
 
+        It ends with :class:`Revoked` at once if the request was cancelled and has no answer.
+
         Args:
             id: of the request: :attr:`Prediction.id`, or the ``id`` that it was sent with.
             timeout_s: seconds until the future ends with :class:`TimedOut`; nobody can tell a request that

@@ -30,19 +30,23 @@ class Ids:
         self._attach = Script(client, "attach")
         self._revoke = Script(client, "revoke")
 
-    def attach(self, ids: Collection[str], *, timeout_s: float) -> None:
+    def attach(self, ids: Collection[str], *, timeout_s: float) -> set[str]:
         """Have their answers published to this client, too.
 
         Args:
             ids: of requests that others have sent.
             timeout_s: how long this client waits for them.
+
+        Returns:
+            Those that somebody has revoked: nobody begins with them any more.
         """
         attached = self._prefix + ATTACHED_KEY
         with broker_errors():
-            self._attach(
-                keys=(attached, *(f"{attached}.{id_}" for id_ in ids)),
-                args=(self._channel, math.ceil(timeout_s)),
+            revoked = self._attach(
+                keys=(attached, self._prefix + REVOKED_KEY, *(f"{attached}.{id_}" for id_ in ids)),
+                args=(self._channel, math.ceil(timeout_s), *ids),
             )
+        return {id_.decode() for id_ in revoked}
 
     def revoke(self, ids: Collection[str]) -> None:
         """Tell all workers, those to come included, not to begin with them."""

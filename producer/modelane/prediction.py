@@ -143,6 +143,23 @@ class Prediction(Future[T], Generic[T]):
             raise asyncio.CancelledError
         return self.result()
 
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Call ``fn`` with this future when it ends, from whatever thread that happens in, or at once.
+
+        What :func:`asyncio.wait` adds, it means for a future of its own loop: it is called there.
+        """
+        if getattr(fn, "__module__", None) == asyncio.wait.__module__:
+            self._await_with(_Called(self, fn))
+        else:
+            super().add_done_callback(fn)
+
+    def remove_done_callback(self, fn: Callable[[Future[T]], object]) -> int:
+        """For :func:`asyncio.wait`, which takes away what it has added; how many that were."""
+        with self._condition:
+            before = self._awaiting
+            self._awaiting = tuple(w for w in before if not (isinstance(w, _Called) and w.fn == fn))
+            return len(before) - len(self._awaiting)
+
     def cancel(self) -> bool:
         """End it now, and have no worker begin with the request; one that computes goes on, for nobody.
 
@@ -164,7 +181,7 @@ class Prediction(Future[T], Generic[T]):
             is_first = not self._awaiting
             self._awaiting = (*self._awaiting, waiting)
         if is_first:
-            self.add_done_callback(_wake)  # type: ignore[arg-type]  # it is called with this one
+            super().add_done_callback(_wake)  # type: ignore[arg-type]  # it is called with this one
         elif self.done():
             _wake(self)
 
@@ -206,6 +223,15 @@ class Prediction(Future[T], Generic[T]):
         """In a forked child: end it, since its answer goes to the parent."""
         self._condition = Monitor()  # the one before may be held by a thread of the parent
         self.end(error=ClientClosed("sent before the fork: its answer goes to the parent process"))
+
+
+class _Called(asyncio.Future[None]):
+    """Calls in the running loop what has to be called there."""
+
+    def __init__(self, prediction: Prediction[Any], fn: Callable[[Any], object]) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.fn = fn
+        self.add_done_callback(lambda _: fn(prediction))
 
 
 def _wake(ended: Prediction[Any]) -> None:

@@ -22,6 +22,7 @@ from modelane.errors import (
     BrokerUnavailable,
     ClientClosed,
     ModelaneError,
+    Revoked,
     TimedOut,
     Undecodable,
 )
@@ -197,8 +198,11 @@ class Wires:
         if wanted:
             ids = list({p.id for p in wanted})
             left_s = max(p.deadline_s for p in wanted) - time.monotonic()
-            self._ids_in_redis.attach(ids, timeout_s=max(left_s, 1.0))
+            revoked = self._ids_in_redis.attach(ids, timeout_s=max(left_s, 1.0))
             self._replies.look(ids)  # it may have been answered before
+            for prediction in wanted:
+                if prediction.id in revoked and not prediction.queue:  # others' requests
+                    prediction.end(error=Revoked("somebody cancelled it before it was answered"))
 
     def _trouble(self) -> str:
         return str(self._outbox.trouble or "it has not answered yet")

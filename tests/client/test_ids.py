@@ -13,7 +13,7 @@ from celery import Celery
 
 from client.lane import MODEL
 from modelane import replies
-from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, TimedOut
+from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, REVOKED_KEY, predict_queue
 
 ROWS = np.ones((2, 3))
@@ -167,6 +167,25 @@ class TestAttach:
     def test_one_that_never_was_ends_in_time(self, client):
         with pytest.raises(TimedOut, match="is this the id of a request"):
             client.attach("nobody", timeout_s=0.2).result(10)
+
+    def test_one_that_was_cancelled_ends_at_once_without_a_worker(self, opened, client, server):
+        sent = client.submit(MODEL, ROWS)
+        client.flush()
+        sent.cancel()
+        until(lambda: server.zscore(REVOKED_KEY, sent.id))
+
+        with Promptly(), pytest.raises(Revoked, match="somebody cancelled it"):
+            opened().attach(sent.id).result(10)
+
+    def test_one_that_was_cancelled_too_late_has_its_answer(self, opened, client, lane, server):
+        sent, other = (client.submit(MODEL, ROWS) for _ in range(2))
+        lane.answer(lane.take(2))
+        sent.result(10)
+        server.zadd(REVOKED_KEY, {sent.id: time.time()})
+
+        attached = opened().attach(sent.id)
+
+        assert len(attached.result(10)) == len(other.result(10)) == 2
 
     def test_the_sender_itself_and_two_more_futures_of_it(self, client, lane):
         sent = client.submit(MODEL, ROWS)

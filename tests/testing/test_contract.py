@@ -177,6 +177,8 @@ def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
         attached = other.attach(cancelled.id)
         assert cancelled.cancel()
         side.until_revoked(cancelled.id)
+        late = side.client().attach(cancelled.id)
+        assert isinstance(late.exception(10), errors.Revoked), "though no worker has come to it"
 
     with pytest.raises(CancelledError):
         cancelled.result()

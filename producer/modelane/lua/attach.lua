@@ -1,20 +1,23 @@
 -- attach: have the answers of some requests published to one more channel.
 --
--- KEYS[1]     attached: exists as long as any request may have one
--- KEYS[2..]   for each request: set of channels
+-- KEYS[1]     attached: exists as long as any request may have one; KEYS[1].<id>: set of channels
+-- KEYS[2]     revoked: sorted set, id -> Redis time
+-- KEYS[3..]   for each request: KEYS[1].<id>
 -- ARGV[1]     channel
 -- ARGV[2]     seconds that it is wanted
--- returns     how many it was added to
+-- ARGV[3..]   ids of the requests
+-- returns     ids of those that were revoked
 
 local function keep(key)
   if redis.call('TTL', key) < ARGV[2] + 0 then redis.call('EXPIRE', key, ARGV[2]) end
 end
 
-local n = 0
-for i = 2, #KEYS do
-  n = n + redis.call('SADD', KEYS[i], ARGV[1])
+local revoked = {}
+for i = 3, #KEYS do
+  redis.call('SADD', KEYS[i], ARGV[1])
   keep(KEYS[i])
+  if redis.call('ZSCORE', KEYS[2], ARGV[i]) then revoked[#revoked + 1] = ARGV[i] end
 end
 redis.call('SETNX', KEYS[1], '')
 keep(KEYS[1])
-return n
+return revoked

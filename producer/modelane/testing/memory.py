@@ -144,9 +144,10 @@ class MemoryIds(Ids):
         self._memory = memory
         self._channel = channel
 
-    def attach(self, ids: Collection[str], *, timeout_s: float) -> None:
+    def attach(self, ids: Collection[str], *, timeout_s: float) -> set[str]:
         for id_ in ids:
             self._memory.attach(id_, self._channel)
+        return self._memory.revoked.intersection(ids)
 
     def revoke(self, ids: Collection[str]) -> None:
         self._memory.revoked.update(ids)
