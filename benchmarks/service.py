@@ -50,9 +50,9 @@ async def _awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
             await asyncio.sleep(0.001)
             stalls_s.append(time.perf_counter() - asleep_s - 0.001)
 
-    collecting_s = _watch_collector()
     gc.collect()
     gc.freeze()  # as a service does that has started: what it has imported is not looked through again
+    collecting_s = _watch_collector()
     ticking = asyncio.create_task(tick())
     tasks = []
     for number in range(n):
