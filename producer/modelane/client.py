@@ -29,6 +29,7 @@ from modelane.options import (
     check_priority,
     check_seconds,
     check_version,
+    check_wanted,
 )
 from modelane.prediction import (
     Answer,
@@ -175,6 +176,7 @@ class Client:
 
     def predict(self, model: str, rows: Any, **options: Unpack[Options]) -> Answer:
         """:meth:`submit` and wait.  Raises what the future raises: see :mod:`modelane.errors`."""
+        check_wanted(options)
         return self.submit(model, rows, **options).result()
 
     @overload
@@ -396,6 +398,7 @@ class Client:
         return prediction
 
     def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:
+        check_wanted(options)
         if options.get("id") is not None:
             raise BadInput("id names one request, and here are many")
         timeout_s = options.get("timeout_s")

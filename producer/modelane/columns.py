@@ -77,6 +77,19 @@ def to_numbers(values: Sequence[Any], kinds: set[type] | None = None) -> NDArray
     return array if array.dtype.kind in "biuf" else None
 
 
+def number_of(text: str) -> float | None:
+    """A number, or a truth, as files write it; None if there is none.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    text = text.strip()
+    if "_" in text:
+        raise ValueError("Python's own way to write a number, and nobody else's")
+    truth = {"true": 1.0, "false": 0.0, "": None}
+    return truth[text.lower()] if text.lower() in truth else float(text)
+
+
 def travelling(array: NDArray[Any]) -> NDArray[Any]:
     """An array of numbers, booleans, dates, or objects.
 

@@ -65,6 +65,12 @@ def check_id(value: Any) -> str:
     raise BadInput(f"id={value!r:.80}: expected 1 to 200 letters, digits and . _ : @ / = + ~ -")
 
 
+def check_wanted(options: Options) -> None:
+    """Raises :class:`BadInput`: who waits for the answer wants it to be dropped."""
+    if "ignore_result" in options:
+        raise BadInput("ignore_result is of submit: whoever waits for an answer does not ignore it")
+
+
 def check_columns(value: Any) -> tuple[str, ...] | None:
     """Raises :class:`BadInput`: no names of columns."""
     if value is None:

@@ -189,6 +189,32 @@ def test_a_run_that_is_killed_goes_on_where_it_was_and_ends_as_if_nothing_had_be
     assert not Path("out.parquet.partial").exists()
 
 
+def test_a_run_that_was_killed_with_nothing_done_binds_nobody_and_is_left_alone_by_what_is_refused(desk):
+    # Given a run that is killed before its first part
+    pq.write_table(table(60_000), "in.parquet")
+    first = begin(
+        "in.parquet", "out.csv", "--batch-rows", "20", "--window", "2", code=SHORT_PARTS.replace("0.1", "60")
+    )
+    folder = Path("out.csv.partial")
+    eventually(lambda: (folder / "part").exists() or first.poll() is not None, "a part that is begun")
+    first.kill()
+    first.communicate()
+    left = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(left) == {"lock", "manifest.json", "part"}
+
+    # When something else is refused, it stays as it is
+    refused = score("in.parquet", "out.csv", "--method", "explain")
+    assert refused.exit_code == 4
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == left
+
+    # And another run that takes its place is not refused
+    pq.write_table(table(100), "in.parquet")
+    done = score("in.parquet", "out.csv", "--method", "predict_proba")
+    assert done.exit_code == 0, done.output
+    assert len(pc.read_csv("out.csv")) == 100
+    assert not folder.exists()
+
+
 def test_ctrl_c_keeps_every_answer_and_says_how_to_go_on(desk):
     pc.write_csv(table(40_000), "in.csv")
     arguments = ("in.csv", "out.csv", "--batch-rows", "20", "--window", "2")

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from modelane.bulk.run import as_rows
 from modelane.bulk.typed import typed
+from modelane.tables import to_rows
 
 
 def one(values: pa.Array, dtype: str, *, blank_is_missing: bool = False):
@@ -61,6 +63,56 @@ def test_dates_are_moments_of_utc():
     assert one(pa.array([date(2026, 3, 1)]), "datetime64[us]")[0] == [datetime(2026, 3, 1)]
     assert one(pa.array(["yesterday"]), "datetime64[us]")[1] == [
         "column 'x' takes dates, this is another text"
+    ]
+
+
+FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([FIRST, LAST, None], pa.timestamp("s")),
+        pa.array([FIRST, LAST, None], pa.timestamp("ms")),
+        pa.array([FIRST, LAST, None], pa.timestamp("us")),
+        pa.array([FIRST, LAST, None], pa.timestamp("ms", "UTC")),
+        pa.array(["0001-01-01", "9999-12-31T23:59:59", None]),
+        pa.array(["0001-01-01T00:00+00:00", "9999-12-31T23:59:59+00:00", None]),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_dates_that_nanoseconds_do_not_reach_are_what_they_were(values):
+    assert one(values, "datetime64[us]") == ([FIRST, LAST, None], [None] * 3)
+
+
+def test_they_reach_the_wire_as_they_are():
+    batch = pa.RecordBatch.from_arrays([pa.array([FIRST, LAST], pa.timestamp("s"))], names=["x"])
+    rows, _ = typed(batch, {"x": "datetime64[us]"}, blank_is_missing=False)
+
+    sent, *_ = to_rows(as_rows(rows), None)
+
+    assert sent == {"x": ["0001-01-01T00:00:00.000000", "9999-12-31T23:59:59.000000"]}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.timestamp("s"), pa.timestamp("ms"), pa.timestamp("s", "Europe/Zurich"), pa.date32(), pa.date64()],
+    ids=str,
+)
+def test_dates_that_microseconds_do_not_reach_are_bad_rows_and_no_others(kind):
+    whole_days = 2**62 // 86_400_000 * 86_400_000
+    stored, far = (pa.int32(), 2**31 - 1) if pa.types.is_date32(kind) else (pa.int64(), whole_days)
+    values = pa.array([0, far, -far, None], stored).cast(kind)
+
+    moments, faults = one(values, "datetime64[us]")
+
+    assert moments == [datetime(1970, 1, 1), None, None, None]
+    assert faults == [None, *["column 'x' takes dates, this is one too far away"] * 2, None]
+
+
+def test_a_date_is_no_number_however_far_away():
+    assert one(pa.array([2**62]).cast(pa.timestamp("s")), "float64")[1] == [
+        "column 'x' takes numbers, this is a timestamp[s]"
     ]
 
 

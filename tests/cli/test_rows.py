@@ -113,11 +113,15 @@ def test_no_more_is_read_than_a_request_may_have(pipe):
         from_json(max_chars=100)
 
 
+def from_csv(path: str, max_chars: int = 1000):
+    return rows.from_csv(path, CHURN, max_chars=max_chars)
+
+
 def test_of_a_csv_file_the_columns_of_the_model_are_taken_by_name(tmp_path):
     file = tmp_path / "in.csv"
     file.write_text('id,city,age\n1,"Bern, BE",41\n2,,\n3,Basel,true\n', "utf-8-sig")
 
-    assert rows.from_csv(str(file), CHURN) == [
+    assert from_csv(str(file)) == [
         {"age": 41.0, "city": "Bern, BE"},
         {"age": None, "city": None},
         {"age": 1.0, "city": "Basel"},
@@ -141,22 +145,51 @@ def test_a_csv_file_that_does_not_fit_says_where(tmp_path, content, sentence):
     file.write_text(content)
 
     with pytest.raises(BadInput, match=sentence):
-        rows.from_csv(str(file), CHURN)
+        from_csv(str(file))
 
 
 def test_a_csv_file_that_is_not_there_is_told():
     with pytest.raises(BadInput, match=r"absent\.csv cannot be read: No such file"):
-        rows.from_csv(str(Path("absent.csv")), CHURN)
+        from_csv(str(Path("absent.csv")))
 
 
 def test_a_pipe_may_begin_with_a_byte_order_mark(pipe):
     pipe("\ufeffage,city\n41,Delft\n")
 
-    assert rows.from_csv("-", CHURN) == [{"age": 41.0, "city": "Delft"}]
+    assert from_csv("-") == [{"age": 41.0, "city": "Delft"}]
 
 
 def test_a_number_is_written_as_everybody_writes_it(pipe):
     pipe("age,city\n1_000,Delft\n")
 
     with pytest.raises(BadInput, match="column 'age' takes numbers"):
-        rows.from_csv("-", CHURN)
+        from_csv("-")
+
+
+@pytest.mark.parametrize("content", ["age,city\n" + "1,Bern\n" * 1000, "a" * 5000])
+def test_of_a_csv_file_no_more_is_read_than_a_request_may_have(tmp_path, content):
+    file = tmp_path / "in.csv"
+    file.write_text(content)
+    read = []
+
+    with pytest.raises(TooLarge, match="more than 100 characters came in: modelane score is for large"):
+        from_csv(str(file), max_chars=100)
+    with pytest.raises(TooLarge), file.open() as opened:
+        read.extend(rows._at_most(100, opened))
+    assert sum(map(len, read)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("big.parquet", r"no CSV file: modelane score churn .*big\.parquet OUT answers Parquet"),
+        ("big.jsonl", r"no CSV file: pipe it in, as in modelane predict churn < .*big\.jsonl"),
+        ("big.csv", r"line 1 cannot be read, is it CSV, in UTF-8\?"),
+    ],
+)
+def test_a_file_of_another_format_leads_to_what_reads_it(tmp_path, name, hint):
+    file = tmp_path / name
+    file.write_bytes(b"PAR1\x15\x04\x80\xff\x00")
+
+    with pytest.raises(BadInput, match=hint):
+        from_csv(str(file))

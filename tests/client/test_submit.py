@@ -119,3 +119,17 @@ class TestAnswerAsAnArray:
         assert answer.__array__(copy=False) is answer.values
         with pytest.raises(ValueError, match="float64: as f4 they have to be copied"):
             answer.__array__("f4", copy=False)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.predict(MODEL, ROWS, ignore_result=True),
+        lambda client: client.map(MODEL, [ROWS], ignore_result=True),
+        lambda client: client.amap(MODEL, [ROWS], ignore_result=True),
+    ],
+    ids=["predict", "map", "amap"],
+)
+def test_who_waits_for_an_answer_cannot_ignore_it(client, ask):
+    with pytest.raises(BadInput, match="ignore_result is of submit"):
+        ask(client)

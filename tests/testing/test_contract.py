@@ -103,6 +103,12 @@ def test_text_dates_and_what_is_missing_reach_the_model_by_name(client, form):
         ("sums", ROWS, {"method": "explain"}, "UnknownMethod: sums answers predict, transform; not"),
         ("sums", ROWS, {"params": {"colour": 1}}, "PredictionFailed: colour"),
         ("sums", ROWS, {"version": "unheard"}, "UnknownModel: unheard"),
+        (
+            "sums",
+            ROWS,
+            {"version": "1a2b3c4d"},
+            "UnknownModel: no version of sums: give all of it",
+        ),
         ("sums", -ROWS, {}, "PredictionFailed: sums.predict: a number is negative"),
         ("short", [[1.0, 2.0]] * 2, {}, "PredictionFailed: answered 1 rows to 2"),
         ("customers", [CUSTOMERS[0] | {"since": "soon"}], {}, "BadInput: 'since' takes dates, row 0"),

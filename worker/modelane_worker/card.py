@@ -138,6 +138,11 @@ def new_version(now: datetime, entropy: bytes) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{entropy[:4].hex():0>8}"
 
 
+def no_version(model: str, name: str) -> str:
+    """A sentence for callers who ask for a version that cannot be."""
+    return f"{name!r:.80} is no version of {model}: give all of it, such as 20261122T113000-1a2b3c4d"
+
+
 def is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
 

@@ -21,7 +21,7 @@ from modelane.settings import Settings
 from modelane.testing.lanes import Ended
 from modelane.wire import Envelope
 from modelane_worker import improvised
-from modelane_worker.card import METHODS, new_version
+from modelane_worker.card import METHODS, new_version, no_version
 from modelane_worker.engine import Engine
 from modelane_worker.intake import Call, Outcome, Refused, admit
 from modelane_worker.service import PredictService
@@ -146,7 +146,7 @@ class InProcess:
 
     def _engine(self, version: str, request: Request | None) -> Engine:
         if (published := self._versions.get(version)) is None:
-            raise UnknownModel(f"{version!r:.80} is no version of {self._model}: versions are as answers say")
+            raise UnknownModel(no_version(self._model, version))
         if published.engine or request is None:
             assert published.engine is not None
             return published.engine

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from modelane.errors import ModelaneError, NoSuchVersion, TryLater, UnknownModel
-from modelane_worker.card import Card, is_version
+from modelane_worker.card import Card, is_version, no_version
 from modelane_worker.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class Versions:
 
     def _find(self, version: str) -> Engine | ModelaneError | Future[Engine]:
         if not is_version(version):
-            return UnknownModel(
-                f"{version!r:.80} is no version of {self._model}: versions are as answers say"
-            )
+            return UnknownModel(no_version(self._model, version))
         with self._lock:
             if (engine := self._kept.get(version)) is not None:
                 self._kept.move_to_end(version)

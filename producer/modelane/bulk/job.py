@@ -131,7 +131,8 @@ def _manifest(job: Job, work: Work, source: Source, find: Callable[[], Served]) 
     Raises:
         BulkError: there is one, and it is another one.
     """
-    begun = None if job.restart else work.manifest()
+    # Without parts there is nothing to go on with, whatever was begun.
+    begun = work.manifest() if not job.restart and work.parts() else None
     if begun is not None:
         _check_same(job, begun, work.folder)
         return begun

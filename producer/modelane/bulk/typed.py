@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelane import dates
+from modelane.columns import number_of
 
 #: What a row that is fine has for a reason.
 _FINE = pa.scalar(None, pa.string())
@@ -36,7 +37,8 @@ def typed(
         converted, is_bad = to(array)
         arrays.append(converted)
         if is_bad is not None:
-            reason = f"column {name!r} {_TAKES.get(dtype, 'takes numbers')}, this is {_kind(array.type)}"
+            this = "one too far away" if to is _date and _is_date(array.type) else _kind(array.type)
+            reason = f"column {name!r} {_TAKES.get(dtype, 'takes numbers')}, this is {this}"
             faults = pc.if_else(pc.and_(is_bad, pc.is_null(faults)), reason, faults)
     return pa.RecordBatch.from_arrays(arrays, names=list(features)), faults
 
@@ -61,7 +63,7 @@ def _plain(array: pa.Array, *, blank_is_missing: bool) -> pa.Array:
 def _number(array: pa.Array) -> _Converted:
     kind = array.type
     if pa.types.is_string(kind):
-        return _parsed(pc.utf8_trim_whitespace(array), pa.float64(), _to_float)
+        return _parsed(pc.utf8_trim_whitespace(array), pa.float64(), number_of)
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
     elif not (_is_number(kind) or pa.types.is_null(kind)):
@@ -79,11 +81,19 @@ def _date(array: pa.Array) -> _Converted:
     kind = array.type
     if pa.types.is_string(kind):
         return _parsed(array, _MOMENT, dates.to_date)
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        array = array.cast(pa.timestamp("us", "UTC"), safe=False)
-    elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
+    if pa.types.is_null(kind):
+        return array.cast(_MOMENT), None
+    if not _is_date(kind):
         return _none_of(array, _MOMENT)
-    return array.cast(_MOMENT, safe=False), None
+    unit = "s" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        array = array.cast(pa.timestamp(unit, "UTC"))
+    array = array.cast(pa.timestamp(unit))
+    moments = array.cast(_MOMENT, safe=False)  # finer ones are cut off, and what is too far away is wrong
+    if unit in {"us", "ns"}:
+        return moments, None
+    is_bad = pc.fill_null(pc.not_equal(moments.cast(array.type, safe=False), array), False)
+    return pc.if_else(is_bad, pa.scalar(None, _MOMENT), moments), is_bad
 
 
 def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _Converted:
@@ -104,18 +114,12 @@ def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _C
     return pa.array(values, to), pa.array(is_bad)
 
 
-def _to_float(value: str) -> float | None:
-    """Raises :class:`ValueError`: no number."""
-    if not value:
-        return None
-    truth = {"true": 1.0, "false": 0.0}.get(value.lower())
-    if truth is None and "_" in value:  # Python's own way to write a number, and nobody else's
-        raise ValueError
-    return float(value) if truth is None else truth
-
-
 def _none_of(array: pa.Array, to: pa.DataType) -> _Converted:
     return pa.nulls(len(array), to), array.is_valid()
+
+
+def _is_date(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _is_number(kind: pa.DataType) -> bool:

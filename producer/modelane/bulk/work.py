@@ -31,6 +31,8 @@ from modelane.served import Served
 
 FORMAT = 1
 
+_MANIFEST = "manifest.json"
+
 #: Bytes at each end of the input that are hashed.
 _END_BYTES = 2**20
 
@@ -60,20 +62,21 @@ class Work:
         self.folder = self.out.with_name(self.out.name + ".partial")
         self._format = format_of(out)
         self._lock = -1
-        self._is_under_way = False
+        self._is_ours = self._is_under_way = False
 
     def __enter__(self) -> Self:
         if self.out.is_dir():
             raise BulkError(f"{self.out} is a folder")
         with self.writing():
             self._lock = self._locked()
+        self._is_ours = not (self.folder / _MANIFEST).exists()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Say what is kept, or leave nothing behind."""
+        """Say what is kept, or leave nothing behind; a folder that was found and not used stays as it was."""
         with suppress(BulkError):  # damaged: whoever goes on is told
             n_rows = sum(part.n_rows for part in self.parts())
-            if not n_rows and self.folder.exists():
+            if not n_rows and self._is_ours and self.folder.exists():
                 self.discard()
             elif error is not None and self._is_under_way:
                 error.add_note(f"{n_rows:,} rows are done and kept: the same command goes on from there")
@@ -86,7 +89,7 @@ class Work:
             BulkError: it cannot be read.
         """
         try:
-            return msgspec.json.decode((self.folder / "manifest.json").read_bytes(), type=Manifest)
+            return msgspec.json.decode((self.folder / _MANIFEST).read_bytes(), type=Manifest)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as exc:
@@ -96,7 +99,8 @@ class Work:
         """Forget what was done, if anything was; what comes now belongs to ``manifest``."""
         with self.writing():
             self._clear()
-            durable.replace(self.folder / "manifest.json", msgspec.json.encode(manifest))
+            self._is_ours = True
+            durable.replace(self.folder / _MANIFEST, msgspec.json.encode(manifest))
 
     def parts(self) -> list[Part]:
         """What is done.  Raises :class:`BulkError`: it is damaged."""
@@ -162,7 +166,7 @@ class Work:
 
     def _clear(self) -> None:
         """The manifest first: without it, nobody takes the rest for a run to go on with."""
-        for name in ("manifest.json", BEING_WRITTEN, "whole"):
+        for name in (_MANIFEST, BEING_WRITTEN, "whole"):
             (self.folder / name).unlink(missing_ok=True)
         for path in self.folder.glob(f"*{SUFFIX}"):
             path.unlink()

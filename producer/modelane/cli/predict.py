@@ -76,7 +76,7 @@ def predict(  # noqa: PLR0913  its options
     with connect(settings) as server:
         served = served_model(server, settings.prefix, model)
     if csv_file is not None:
-        asked = given.from_csv(csv_file, served)
+        asked = given.from_csv(csv_file, served, max_chars=settings.max_request_bytes)
     with Client(settings=settings) as client:
         answer = client.predict(
             model, asked, method=method, version=version, timeout_s=timeout_s, ttl_s=ttl_s, priority=priority

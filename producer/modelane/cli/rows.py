@@ -12,10 +12,16 @@ from typing import Any, TextIO
 
 import click
 
+from modelane.columns import number_of
 from modelane.errors import BadInput, TooLarge
 from modelane.served import Column, Served
 
 STANDARD_INPUT = "-"
+
+#: What is done with a file of another format, by the ending of its name.
+_INSTEAD = dict.fromkeys([".parquet", ".pq"], "modelane score {model} {path} OUT answers Parquet files") | (
+    dict.fromkeys([".json", ".jsonl", ".ndjson"], "pipe it in, as in modelane predict {model} < {path}")
+)
 
 _EXPECTED = "expected a row [1, 2], rows [[1, 2], [3, 4]], a record {…}, or records [{…}, {…}]"
 
@@ -44,14 +50,17 @@ def from_json(arguments: Sequence[str], *, max_chars: int) -> list[Any]:
     return rows
 
 
-def from_csv(path: str, served: Served) -> list[dict[str, Any]]:
+def from_csv(path: str, served: Served, *, max_chars: int) -> list[dict[str, Any]]:
     """Records with the columns that a model takes; an empty value is a missing one.
 
     Raises:
         BadInput: the file cannot be read, has not these columns, or a value that its column does not take.
+        TooLarge: more than ``max_chars``; no more is read.
     """
+    if (instead := _INSTEAD.get(Path(path).suffix.lower())) is not None:
+        raise BadInput(f"{path} is no CSV file: {instead.format(path=path, model=served.model)}")
     with _open(path) as file:
-        lines = csv.reader(file, strict=True)
+        lines = csv.reader(_at_most(max_chars, file), strict=True)
         try:
             header = next(lines, None)
             if header is None:
@@ -72,7 +81,8 @@ def from_csv(path: str, served: Served) -> list[dict[str, Any]]:
                     }
                 )
         except (csv.Error, UnicodeDecodeError) as exc:
-            raise BadInput(f"{path} line {lines.line_num + 1} cannot be read: {exc}") from exc
+            where = f"{path} line {lines.line_num + 1}"
+            raise BadInput(f"{where} cannot be read, is it CSV, in UTF-8?  {exc}") from exc
     if not records:
         raise BadInput(f"{path} has no rows")
     return records
@@ -83,8 +93,21 @@ def _standard_input(max_chars: int) -> str:
         raise click.UsageError("give rows, as JSON, --csv FILE, or pipe them in")
     text = sys.stdin.read(max_chars + 1)
     if len(text) > max_chars:
-        raise TooLarge(f"more than {max_chars} characters came in: modelane score is for large files")
+        raise _too_large(max_chars)
     return text
+
+
+def _at_most(max_chars: int, file: TextIO) -> Iterator[str]:
+    left = max_chars
+    while line := file.readline(left + 1):
+        left -= len(line)
+        if left < 0:
+            raise _too_large(max_chars)
+        yield line
+
+
+def _too_large(max_chars: int) -> TooLarge:
+    return TooLarge(f"more than {max_chars} characters came in: modelane score is for large files")
 
 
 def _from_text(text: str) -> list[Any]:
@@ -161,14 +184,9 @@ def _place(column: Column, header: list[str], path: str, model: str) -> int:
 
 
 def _value(text: str, column: Column, where: str) -> str | float | None:
-    if not text.strip():
-        return None
     if column.dtype != "float64":
-        return text
-    truth = {"true": 1.0, "false": 0.0}.get(text.strip().lower())
+        return text if text.strip() else None
     try:
-        if "_" in text:
-            raise ValueError("Python's own way to write a number")
-        return float(text) if truth is None else truth
+        return number_of(text)
     except ValueError as exc:
         raise BadInput(f"{where}: column {column.name!r} takes numbers, this is another text") from exc
