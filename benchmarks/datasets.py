@@ -102,9 +102,11 @@ def _set(recipe: Recipe, budget_s: float) -> _Set:
         warnings.simplefilter("ignore")
         ours, candidate, ours_s = _published(recipe, hold_out, decided)
         automl, learner, flaml_s = _flaml(training, decided, budget_s)
-        theirs = ask(automl, hold_out.rows, hold_out.targets, decided.task)
+        theirs = ask(automl, hold_out.rows, hold_out.targets, decided.task, positive=decided.positive)
         plain = _ask(_boosting(training, decided), hold_out, decided)
-    guess = baseline(training.targets, hold_out.targets, decided.task, decided.metric)
+    guess = baseline(
+        training.targets, hold_out.targets, decided.task, decided.metric, positive=decided.positive
+    )
     draws = resample.draw(len(hold_out), seed=0, groups=None, times=hold_out.times)
     beside = assess(decided.metric, ours, draws, champion=theirs)
     points = {"modelane": ours, "flaml": theirs, "boosting": plain, "dummy": guess}
@@ -179,4 +181,4 @@ def _boosting(training: Table, decided: Resolved) -> Any:
 
 
 def _ask(model: Any, hold_out: Table, decided: Resolved) -> Answers:
-    return ask(model, hold_out.matrix(), hold_out.targets, decided.task)
+    return ask(model, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)

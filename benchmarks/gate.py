@@ -142,7 +142,9 @@ def _retrained(effort: Effort, figure: Figure) -> Line:
             return RandomForestClassifier(30, min_samples_leaf=5, random_state=number).fit(*rows(600))
 
         held, targets = rows(200)
-        ours, theirs = (ask(fitted(number), held, targets, "classification") for number in (seed, seed + 1))
+        ours, theirs = (
+            ask(fitted(number), held, targets, "classification", positive=1) for number in (seed, seed + 1)
+        )
         verdicts.append(_promoted(_evaluation(ours, theirs, seed), "roc_auc"))
     figure.data["retrained"] = [sum(verdicts), len(verdicts)]
     return Line(

@@ -12,9 +12,9 @@ from sklearn.svm import LinearSVC
 
 from modelane.errors import RecipeError, TrainingError
 from modelane_training import resample, slices
-from modelane_training.answers import Answers, ask
+from modelane_training.answers import Answers, ask, looked_for
 from modelane_training.baseline import baseline
-from modelane_training.evaluate import assess, evaluate
+from modelane_training.evaluate import assess
 from modelane_training.metrics import METRICS, measure
 from modelane_training.table import Table
 
@@ -32,7 +32,9 @@ def classified(k=2, estimator=None, names=None):
 
 
 def measured(estimator, rows, targets, task="classification"):
-    return evaluate(estimator, Table.of(rows, targets), task)
+    positive = looked_for(targets) if task == "classification" else None
+    said = ask(estimator, rows, targets, task, positive=positive)
+    return {name: value for name, (value,) in measure(said).items() if np.isfinite(value)}
 
 
 def answers(truth, predicted):
@@ -156,12 +158,12 @@ def test_answers_that_are_none_are_refused(predicted, sentence):
             return predicted
 
     with pytest.raises(TrainingError, match=sentence):
-        ask(Odd(), np.zeros((N, 1)), np.zeros(N), "regression")
+        ask(Odd(), np.zeros((N, 1)), np.zeros(N), "regression", positive=None)
 
 
 def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
     estimator, rows, targets = classified(estimator=LinearSVC())
-    said = ask(estimator, rows, targets, "classification")
+    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
 
     with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* it has accuracy"):
         assess("log_loss", said, resample.draw(N, seed=0))
@@ -249,7 +251,7 @@ def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals()
 
 def test_the_same_answers_gain_exactly_nothing():
     estimator, rows, targets = classified(k=3)
-    said = ask(estimator, rows, targets, "classification")
+    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
 
     found = assess("log_loss", said, resample.draw(N, seed=0), champion=said)
 
@@ -306,6 +308,44 @@ def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
     assert found.slices[1].scores.intervals["mae"][0] < found.slices[1].scores.metrics["mae"]
 
 
+def test_the_class_that_is_looked_for_does_not_change_with_the_shares_of_a_part():
+    estimator, rows, targets = classified()
+    part = np.flatnonzero(np.cumsum(targets == 0) <= np.count_nonzero(targets) / 2)
+    part = np.concatenate([part, np.flatnonzero(targets)])
+
+    found = measure(ask(estimator, rows[part], targets[part], "classification", positive=1))
+
+    assert looked_for(targets) == 1
+    assert looked_for(targets[part]) == 0
+    assert found["f1"] == sk.f1_score(targets[part], estimator.predict(rows[part]), pos_label=1)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_class_that_only_the_champion_knows_costs_it_no_more_than_the_rows_it_is_wrong_about(k):
+    # Given a champion that answers one row with a class that no row has
+    truth = np.arange(N) % k
+    candidate = Fixed(truth, np.arange(k))
+    champion = Fixed(np.where(np.arange(N) == 0, k, truth), np.arange(k + 1))
+    positive = looked_for(truth)
+
+    ours, theirs = (
+        ask(one, np.zeros((N, 1)), truth, "classification", positive=positive)
+        for one in (candidate, champion)
+    )
+    found = assess("f1", ours, resample.draw(N, seed=0), champion=theirs)
+
+    assert found.forgotten == (k,)
+    assert all(0 <= gain.value < 5 / N for gain in found.gains.values() if gain), found.gains
+
+
+class Fixed:
+    def __init__(self, said, classes):
+        self.said, self.classes_ = said, classes
+
+    def predict(self, rows):
+        return self.said
+
+
 @pytest.mark.parametrize(
     ("task", "training", "truth", "metric", "said"),
     [
@@ -315,7 +355,7 @@ def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
     ],
 )
 def test_the_baseline_knows_the_targets_and_nothing_of_the_rows(task, training, truth, metric, said):
-    found = baseline(np.array(training), np.array(truth), task, metric)
+    found = baseline(np.array(training), np.array(truth), task, metric, positive=None)
 
     assert found.predicted.tolist() == said
 
@@ -326,13 +366,13 @@ def test_an_evaluation_can_be_read_back_from_a_card():
     from modelane_training.evaluation import Evaluation
 
     estimator, rows, targets = classified()
-    said = ask(estimator, rows, targets, "classification")
+    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
     table = Table.of(rows, targets)
     found = assess(
         "roc_auc",
         said,
         resample.draw(N, seed=0),
-        baseline=baseline(targets, targets, "classification", "roc_auc"),
+        baseline=baseline(targets, targets, "classification", "roc_auc", positive=1),
         champion=said,
         slices=slices.cut(table),
     )

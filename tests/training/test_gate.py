@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,11 +78,13 @@ def part(value, reach=0.01, column="country", words="NL"):
         (Gate(min_gain=0.02), "accuracy", 0.93, 0.9, True, "better by 0.0300"),
         (Gate(), "accuracy", 0.9, 0.9, False, "not better"),
         (Gate(), "accuracy", 0.89, 0.9, False, "worse by 0.0100 (95 %: 0.0050 to 0.0150)"),
-        (Gate(promote_equal=True), "accuracy", 0.9, 0.9, True, "as good, and fresher"),
-        (Gate(promote_equal=True), "accuracy", 0.904, 0.9, True, "as good, and fresher"),
-        (Gate(promote_equal=True), "accuracy", 0.89, 0.9, False, "worse"),
-        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.89, 0.9, True, "as good"),
-        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.87, 0.9, False, "worse"),
+        (Gate(promote_equal=True), "accuracy", 0.9, 0.9, False, "not shown to be as good, not better"),
+        (Gate(promote_equal=True), "accuracy", 0.904, 0.9, False, "not shown to be as good"),
+        (Gate(promote_equal=True, max_regression=0.006), "accuracy", 0.9, 0.9, True, "as good, and fresher"),
+        (Gate(promote_equal=True), "accuracy", 0.89, 0.9, False, ": worse by 0.0100"),
+        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.89, 0.9, True, "worse by 0.02 at most"),
+        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.884, 0.9, False, "not shown to be as"),
+        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.87, 0.9, False, ": worse"),
         (Gate(), "log_loss", 0.1, 0.2, True, "better"),
         (Gate(), "rmse", 0.3, 0.2, False, "worse"),
         (Gate(worst=0.5), "mae", 0.6, None, False, "misses the limit"),
@@ -98,9 +101,28 @@ def test_a_verdict_and_its_reason(  # noqa: PLR0917
 
 
 def test_a_champion_that_gives_no_score_is_explained():
-    verdict = decide(Gate(), found("accuracy", 0.9), no_champion="the champion gives no score (why)")
+    verdict = decide(Gate(), found("accuracy", 0.9), obstacle="the champion cannot be loaded (why)")
 
-    assert verdict.reason == "accuracy 0.9000; the champion gives no score (why)"
+    assert verdict.promote
+    assert verdict.reason == "accuracy 0.9000; the champion cannot be loaded (why)"
+
+
+@pytest.mark.parametrize("gate", [Gate(), Gate(promote_equal=True, max_regression=1)])
+def test_a_champion_that_serves_is_never_replaced_uncompared(gate):
+    without_score = decide(
+        gate, found("f1", 0.9), obstacle="the champion gives no score (why)", serves=True, remedy="do this"
+    )
+    of_another_metric = msgspec.structs.replace(found("f1", 0.9, 0.1), champion=Scores(metrics={"r2": 0.1}))
+    without_metric = decide(gate, of_another_metric, serves=True, remedy="do this")
+
+    assert not without_score.promote
+    assert without_score.reason == (
+        "f1 0.9000; the champion gives no score (why), and is kept uncompared: do this replaces it"
+    )
+    assert not without_metric.promote
+    assert without_metric.reason == (
+        "f1 0.9000; the champion has no f1 to compare with, and is kept: do this replaces it"
+    )
 
 
 @pytest.mark.parametrize("champion", [None, 0.3])
@@ -163,7 +185,10 @@ def test_a_champion_without_the_metric_is_not_compared():
         champion=Scores(metrics={"accuracy": 0.9}),
     )
 
-    assert decide(Gate(), evaluation).reason == "roc_auc 0.9000; the champion has no roc_auc to compare with"
+    verdict = decide(Gate(), evaluation)
+
+    assert not verdict.promote
+    assert "the champion has no roc_auc to compare with, and is kept" in verdict.reason
 
 
 @given(NAMES, SCORES, st.none() | SCORES, REACH)

@@ -24,7 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelane.cli import main
 from modelane_training import resample, slices
-from modelane_training.answers import ask
+from modelane_training.answers import ask, looked_for
 from modelane_training.baseline import baseline
 from modelane_training.evaluate import assess
 from modelane_training.folds import folds
@@ -64,9 +64,11 @@ def material(table, estimator, metric, task="classification", *, champion=None, 
     n = len(table) * 3 // 4
     training, hold_out = table.take(np.arange(n)), table.take(np.arange(n, len(table)))
 
+    positive = looked_for(table.targets) if task == "classification" else None
+
     def answers(of):
         of.fit(training.matrix(), training.targets)
-        return ask(of, hold_out.matrix(), hold_out.targets, task)
+        return ask(of, hold_out.matrix(), hold_out.targets, task, positive=positive)
 
     ours, theirs = answers(estimator), None if champion is None else answers(champion)
     recipe = Recipe(model="churn", source=lambda target: table, target="left", metric=metric, task=task)
@@ -74,7 +76,7 @@ def material(table, estimator, metric, task="classification", *, champion=None, 
         metric,
         ours,
         resample.draw(len(hold_out), seed=0),
-        baseline=baseline(training.targets, hold_out.targets, task, metric),
+        baseline=baseline(training.targets, hold_out.targets, task, metric, positive=positive),
         champion=theirs,
         slices=slices.cut(hold_out),
     )

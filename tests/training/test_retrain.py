@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from modelane.errors import BadData, RecipeError, StoreError, TrainingError
@@ -175,7 +176,7 @@ def test_a_champion_that_no_worker_could_load_does_not_bar_its_successor(trainer
 
     # Then the new version takes over, and the reason says why it was not compared
     assert second.verdict.promote
-    assert "the champion gives no score (" in second.verdict.reason
+    assert "the champion cannot be loaded (" in second.verdict.reason
     assert second.champion_metrics == {}
     assert trainer.store.champion("iris") == second.version
 
@@ -202,12 +203,109 @@ def test_a_champion_is_compared_on_its_own_columns(trainer, recipe_from):
     assert trainer.store.champion("iris") == first.version
 
 
-def test_a_champion_for_other_columns_is_not_compared(trainer, recipe_from):
-    trainer.run(recipe_from(IRIS))
+@pytest.mark.parametrize("source", ['scikit_learn("wine")', "as_a_table"])
+def test_a_champion_is_asked_with_a_column_that_is_left_out_on_rows_it_has_not_seen(
+    trainer, recipe_from, source
+):
+    # Given a champion
+    body = f"""
+        def as_a_table():
+            given = scikit_learn("wine")(target="target")
+            return Table.of(given.frame.drop(columns="target"), given.frame["target"].to_numpy())
+        recipe = Recipe(model="wine", source={source}, %s estimator=DecisionTreeClassifier(random_state=0))
+    """
+    wider = recipe_from(body % "")
+    first = trainer.run(wider)
 
-    outcome = trainer.run(recipe_from(NARROWER))
+    # When one of its columns is left out
+    narrower = recipe_from(body % "leave_out=('hue',), ")
+    second = trainer.run(narrower)
 
-    assert "other columns" in outcome.verdict.reason
+    # Then both were compared on the champion's own hold-out, and so they are the next time
+    assert second.champion_metrics == first.metrics
+    assert not second.verdict.promote
+    trainer.store.promote("wine", second.version)
+    third = trainer.run(narrower)
+    assert third.champion_metrics == third.metrics == second.metrics
+    card = trainer.store.read("wine", third.version, trainer.trusted).card
+    assert "hue" not in [feature.name for feature in card.features]
+
+
+def test_a_champion_that_cannot_be_compared_is_kept_until_somebody_says_otherwise(
+    trainer, recipe_from, tmp_path
+):
+    # Given a champion one of whose columns the data has no more
+    frame = pd.DataFrame({"x": np.arange(50), "z": np.arange(50) % 7, "left": np.arange(50) > 25})
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    body = f"""
+        recipe = Recipe(
+            model="churn", source=csv({str(tmp_path / "data.csv")!r}), target="left", leave_out=%s,
+            estimator=LogisticRegression(), gate=Gate(promote_equal=True, max_regression=1),
+        )
+    """
+    first = trainer.run(recipe_from(body % "()"))
+    frame.drop(columns="z").to_csv(tmp_path / "data.csv", index=False)
+
+    # When it is trained again, as somebody wants it
+    second = trainer.run(recipe_from(body % "('z',)"))
+
+    # Then the candidate is there, the champion answers, and the reason says what to do
+    assert not second.verdict.promote
+    assert trainer.store.champion("churn") == first.version
+    assert trainer.store.versions("churn") == [first.version, second.version]
+    assert "takes columns that the data has no more, or not so: 'z'" in second.verdict.reason
+    assert second.verdict.reason.endswith(
+        f"and is kept uncompared: modelane promote churn {second.version} replaces it"
+    )
+
+
+@pytest.mark.parametrize(("before", "now"), [("abc", "ab"), ("abcd", "abc"), ("ab", "abc")])
+def test_a_class_that_has_gone_or_come_does_not_keep_two_models_from_being_compared(
+    trainer, recipe_from, tmp_path, before, now
+):
+    def write(classes):
+        lines = [f"{i},{classes[i % len(classes)]}" for i in range(40 * len(classes))]
+        (tmp_path / "data.csv").write_text("x,left\n" + "\n".join(lines))
+
+    recipe = recipe_from(
+        f"""
+        from sklearn.dummy import DummyClassifier
+        recipe = Recipe(
+            model="churn", source=csv({str(tmp_path / "data.csv")!r}), target="left",
+            estimator=DummyClassifier(strategy="stratified"), gate=Gate(beat_baseline=False),
+        )
+        """
+    )
+    write(before)
+    first = trainer.run(recipe)
+    write(now)
+
+    second = trainer.run(recipe)
+
+    assert set(second.champion_metrics) == set(second.metrics)
+    gone = "no row is of the class 'c' any more" in second.verdict.reason or (
+        "no row is of the class 'd' any more" in second.verdict.reason
+    )
+    assert gone is (len(now) < len(before))
+    if not second.verdict.promote:
+        assert trainer.store.champion("churn") == first.version
+
+
+def test_the_class_that_is_looked_for_is_that_of_all_rows_or_of_the_recipe(trainer, recipe_from, tmp_path):
+    lines = "\n".join(f"{i},{'yes' if i > 80 else 'no'}" for i in range(100))
+    (tmp_path / "data.csv").write_text(f"x,left\n{lines}\n")
+    body = f"""
+        recipe = Recipe(
+            model="churn", source=csv({str(tmp_path / "data.csv")!r}), target="left", %s
+            candidates=("linear",), budget=Budget(trials=1), metric="f1", gate=Gate(beat_baseline=False),
+        )
+    """
+    found = [trainer.run(recipe_from(body % words)) for words in ("", "positive='no',")]
+
+    cards = [trainer.store.read("churn", each.version, trainer.trusted).card for each in found]
+    assert [card.evaluation["positive"] for card in cards] == ["yes", "no"]
+    with pytest.raises(RecipeError, match=r"positive 'maybe': expected one of two classes, .* 'no', 'yes'"):
+        trainer.run(recipe_from(body % "positive='maybe',"))
 
 
 def test_a_column_that_the_champion_takes_may_not_go_missing(trainer, recipe_from):

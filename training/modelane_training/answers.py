@@ -49,12 +49,23 @@ class Answers:
         )
 
 
-def ask(estimator: Estimator, rows: Any, targets: NDArray[Any], task: Task) -> Answers:
+def looked_for(targets: NDArray[Any]) -> Scalar:
+    """Of two classes the rarer one, the second if neither is rare; None of more."""
+    classes, counts = np.unique(targets, return_counts=True)
+    if len(classes) != 2:
+        return None
+    label: Scalar = classes.tolist()[int(counts[0] >= _RARE * len(targets))]
+    return label
+
+
+def ask(estimator: Estimator, rows: Any, targets: NDArray[Any], task: Task, *, positive: Scalar) -> Answers:
     """Have ``rows`` answered, with probabilities or scores where the estimator has them.
 
     Args:
         rows: (n, d), what the estimator takes: an array or a DataFrame.
         targets: (n,), the truth.
+        positive: of two classes the one that is looked for, of all rows that there are: these ones may have
+            other shares.  None of more classes, and of a regression.
 
     Raises:
         TrainingError: it does not answer these rows.
@@ -63,16 +74,11 @@ def ask(estimator: Estimator, rows: Any, targets: NDArray[Any], task: Task) -> A
         predicted = _column(estimator.predict(rows), len(targets))
         if task == "regression":
             return _regression(targets, predicted)
-        return _classification(estimator, rows, targets, predicted)
+        return _classification(estimator, rows, targets, predicted, positive)
     except TrainingError:
         raise
     except Exception as exc:  # an estimator may raise anything
         raise TrainingError(f"the hold-out has no score: {type(exc).__name__}: {exc}") from exc
-
-
-def _positive(truth: NDArray[np.intp], classes: NDArray[Any]) -> int | None:
-    """Of two classes the rarer one; the second if neither is rare."""
-    return int(np.mean(truth == 0) >= _RARE) if len(classes) == 2 else None
 
 
 def _column(predicted: Any, n_rows: int) -> NDArray[Any]:
@@ -92,12 +98,13 @@ def _regression(targets: NDArray[Any], predicted: NDArray[Any]) -> Answers:
 
 
 def _classification(
-    estimator: Estimator, rows: Any, targets: NDArray[Any], predicted: NDArray[Any]
+    estimator: Estimator, rows: Any, targets: NDArray[Any], predicted: NDArray[Any], positive: Scalar
 ) -> Answers:
     known = np.asarray(getattr(estimator, "classes_", np.unique(predicted)))
     if len({labels.dtype.kind in "OU" for labels in (known, targets, predicted)}) == 2:
         raise TrainingError("the hold-out has no score: some answers are text, some are numbers")
-    classes = np.unique(np.concatenate([known, targets, predicted]))
+    named = targets[:0] if positive is None else np.asarray([positive])
+    classes = np.unique(np.concatenate([known, targets, predicted, named]))
     places = np.searchsorted(classes, known)
     shares = scores = None
     if hasattr(estimator, "predict_proba"):
@@ -120,5 +127,5 @@ def _classification(
         classes=classes,
         shares=shares,
         scores=scores,
-        positive=_positive(truth, classes),
+        positive=None if positive is None else int(np.searchsorted(classes, positive)),
     )

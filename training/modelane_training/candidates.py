@@ -15,7 +15,6 @@ import numpy as np
 from optuna.trial import BaseTrial
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -104,11 +103,6 @@ def candidates_of(recipe: Resolved, known: About) -> tuple[Candidate, ...]:
             + ", ".join(f"{each.name} {each.max_rows}" for each in chosen)
         )
     return fitting
-
-
-def dummy(task: Task) -> Any:
-    """What a model must be better than: the share of each class, or the mean."""
-    return DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
 
 
 def _candidate(item: object, known: About) -> Candidate:

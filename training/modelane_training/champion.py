@@ -13,21 +13,23 @@ from modelane_worker.card import Card
 from modelane_worker.signing import TrustedKeys
 from modelane_worker.store import Store
 
+#: Columns that one sentence names.
+MAX_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
     version: str | None
     answers: Answers | None = None  #: None if it could not be compared
     obstacle: str = ""  #: why it could not
+    serves: bool = False  #: whether it answers its callers, so that nobody else may take its place uncompared
 
 
-def ask_champion(
-    recipe: Resolved, hold_out: Table, candidate: Answers, *, store: Store, trusted: TrustedKeys
-) -> Champion:
+def ask_champion(recipe: Resolved, hold_out: Table, *, store: Store, trusted: TrustedKeys) -> Champion:
     """The answers of the version in service to the rows that the candidate has answered.
 
-    One that cannot answer them (made with other libraries, for other columns or classes, no longer
-    trusted) does not bar its successor: workers could not load it either, or the recipe has moved on.
+    One that cannot be loaded (made with other libraries, damaged, no longer trusted) serves nobody: workers
+    cannot load it either.
 
     Raises:
         StoreError: the store cannot be read.
@@ -37,11 +39,14 @@ def ask_champion(
         return Champion(version=None, obstacle="there is no champion to compare with")
     try:
         verified = store.read(recipe.model, version, trusted)
+        estimator = artefact.load(verified)
+    except (IncompatibleModel, NoSuchVersion, UntrustedModel) as exc:
+        return Champion(version=version, obstacle=f"the champion cannot be loaded ({exc})")
+    try:
         rows = _as_it_takes_them(verified.card, recipe, hold_out).matrix()
-        answers = ask(artefact.load(verified), rows, hold_out.targets, recipe.task)
-        _check_same_classes(version, answers, candidate)
-    except (IncompatibleModel, NoSuchVersion, TrainingError, UntrustedModel) as exc:
-        return Champion(version=version, obstacle=f"the champion gives no score ({exc})")
+        answers = ask(estimator, rows, hold_out.targets, recipe.task, positive=recipe.positive)
+    except (IncompatibleModel, TrainingError) as exc:
+        return Champion(version=version, obstacle=f"the champion gives no score ({exc})", serves=True)
     return Champion(version=version, answers=answers)
 
 
@@ -49,15 +54,8 @@ def _as_it_takes_them(card: Card, recipe: Resolved, hold_out: Table) -> Table:
     """The same rows in the champion's own columns; the candidate may take others as well."""
     if card.task != recipe.task:
         raise IncompatibleModel(f"{card.version} was made for a {card.task}")
-    if not set(card.features) <= set(hold_out.features):
-        raise IncompatibleModel(f"{card.version} was made for other columns")
-    return hold_out.only([feature.name for feature in card.features])
-
-
-def _check_same_classes(version: str, champion: Answers, candidate: Answers) -> None:
-    if champion.classes is None or candidate.classes is None:
-        return
-    ours, theirs = set(candidate.classes.tolist()), set(champion.classes.tolist())
-    if ours != theirs:
-        label = min(ours ^ theirs, key=str)
-        raise IncompatibleModel(f"{version} and the candidate do not both know the class {label!r:.60}")
+    everything = hold_out.with_spare()
+    if missing := [each for each in card.features if each not in everything.features]:
+        names = ", ".join(repr(each.name)[:60] for each in missing[:MAX_NAMED])
+        raise IncompatibleModel(f"{card.version} takes columns that the data has no more, or not so: {names}")
+    return everything.only([feature.name for feature in card.features])

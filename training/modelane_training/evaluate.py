@@ -14,30 +14,19 @@ import numpy as np
 from scipy import stats
 
 from modelane.errors import RecipeError
-from modelane_training.answers import Answers, ask
+from modelane_training.answers import Answers
 from modelane_training.evaluation import Evaluation, Gain, Interval, Scores, SliceScores
 from modelane_training.metrics import LOSSES, METRICS, measure
 from modelane_training.resample import LEVEL, Draws, Floats, interval
 from modelane_training.slices import NO_SLICES, Slice, Slices
-from modelane_training.table import Table
-from modelane_worker.artefact import Estimator
-from modelane_worker.card import Task
+from modelane_worker.card import Scalar
 
-__all__ = ["LOSSES", "METRICS", "assess", "evaluate"]
+__all__ = ["LOSSES", "METRICS", "assess"]
 
 #: Resamples behind a slice's interval; its width comes from their spread, which needs fewer than its ends.
 _SLICE_RESAMPLES = 200
 
 _UNBOUNDED = frozenset({"log_loss", "rmse", "mae", "median_ae", "r2"})
-
-
-def evaluate(estimator: Estimator, hold_out: Table, task: Task) -> dict[str, float]:
-    """Every metric of the task that can be computed: without probabilities, without scores there are fewer.
-
-    Raises:
-        TrainingError: the estimator does not answer these rows.
-    """
-    return _points(measure(ask(estimator, hold_out.matrix(), hold_out.targets, task)))
 
 
 def assess(  # noqa: PLR0913  # who is compared, and on what
@@ -75,6 +64,7 @@ def assess(  # noqa: PLR0913  # who is compared, and on what
         baseline=None if floor is None else floor.scores(),
         over_baseline=None if floor is None else ours.gain(floor, metric),
         champion=None if theirs is None else theirs.scores(),
+        forgotten=_forgotten(candidate, champion),
         gains=_gains(ours, theirs),
         slices=_slices(metric, candidate, champion, draws, slices.judged),
         unjudged=slices.left_out,
@@ -128,6 +118,12 @@ def _gains(ours: _Measured, theirs: _Measured | None) -> dict[str, Gain]:
         return {}
     found = {name: ours.gain(theirs, name) for name in ours.points}
     return {name: gain for name, gain in found.items() if gain is not None}
+
+
+def _forgotten(candidate: Answers, champion: Answers | None) -> tuple[Scalar, ...]:
+    if champion is None or champion.classes is None or candidate.classes is None:
+        return ()
+    return tuple(np.setdiff1d(champion.classes, candidate.classes).tolist())
 
 
 def _slices(

@@ -48,6 +48,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Scores | None = None  #: of an estimator that knows the target's distribution only
     over_baseline: Gain | None = None  #: by the gate's metric
     champion: Scores | None = None  #: None if there is none that can be compared
+    forgotten: tuple[Scalar, ...] = ()  #: classes that the champion knows, and the candidate does not
     gains: dict[str, Gain] = {}  #: over the champion, by each metric that both have
     slices: tuple[SliceScores, ...] = ()  #: with enough rows to say something
     unjudged: str = ""  #: what is not among the slices, and why

@@ -29,7 +29,7 @@ from modelane_training.folds import Fold
 from modelane_training.metrics import measure
 from modelane_training.recipe import Resolved
 from modelane_training.table import Table
-from modelane_worker.card import Task
+from modelane_worker.card import Scalar, Task
 
 #: Idle processes of a finished search end by themselves.
 _IDLE_S = 30
@@ -57,7 +57,12 @@ class Fits:
         self._local = recipe.joblib_backend is None
         self._data = (table.matrix(), table.targets)
         parent = os.getpid() if self._local else None
-        self._how = {"task": recipe.task, "metric": recipe.metric, "parent": parent}
+        self._how: dict[str, Any] = {
+            "task": recipe.task,
+            "metric": recipe.metric,
+            "positive": recipe.positive,
+            "parent": parent,
+        }
         self._backend = recipe.joblib_backend or "loky"
         # One alone could not be ended: joblib then fits in this very process.
         self.n_jobs = max(2, cpu_count()) if self._local else -1
@@ -123,6 +128,7 @@ def _score(  # noqa: PLR0913  # it runs elsewhere and knows nothing
     *,
     task: Task,
     metric: str,
+    positive: Scalar,
     parent: int | None,
 ) -> Score | str:
     """A fold's score, or why there is none: an error that is raised would end all processes."""
@@ -134,7 +140,8 @@ def _score(  # noqa: PLR0913  # it runs elsewhere and knows nothing
             warnings.simplefilter("ignore")  # of fits that converge badly: their score says so
             pipeline = pickle.loads(content)  # noqa: S301  # from the process that this one works for
             pipeline.fit(_take(rows, train), targets[train])
-            found = measure(ask(pipeline, _take(rows, test), targets[test], task))
+            answers = ask(pipeline, _take(rows, test), targets[test], task, positive=positive)
+            found = measure(answers)
     except TrainingError as exc:
         return str(exc)
     except Exception as exc:  # an estimator may raise anything

@@ -54,28 +54,37 @@ class Verdict:
 
 
 def decide(
-    gate: Gate, found: Evaluation, *, no_champion: str = "there is no champion to compare with"
+    gate: Gate,
+    found: Evaluation,
+    *,
+    obstacle: str = "there is no champion to compare with",
+    serves: bool = False,
+    remedy: str = "modelane promote",
 ) -> Verdict:
     """Judge a candidate by the metric of ``found``.
 
     Args:
-        no_champion: why there is none to compare with, for the verdict.
+        obstacle: why there is no champion to compare with, for the verdict.
+        serves: whether there is one that answers its callers all the same: it is kept.
+        remedy: the command that replaces it nevertheless.
     """
     metric = found.metric
     score = f"{metric} {found.scores.metrics[metric]:.4f}"
     if (flaw := _unfit(gate, found)) is not None:
         return Verdict(promote=False, reason=f"{score} {flaw}")
     if found.champion is None:
-        return Verdict(promote=True, reason=f"{score}; {no_champion}")
+        kept = f", and is kept uncompared: {remedy} replaces it" if serves else ""
+        return Verdict(promote=not serves, reason=f"{score}; {obstacle}{kept}")
     if metric not in found.champion.metrics:
-        return Verdict(promote=True, reason=f"{score}; the champion has no {metric} to compare with")
+        why = f"the champion has no {metric} to compare with, and is kept: {remedy} replaces it"
+        return Verdict(promote=False, reason=f"{score}; {why}")
     champion = f"the champion has {found.champion.metrics[metric]:.4f}"
     gain = found.gains.get(metric)
     if gain is None:  # as of a hold-out that is one group: nothing says how far chance reaches
         why = ": the hold-out is too small to tell them apart, hold out more rows or groups"
         return Verdict(promote=False, reason=f"{score}, {champion}{why}")
     promote, why = _against(gate, found, gain)
-    return Verdict(promote=promote, reason=f"{score}, {champion}{why}")
+    return Verdict(promote=promote, reason=f"{score}, {champion}{why}{_forgotten(found)}")
 
 
 def _against(gate: Gate, found: Evaluation, gain: Gain) -> tuple[bool, str]:
@@ -83,9 +92,20 @@ def _against(gate: Gate, found: Evaluation, gain: Gain) -> tuple[bool, str]:
         return False, f", but {fallen}"
     if gain.low > 0 and gain.value >= gate.min_gain:
         return True, f": better by {_words(gain)}"
-    if gate.promote_equal and gain.value >= -gate.max_regression:
-        return True, ": as good, and fresher"
+    if gate.promote_equal:
+        if gain.low >= -gate.max_regression:
+            return True, f": as good, and fresher, worse by {gate.max_regression:g} at most"
+        if gain.high >= -gate.max_regression:
+            return False, f": not shown to be as good, {_not_better(gate, gain)}"
     return False, f": {_not_better(gate, gain)}"
+
+
+def _forgotten(found: Evaluation) -> str:
+    """What a comparison on the rows that there are does not show."""
+    if not found.forgotten:
+        return ""
+    names = ", ".join(f"{label!r:.60}" for label in found.forgotten)
+    return f"; no row is of the class {names} any more, which only the champion knows"
 
 
 def _unfit(gate: Gate, found: Evaluation) -> str | None:

@@ -1,7 +1,7 @@
 """The metrics, each as scikit-learn defines it, of many resamples at once.  answers, resample → METRICS.
 
 In two classes, precision, recall, F1 and average precision are those of the positive class, the rarer
-one; in more they are means over the classes, one against the rest.
+one; in more they are means over the classes that have rows, one against the rest.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def _labels(answers: Answers, draws: Draws, k: int) -> dict[str, Floats]:
     there = draws.sum(cells=truth, n_cells=k)
     said = draws.sum(cells=predicted, n_cells=k)
     found = draws.sum(right, cells=truth, n_cells=k)
-    concerned = there + said > 0
+    # A class that no row has is nothing to find: who names it is wrong about a row of another one.
+    concerned = (there + said > 0) & (np.bincount(truth, minlength=k) > 0)
     precision, recall, f1 = (
         np.where(concerned, np.where(of > 0, found / of, 0.0), np.nan)
         for of in (said, there, (said + there) / 2)
@@ -131,7 +132,7 @@ def _shares(answers: Answers, shares: Floats, draws: Draws) -> dict[str, Floats]
     of_truth = shares[np.arange(len(truth)), truth]
     surprise = -np.log(np.clip(of_truth, np.finfo(np.float64).eps, 1.0))
     squares = (shares**2).sum(1) - 2 * of_truth + 1
-    if shares.shape[1] == 2:  # both columns say the same
+    if answers.positive is not None:  # both columns say the same
         squares = squares / 2
     confidence, bins = confidences(answers, shares)
     gap = draws.sum(confidence - (answers.predicted == truth), cells=bins, n_cells=CALIBRATION_BINS)

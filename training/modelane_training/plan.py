@@ -36,6 +36,7 @@ class Plan:
             self.table.sha256(),
             self.recipe.task,
             self.recipe.metric,
+            self.recipe.positive,
             sorted(self.candidates),
             self.seed,
         )
@@ -63,5 +64,8 @@ class Plan:
     def baseline(self) -> float:
         """What an estimator reaches that never looks at a row, on the same folds; NaN if it has no score."""
         targets, task, metric = self.table.targets, self.recipe.task, self.recipe.metric
-        answers = [baseline(targets[train], targets[test], task, metric) for train, test in self.folds]
+        answers = [
+            baseline(targets[train], targets[test], task, metric, positive=self.recipe.positive)
+            for train, test in self.folds
+        ]
         return float(np.mean([measure(each).get(metric, [np.nan])[0] for each in answers]))

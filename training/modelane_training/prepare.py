@@ -1,6 +1,6 @@
 """From rows as they came to rows to train on, and the profile of them.  collect → PREPARE → split.
 
-check, clean, profile and drift in their order.
+collect, check, clean, profile and drift in their order.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class Prepared:
     table: Table
     recipe: Resolved
     profile: Profile
+
+
+def collect(recipe: Recipe, before: InService | None) -> Table:
+    """A recipe's rows, with what the version in service must be asked with."""
+    return recipe.collect(before.profile.names() if before else ())
 
 
 def prepare(table: Table, recipe: Recipe, before: InService | None = None) -> Prepared:

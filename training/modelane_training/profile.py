@@ -82,10 +82,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int  #: that are left, hold-out included
     dropped: Dropped
     left_out: dict[str, str]  #: column → why
+    spare: list[str] = []  #: columns that are no features any more, but still decide which rows are held out
     columns: list[Column]
     target: Target
     findings: list[Finding]
     compared_with: str | None = None  #: the version whose data ``drift`` is against
+
+    def names(self) -> list[str]:
+        """Of all columns that the next table should have, if only to be compared with this one."""
+        return [*(column.name for column in self.columns), *self.spare]
 
     def in_words(self) -> list[str]:
         """The first findings, for people who watch; all are in the report."""
@@ -125,6 +130,7 @@ def describe(
         n_rows=len(table),
         dropped=dropped,
         left_out=dict(left_out),
+        spare=[] if table.spare is None else list(table.spare.columns),
         columns=columns,
         target=_target(table, recipe),
         findings=list(findings[:MAX_FINDINGS]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,6 +25,7 @@ from sklearn.base import BaseEstimator, clone
 
 from modelane.errors import BadInput, ModelaneError, RecipeError
 from modelane.keys import check_model_name
+from modelane_training.answers import looked_for
 from modelane_training.evaluate import METRICS
 from modelane_training.gate import Gate
 from modelane_training.seeds import seeded
@@ -32,7 +33,7 @@ from modelane_training.sources import Source, function
 from modelane_training.table import Table
 from modelane_training.tabulate import tabulate
 from modelane_worker.artefact import Estimator
-from modelane_worker.card import Task
+from modelane_worker.card import Scalar, Task
 
 BUILT_IN = Path(__file__).parent / "recipes"
 
@@ -81,6 +82,8 @@ class Recipe:
     target: str = "target"  #: name of the column to predict
     task: Task | None = None  #: None: by the target, and stated
     metric: str | None = None  #: what search and gate compare, one of ``METRICS[task]``; None: by the task
+    #: Of two classes the one that is looked for: precision, recall and F1 are of it; None: the rarer one.
+    positive: Scalar = None
     candidates: tuple[Any, ...] | None = None  #: what the search chooses from; None: all there are
     budget: Budget = field(default_factory=Budget)
     joblib_backend: str | None = None  #: what fits run on in a search, such as "dask"; None: this machine
@@ -140,8 +143,11 @@ class Recipe:
         if self.groups is not None and self.groups == self.time:
             raise RecipeError(f"{self.groups!r} cannot be both groups and time")
 
-    def collect(self) -> Table:
+    def collect(self, spare: Collection[str] = ()) -> Table:
         """All rows, each column typed.
+
+        Args:
+            spare: columns to read even if they are left out; see :class:`Table`.
 
         Raises:
             BadData: a column is missing, or of no one type.
@@ -149,18 +155,36 @@ class Recipe:
         """
         with self.running("source"):
             given = function.read(self.source, self.target)
-        return given if isinstance(given, Table) else tabulate(given, self)
+        if isinstance(given, Table):
+            return given.leaving_out(self.leave_out, spare)
+        return tabulate(given, self, spare)
 
     def resolve(self, table: Table) -> Resolved:
         """The recipe with task and metric decided for this data.
 
         Raises:
-            RecipeError: the metric is not one of the task that the target has.
+            RecipeError: the metric is not one of the task that the target has, or it has no such class.
         """
         task = self.task or infer_task(table.targets)
-        decided = {"task": task, "metric": self.metric or default_metric(self, table.targets, task)}
+        decided = {
+            "task": task,
+            "metric": self.metric or default_metric(self, table.targets, task),
+            "positive": self._positive(table.targets) if task == "classification" else None,
+        }
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return Resolved(**(given | decided))
+
+    def _positive(self, targets: NDArray[Any]) -> Scalar:
+        """Once for all rows: parts of them have other shares, in which another class may be the rarer one."""
+        classes = np.unique(targets).tolist()
+        if self.positive is None:
+            return looked_for(targets)
+        if self.positive not in classes or len(classes) != 2:
+            raise RecipeError(
+                f"positive {self.positive!r}: expected one of two classes, the target has "
+                + ", ".join(map(repr, classes[:MAX_NUMBERED_CLASSES]))
+            )
+        return self.positive
 
     def fit(self, training: Table, seed: int) -> Estimator:
         """The recipe's own estimator, anew and fitted; ``seed`` is for what it leaves to chance.

@@ -19,7 +19,7 @@ from modelane_training.baseline import baseline
 from modelane_training.champion import ask_champion
 from modelane_training.evaluate import assess
 from modelane_training.gate import Verdict, decide
-from modelane_training.prepare import in_service, prepare
+from modelane_training.prepare import collect, in_service, prepare
 from modelane_training.profile import PROFILE_FILE
 from modelane_training.publish import build_card, pack
 from modelane_training.recipe import Recipe
@@ -83,10 +83,11 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         return _conclude(_remembered(card), store=store, ring=ring, progress=progress)
 
     progress("collect", recipe.model)
-    table = recipe.collect()
+    before = in_service(recipe.model, store=store, trusted=trusted)
+    table = collect(recipe, before)
 
     progress("check", f"{len(table)} rows of {len(table.features)} features, {table.source}")
-    data = prepare(table, recipe, in_service(recipe.model, store=store, trusted=trusted))
+    data = prepare(table, recipe, before)
     table, decided = data.table, data.recipe
     for words in data.profile.in_words():
         progress("check", words)
@@ -104,19 +105,27 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         candidate = decided.fit(training, seed)
 
     progress("evaluate", f"{len(hold_out)} rows held out")
-    answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task)
-    champion = ask_champion(decided, hold_out, answers, store=store, trusted=trusted)
+    answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
+    champion = ask_champion(decided, hold_out, store=store, trusted=trusted)
     evaluation = assess(
         decided.metric,
         answers,
         resample.draw(len(hold_out), seed=seed, groups=hold_out.groups, times=hold_out.times),
-        baseline=baseline(training.targets, hold_out.targets, decided.task, decided.metric),
+        baseline=baseline(
+            training.targets, hold_out.targets, decided.task, decided.metric, positive=decided.positive
+        ),
         champion=champion.answers,
         slices=slices.cut(hold_out, decided.gate.slices, seed=seed),
     )
 
     progress("gate", f"{decided.metric} against {champion.version or 'no champion'}")
-    verdict = decide(decided.gate, evaluation, no_champion=champion.obstacle)
+    verdict = decide(
+        decided.gate,
+        evaluation,
+        obstacle=champion.obstacle,
+        serves=champion.serves,
+        remedy=f"modelane promote {recipe.model} {version}",
+    )
 
     files, findings = pack(candidate), None
     if report:

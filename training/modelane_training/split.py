@@ -2,8 +2,9 @@
 
 What stands where decides a row's content, or its group, and the recipe's seed (:mod:`positions`), so
 that the hold-out stays what it was when rows are added: the champion has not been trained on it
-either.  Two things move rows to the other side: a column more or less, and a row that changes; where
-rows change (a customer's age), name their id as ``groups``.  A share that comes out too far from what
+either.  A column that is left out goes on deciding, as long as the source has it.  Two things move rows
+to the other side: a column more, or one that is gone, and a row that changes; where rows change (a
+customer's age), name their id as ``groups``.  A share that comes out too far from what
 the recipe asks for, as of few rows it may, is corrected by the fewest rows.
 """
 
@@ -48,7 +49,7 @@ def split(table: Table, recipe: Resolved) -> tuple[Table, Table]:
 
 
 def _rows(table: Table, recipe: Resolved) -> Mask:
-    places = positions.of_rows(table.rows, recipe.seed)
+    places = positions.of_rows(table.with_spare().rows, recipe.seed)
     held = np.zeros(len(table), dtype=bool)
     strata = table.targets if recipe.task == "classification" else np.zeros(len(table))
     for stratum in np.unique(strata):

@@ -33,6 +33,8 @@ class Table:
         targets: (n,); numbers, or strings for class names.  A missing one is NaN, in float64 or object.
         groups: (n,) or None; rows of one group stay on one side of every split.
         times: (n,) or None, datetime64[us] or float64; the latest rows are held out.
+        spare: (n, s) or None; columns that the recipe leaves out, but the version in service was made of.  It
+            is asked with them, and they go on deciding which rows are held out.
         origin: (n,) or None, each row's index in the source; None: as they come.
         places: names a row of the source by its index there.
         notes: what the source's reader should know, in sentences.
@@ -44,6 +46,7 @@ class Table:
     targets: NDArray[Any]
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    spare: pd.DataFrame | None = None
     origin: NDArray[np.intp] | None = None
     places: Places = BY_INDEX
     notes: tuple[str, ...] = ()
@@ -117,8 +120,23 @@ class Table:
             targets=self.targets[index],
             groups=None if self.groups is None else self.groups[index],
             times=None if self.times is None else self.times[index],
+            spare=None if self.spare is None else self.spare.iloc[index].reset_index(drop=True),
             origin=index if self.origin is None else self.origin[index],
         )
+
+    def leaving_out(self, names: Collection[str], spare: Collection[str]) -> Table:
+        """A table without these columns, of which some are spare."""
+        if not set(names) & set(self.names):
+            return self
+        kept = [name for name in self.names if name in names and name in spare]
+        return replace(self.without(names), spare=self.rows[kept] if kept else None)
+
+    def with_spare(self) -> Table:
+        """A table with all columns that the version in service may take."""
+        if self.spare is None:
+            return self
+        rows = pd.concat([self.rows, self.spare], axis=1)
+        return replace(self, features=features_of(rows), rows=rows, spare=None)
 
     def without(self, names: Collection[str]) -> Table:
         """A table without these columns."""

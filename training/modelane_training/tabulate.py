@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,11 @@ _SHOWN_NAMES = 30
 _DTYPES = {"f": "float64", "O": "str", "M": "datetime64[us]"}
 
 
-def tabulate(raw: Raw, recipe: Recipe) -> Table:
+def tabulate(raw: Raw, recipe: Recipe, spare: Collection[str] = ()) -> Table:
     """Sort a source's columns by what the recipe has them for, and give each its type.
+
+    Args:
+        spare: columns that are read even if the recipe leaves them out, if they are there and of one type.
 
     Raises:
         BadData: a column is missing or named twice, or its values are of no one type.
@@ -57,9 +61,19 @@ def tabulate(raw: Raw, recipe: Recipe) -> Table:
         targets=_targets(recipe.target, raw, names),
         groups=_groups(recipe.groups, raw, names),
         times=_times(recipe.time, raw, names),
+        spare=_spare([name for name in names if name in recipe.leave_out and name in spare], raw, names),
         places=raw.places,
         notes=tuple(notes),
     )
+
+
+def _spare(wanted: Sequence[str], raw: Raw, names: list[str]) -> pd.DataFrame | None:
+    arrays = {}
+    for name in wanted:
+        with suppress(BadData):  # it may have been left out for that
+            arrays[name] = columns.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    features = [Feature(name, _DTYPES[values.dtype.kind]) for name, values in arrays.items()]
+    return frame(arrays, features) if features else None
 
 
 def narrowed(targets: NDArray[Any]) -> NDArray[Any]:

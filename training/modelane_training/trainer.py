@@ -13,7 +13,7 @@ from modelane.errors import BrokerRefused, BrokerUnavailable, StoreError
 from modelane.settings import Settings
 from modelane_training import retrain
 from modelane_training.helping import join
-from modelane_training.prepare import in_service, prepare
+from modelane_training.prepare import collect, in_service, prepare
 from modelane_training.recipe import Recipe
 from modelane_training.signer import trainers_key
 from modelane_training.split import split
@@ -70,7 +70,7 @@ def assist(settings: Settings, recipe: Recipe, progress: retrain.Progress, *, ru
     """
     trusted = TrustedKeys.load(settings.trusted_keys_path)
     before = in_service(recipe.model, store=Store(settings.store_path), trusted=trusted)
-    data = prepare(recipe.collect(), recipe, before)
+    data = prepare(collect(recipe, before), recipe, before)
     training, _ = split(data.table, data.recipe)
     return join(training, data.recipe, studies=Studies(settings), run_id=run_id, progress=progress)
 

@@ -69,7 +69,9 @@ def _shuffled(matrix: Any, place: int, random: np.random.Generator) -> Any:
 def _score(material: Material, rows: Any, targets: Any) -> float | None:
     """More is better."""
     metric = material.recipe.metric
-    values = measure(ask(material.estimator, rows, targets, material.recipe.task)).get(metric)
+    values = measure(
+        ask(material.estimator, rows, targets, material.recipe.task, positive=material.recipe.positive)
+    ).get(metric)
     if values is None or not np.isfinite(values[0]):
         return None
     return float(values[0]) * (-1 if metric in LOSSES else 1)

@@ -93,6 +93,8 @@ def _score(material: Material, train: NDArray[np.intp], test: NDArray[np.intp]) 
 
 def _measured(material: Material, estimator: Any, part: Any) -> float | None:
     part = part.take(np.arange(min(len(part), _SCORED_ROWS)))
-    said = ask(estimator, part.matrix(), part.targets, material.recipe.task)
+    said = ask(
+        estimator, part.matrix(), part.targets, material.recipe.task, positive=material.recipe.positive
+    )
     values = measure(said).get(material.recipe.metric)
     return None if values is None or not np.isfinite(values[0]) else float(values[0])
