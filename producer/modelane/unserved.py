@@ -8,9 +8,9 @@ begun with.  So a model that was published a moment ago is never refused.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -25,6 +25,15 @@ from modelane.scripts import Script
 ASK_AFTER_S = 3.0
 #: Requests of one lane that are taken back at once.
 AT_ONCE = 500
+
+
+class Found(NamedTuple):
+    """What there is to say about a model; nobody knows it only if somebody is there to know."""
+
+    is_known: bool
+    is_served: bool
+    taken_back: frozenset[str]  #: ids of requests that lie in its lane no more
+    names: list[str]  #: that are served
 
 
 class Unserved:
@@ -58,27 +67,37 @@ class Unserved:
                 self._ask(model, queue, predictions[:AT_ONCE])
 
     def _ask(self, model: str, queue: str, predictions: list[Prediction[Any]]) -> None:
+        found = self.find(model, queue, [prediction.id for prediction in predictions])
+        if not found.is_known:
+            for prediction in predictions:
+                if prediction.id in found.taken_back:
+                    prediction.end(error=unknown(model, found.names))
+        elif not found.is_served:
+            late = f"no answer came in time; no worker serves {model} now: {_others(found.names)}"
+            for prediction in predictions:
+                prediction.late = late
+
+    def find(self, model: str, queue: str, ids: Sequence[str]) -> Found:
+        """What is known of a model; if nobody knows it, its requests are taken out of its lane."""
         lists = QueueKeys(queue, self._prefix).priorities
+        before_id = self._prefix + RESULT_KEY_PREFIX
         with broker_errors():
             is_known, n, *said = self._withdraw(
                 keys=(*lists, self._prefix + SERVED_KEY),
-                args=(
-                    model,
-                    self._prefix + SERVED_KEY_PREFIX,
-                    self._prefix + RESULT_KEY_PREFIX,
-                    *(p.id for p in predictions),
-                ),
+                args=(model, self._prefix + SERVED_KEY_PREFIX, before_id, *ids),
             )
-        names = sorted(name.decode() for name in (said if is_known else said[n:]))
-        others = f"they serve {', '.join(names)}" if names else "none has been heard of lately"
+        words = [word.decode() for word in said]
         if is_known:
-            late = f"no answer came in time; no worker serves {model} now: {others}"
-            for prediction in predictions:
-                prediction.late = prediction.late if n else late
-            return
-        taken_back = {id_.decode() for id_ in said[:n]}
-        near = get_close_matches(model, names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        for prediction in predictions:
-            if prediction.id in taken_back:
-                prediction.end(error=UnknownModel(f"no worker knows a model {model!r}: {others}{hint}"))
+            return Found(True, bool(n), frozenset(), sorted(words))
+        return Found(False, False, frozenset(words[:n]), sorted(words[n:]))
+
+
+def unknown(model: str, names: Sequence[str]) -> UnknownModel:
+    """The error of a request for a model that nobody knows, where ``names`` are served."""
+    near = get_close_matches(model, names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UnknownModel(f"no worker knows a model {model!r}: {_others(names)}{hint}")
+
+
+def _others(names: Sequence[str]) -> str:
+    return f"they serve {', '.join(names)}" if names else "none has been heard of lately"

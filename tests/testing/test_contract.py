@@ -175,6 +175,29 @@ def test_nobody_answers_a_model_that_is_not_there(client):
     assert "is a worker serving this model?" in str(error)
 
 
+def test_a_name_that_nobody_knows_is_said_to_be_unknown_and_its_id_is_free_again(client):
+    id_ = f"mistyped-{id(client)}"
+    futures = [client.submit("suns", ROWS), client.submit("suns", ROWS, id=id_)]
+
+    for future in futures:
+        error = future.exception(20)
+        assert type(error) is errors.UnknownModel
+        assert str(error).startswith("no worker knows a model 'suns': they serve ")
+        assert "sums" in str(error)
+        assert str(error).endswith("; did you mean 'sums'?")
+    assert client.predict("sums", ROWS, id=id_).values.tolist() == SUMS
+
+
+def test_a_model_that_is_published_a_moment_after_it_is_asked_for_answers(client, side):
+    name = f"new-{id(client)}"
+    asked = client.submit(name, ROWS)
+    client.flush()
+
+    side.publish(name, Sums(), ABC)
+
+    assert asked.result(20).values.tolist() == SUMS
+
+
 def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
     other = side.client()
     with side.held("sums"):

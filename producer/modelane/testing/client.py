@@ -18,7 +18,7 @@ from modelane.once import Once
 from modelane.prediction import Prediction
 from modelane.settings import Settings
 from modelane.testing.lanes import Lanes
-from modelane.testing.memory import MemoryIds, MemoryQueue, MemoryReplies
+from modelane.testing.memory import MemoryIds, MemoryQueue, MemoryReplies, MemoryUnserved
 from modelane.wires import Wires
 
 #: What a client says by itself; everything else is a worker's answer, and takes its way.
@@ -85,7 +85,8 @@ class _Wires(Wires):
     def _connect(self, settings: Settings) -> None:
         memory = self._lanes.memory
         self._ids_in_redis = MemoryIds(memory, self.channel)
-        self._replies = MemoryReplies(memory, self.channel, deliver=self._deliver)
+        self._replies = MemoryReplies(memory, self.channel, deliver=self._deliver, pending=self._look_over)
+        self._unserved = MemoryUnserved(memory)
 
     def _disconnect(self) -> None:
         pass

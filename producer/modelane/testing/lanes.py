@@ -91,6 +91,7 @@ class Lanes:
         version = cast("Worker", worker).publish(estimator, example_rows)
         if is_new:
             self._workers[queue] = worker
+            self.memory.served.add(model)
             thread = threading.Thread(target=self._run, args=(queue,), name=f"lane-{queue}", daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -15,8 +15,10 @@ from modelane.ids import Ids
 from modelane.keys import PRIORITIES, RESULT_KEY_PREFIX, priority_step
 from modelane.once import Once
 from modelane.queue import DEFAULT_RETRY_AFTER_S, LeasedQueue
-from modelane.replies import Replies, Reply
+from modelane.replies import LOOK_S, Replies, Reply
 from modelane.results import loads
+from modelane.unserved import Found, Unserved
+from modelane.wire import read_envelope
 
 
 class Memory:
@@ -25,11 +27,13 @@ class Memory:
     Attributes:
         changed: guards all of it; notified when something was put.
         revoked: ids.
+        served: models.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
         self.revoked: set[str] = set()
+        self.served: set[str] = set()
         self._waiting: defaultdict[str, tuple[deque[bytes], ...]] = defaultdict(
             lambda: tuple(deque() for _ in PRIORITIES)
         )
@@ -76,6 +80,18 @@ class Memory:
                 while waiting and len(taken) < most:
                     taken.append(waiting.popleft())
             return taken
+
+    def take_back(self, queue: str, ids: Collection[str]) -> frozenset[str]:
+        """Requests that nobody is to begin with; those of ``ids`` that waited."""
+        with self.changed:
+            found = set()
+            for waiting in self._waiting[queue]:
+                for message in list(waiting):
+                    if (id_ := read_envelope(message).headers.id) in ids:
+                        waiting.remove(message)
+                        self._stored.pop(id_, None)  # an id that its caller has named is free again
+                        found.add(id_)
+            return frozenset(found)
 
     def settle(self, id_: str, document: bytes, *, ttl_s: float, reply_to: str) -> None:
         """Store an outcome, and tell those who wait for it."""
@@ -153,17 +169,50 @@ class MemoryIds(Ids):
         self._memory.revoked.update(ids)
 
 
-class MemoryReplies(Replies):
-    """Delivers in the thread of whoever settles."""
+class MemoryUnserved(Unserved):
+    """What a client finds out about a model."""
 
-    def __init__(self, memory: Memory, channel: str, *, deliver: Callable[[Reply], None]) -> None:
-        self._memory = self._redis = memory  # type: ignore[assignment]  # only its mget is asked for
-        self._channel = channel
-        self._prefix = ""
-        self._deliver = deliver
+    def __init__(self, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = memory
+        self._clock = clock
+
+    def find(self, model: str, queue: str, ids: Sequence[str]) -> Found:
+        with self._memory.changed:
+            names = sorted(self._memory.served)
+            if model in names or not names:
+                return Found(True, model in names, frozenset(), names)
+            return Found(False, False, self._memory.take_back(queue, ids), names)
+
+
+class MemoryReplies(Replies):
+    """Delivers in the thread of whoever settles; its own looks over what is pending."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        channel: str,
+        *,
+        deliver: Callable[[Reply], None],
+        pending: Callable[[], list[str]],
+    ) -> None:
+        super().__init__(
+            memory,  # type: ignore[arg-type]  # only its mget is asked for
+            channel,
+            "",
+            deliver=deliver,
+            pending=pending,
+            reconnected=lambda: None,
+        )
+        self._memory = memory
 
     def start(self) -> None:
         self._memory.listen(self._channel, self._deliver_all)
+        super().start()
 
     def close(self, timeout_s: float) -> None:
         self._memory.leave(self._channel)
+        super().close(timeout_s)
+
+    def _run(self) -> None:
+        while not self._closing.wait(LOOK_S):
+            self._pending()
