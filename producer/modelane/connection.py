@@ -8,6 +8,13 @@ from contextlib import contextmanager
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthorizationError,
+    ClusterDownError,
+    OutOfMemoryError,
+    PubSubError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from modelane.errors import BrokerRefused, BrokerUnavailable, SettingsError
@@ -60,17 +67,21 @@ def broker_errors() -> Iterator[None]:
     try:
         yield
     except redis.ResponseError as exc:
-        # Inside a script the server's own error stands somewhere in the sentence, not in front.
-        if _PASSING.intersection(re.findall(r"[A-Z]+", str(exc))):
+        # redis-py takes the code off an error that it has a class for; inside a script it stands somewhere in
+        # the sentence, not in front.
+        if isinstance(exc, _PASSING) or _PASSING_CODES.intersection(re.findall(r"[A-Z]+", str(exc))):
             raise BrokerUnavailable(f"Redis cannot serve now: {exc}") from exc
         raise BrokerRefused(f"Redis refuses: {exc}") from exc
-    except redis.AuthenticationError as exc:
+    except (redis.DataError, PubSubError) as exc:
+        raise BrokerRefused(f"this cannot be said to Redis: {exc}") from exc
+    except (redis.AuthenticationError, AuthorizationError) as exc:
         raise BrokerUnavailable(f"Redis does not let us in: {exc}") from exc
     except (redis.RedisError, OSError) as exc:
         raise BrokerUnavailable(f"Redis does not answer: {exc}") from exc
 
 
-#: Error codes with which a sound request meets a server that is starting, full, busy or a replica.
-_PASSING = frozenset(
+#: Errors with which a sound request meets a server that is starting, full, busy or a replica.
+_PASSING = (OutOfMemoryError, redis.ReadOnlyError, TryAgainError, ClusterDownError)
+_PASSING_CODES = frozenset(
     {"LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"}
 )
