@@ -87,7 +87,7 @@ def route(
 def sender(settings: Settings) -> Celery:
     """The application that sends ``modelane.predict`` and ``modelane.retrain``; one for equal settings."""
     app = build(settings)
-    signatures.register(app)
+    signatures.register(app, settings)
     return app
 
 

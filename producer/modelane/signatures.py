@@ -15,8 +15,10 @@ from celery.result import AsyncResult
 
 from modelane.errors import BadInput
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
+from modelane.known import Known
 from modelane.options import check_columns
 from modelane.request import describe, request_of
+from modelane.settings import Settings
 from modelane.tables import in_json, to_rows
 
 Options = dict[str, Any]
@@ -72,6 +74,15 @@ class Predict(_Elsewhere):
 
     name = PREDICT_TASK
 
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult:
+        """Raises :class:`UnknownModel`: workers are there, and none knows the model."""
+        args, kwargs = self.arguments(tuple(args or ()), dict(kwargs or {}))
+        self._known.check(check_model_name(kwargs.get("model")))
+        return super().apply_async(args, kwargs, **options)
+
     def arguments(self, args: tuple[Any, ...], kwargs: Options) -> tuple[tuple[Any, ...], Options]:
         if "model" not in kwargs and args:
             # By name, so that in a chain the result of the task before takes its place in front, as rows.
@@ -94,7 +105,7 @@ class Retrain(_Elsewhere):
     name = RETRAIN_TASK
 
 
-def register(app: Celery) -> None:
+def register(app: Celery, settings: Settings) -> None:
     """Give an application the two tasks, to be sent."""
-    for task in (Predict, Retrain):
-        app.register_task(task())
+    for task in (Predict(Known(settings)), Retrain()):
+        app.register_task(task)

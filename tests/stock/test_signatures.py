@@ -14,7 +14,7 @@ from celery import chain, chord, group
 from celery.exceptions import TaskRevokedError
 
 from modelane import app as modelane_app
-from modelane.errors import BadInput, SettingsError
+from modelane.errors import BadInput, SettingsError, UnknownModel
 from modelane.keys import QueueKeys
 from stock.caller import LANE, MODEL, TASKS, get, refusal
 
@@ -145,6 +145,24 @@ def test_what_cannot_be_right_is_refused_before_it_is_sent(predict, args, kwargs
     for send in (predict.delay, predict.s):
         with pytest.raises(BadInput, match=said):
             send(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda predict, task, rows: predict.delay("brest-cancer", rows),
+        lambda predict, task, rows: predict.s("brest-cancer", rows).apply_async(),
+        lambda predict, task, rows: predict.s("brest-cancer").delay(rows),
+        lambda predict, task, rows: chain(predict.s("brest-cancer", rows), task("positives"))(),
+        lambda predict, task, rows: group(predict.s("brest-cancer", rows) for _ in range(2))(),
+    ],
+    ids=["delay", "signature", "partial", "chain", "group"],
+)
+def test_a_name_that_no_worker_knows_is_refused_before_it_is_sent(predict, task, rows, workplace, send):
+    with pytest.raises(UnknownModel, match=r"'brest-cancer': they serve .*; did you mean 'breast-cancer'\?"):
+        send(predict, task, rows[:1])
+
+    assert not workplace.redis.exists("modelane.predict.brest-cancer")
 
 
 def test_a_retraining_goes_to_the_trainers(sender, workplace, the_message):

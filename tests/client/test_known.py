@@ -1,0 +1,74 @@
+"""Plain Celery is told of an unknown model when it sends, for nobody would tell it later."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelane import app, known
+from modelane.errors import UnknownModel
+from modelane.keys import SERVED_KEY, predict_queue
+from modelane.served import Served, announce
+from modelane.settings import Settings
+
+ROWS = [[1.0, 2.0]]
+CHURN = Served(model="churn", version="v", features=(), methods=("predict",), classes=None)
+
+
+@pytest.fixture
+def settings(redis_url) -> Settings:
+    return Settings(broker_url=redis_url, prefix="shop:")
+
+
+@pytest.fixture
+def predict(settings):
+    app.sender.cache_clear()
+    return app.sender(settings).tasks["modelane.predict"]
+
+
+def lane(server, model: str) -> int:
+    return server.llen(f"shop:{predict_queue(model)}")
+
+
+def test_a_name_that_workers_do_not_know_is_refused(server, predict):
+    announce(server, "shop:", [CHURN])
+
+    with pytest.raises(UnknownModel, match="'chrun': they serve churn; did you mean 'churn'"):
+        predict.delay("chrun", ROWS)
+
+    assert lane(server, "chrun") == 0
+    predict.delay("churn", ROWS)
+    assert lane(server, "churn") == 1
+
+
+def test_without_workers_nobody_is_there_to_know(server, predict):
+    predict.delay("chrun", ROWS)
+
+    assert lane(server, "chrun") == 1
+
+
+def test_what_was_published_a_moment_ago_is_known(server, predict):
+    announce(server, "shop:", [CHURN])
+    with pytest.raises(UnknownModel):
+        predict.delay("new-one", ROWS)
+    server.sadd("shop:" + SERVED_KEY, "new-one")
+
+    predict.delay("new-one", ROWS)
+
+    assert lane(server, "new-one") == 1
+
+
+def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
+    announce(server, "shop:", [CHURN])
+    names = known.Known(settings)
+    names.check("churn")
+    monkeypatch.delattr(known, "connect")
+
+    names.check("churn")
+
+
+def test_an_absent_redis_is_left_to_whoever_sends(free_port):
+    known.Known(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
+
+
+def test_elsewhere_there_are_no_lanes_to_ask_about():
+    known.Known(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")
