@@ -1,4 +1,4 @@
-"""Whether anybody knows a model, asked before Celery's own client sends a request.  signatures → KNOWN → Redis.
+"""Whether anybody knows a model, asked before Celery's client sends a request.  signatures → KNOWN → Redis.
 
 Its result has no deadline: nobody would ever say that nobody comes.  :class:`modelane.Client` finds out while
 it waits: see :mod:`modelane.unserved`.
