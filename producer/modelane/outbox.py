@@ -16,8 +16,7 @@ from typing import Protocol
 import msgspec
 
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
-from modelane.keys import PUT_TTL_S
-from modelane.lately import Lately, Put
+from modelane.lately import REMEMBERED_S, Lately, Put
 from modelane.once import Once
 from modelane.queue import LeasedQueue
 
@@ -184,7 +183,7 @@ class Outbox:
             if self._again:
                 self._again = False
                 for put in self._lately.take():
-                    if time.monotonic() - put.at_s < PUT_TTL_S / 2:  # if Redis kept its mark, it is there
+                    if time.monotonic() - put.at_s < REMEMBERED_S:  # if Redis has its mark, it is there
                         self._send_safely(put.run, put.token)
                 continue
             if self._has_errands:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from client.lane import MODEL, Lane
-from modelane import replies
+from modelane import lately, replies
 from modelane.embedded import RedisServer
 from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
 
@@ -65,6 +65,64 @@ def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(c
     lane.answer(lane.take(2))
     assert [future.result(10).values[0] for future in (kept, lost)] == [3.0, 6.0]
     assert server.llen(predict_queue(MODEL)) == 0
+
+
+def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lane, server, monkeypatch):
+    # Given a put of some time ago that nobody has answered yet, and that Redis has lost
+    monkeypatch.setattr(lately, "ANSWERED_AFTER_S", 0.05)
+    monkeypatch.setattr(lately, "LOOK_S", 0.1)
+    lost = client.submit(MODEL, ROWS)
+    client.flush()
+    for key in (predict_queue(MODEL), *server.keys("*.put.*")):
+        server.delete(key)
+
+    # When the client has put others before it knows that the connection was lost
+    others = []
+    for n in range(4):
+        time.sleep(0.15)
+        others.append(client.submit(MODEL, ROWS * n))
+        client.flush()
+    kill_connections(server)
+
+    # Then it is there again, and the others once
+    until_s = time.monotonic() + 10
+    while server.llen(predict_queue(MODEL)) < 5:
+        assert time.monotonic() < until_s, "it was not put again"
+        time.sleep(0.01)
+    lane.answer(lane.take(5))
+    assert [future.result(10).values[0] for future in (lost, *others)] == [3.0, 0.0, 3.0, 6.0, 9.0]
+    assert server.llen(predict_queue(MODEL)) == 0
+
+
+def test_what_is_answered_is_not_remembered(monkeypatch):
+    monkeypatch.setattr(lately, "REMEMBERED_BYTES", 12)
+    remembered = lately.Lately()
+    sent = {at_s: [Sent(), Sent()] for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)}
+
+    def held():
+        left = [*remembered._old, *remembered._new]
+        assert remembered._n_bytes == sum(each.n_bytes for put in left for each in put.run) <= 12
+        return sorted((put.at_s, len(put.run)) for put in left)
+
+    def put(at_s):
+        remembered.add(lately.Put(at_s, "token", sent[at_s], 4))
+        return held()
+
+    put(0.0)
+    sent[0.0][0].is_over = True
+    assert put(1.0) == [(0.0, 1), (1.0, 2)]
+    sent[0.0][1].is_over = True
+    assert put(2.0) == [(0.0, 1), (1.0, 2), (2.0, 2)], "it is looked again after a while"
+    assert put(8.0) == [(1.0, 2), (2.0, 2), (8.0, 2)]
+    assert put(15.0) == [(2.0, 2), (8.0, 2), (15.0, 2)], "no more bytes than may be"
+    assert put(65.0) == [(8.0, 2), (15.0, 2), (65.0, 2)]
+    assert [p.at_s for p in remembered.take()] == [8.0, 15.0, 65.0]
+    assert held() == []
+
+
+class Sent:
+    n_bytes = 2
+    is_over = False
 
 
 def test_a_lost_subscription_is_made_anew(client, worker, server):
