@@ -13,11 +13,11 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from modelane.errors import BadInput, ClientClosed, TooLarge
+from modelane.errors import ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.once import Once, once
 from modelane.options import (
@@ -43,7 +43,7 @@ from modelane.prediction import (
 )
 from modelane.request import describe
 from modelane.settings import Settings
-from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
+from modelane.streaming import Streaming
 from modelane.tables import to_rows
 from modelane.tensors import extended
 from modelane.wire import write_message
@@ -58,7 +58,7 @@ ATTACHED_LATE = "no answer came in time; is this the id of a request, and is its
 RETRAINING_LATE = "no verdict came in time; is a trainer running?  The retraining itself is not called off"
 
 
-class Client:
+class Client(Streaming):
     """A connection to the lanes; safe to share between threads, event loops, and across a fork.
 
     A forked child may go on using it; what the parent has sent is answered in the parent only.
@@ -178,99 +178,6 @@ class Client:
         """:meth:`submit` and wait.  Raises what the future raises: see :mod:`modelane.errors`."""
         check_wanted(options)
         return self.submit(model, rows, **options).result()
-
-    @overload
-    def map(
-        self,
-        model: str,
-        batches: Iterable[Any],
-        *,
-        window: int = 32,
-        return_errors: Literal[False] = False,
-        **options: Unpack[Options],
-    ) -> Iterator[Answer]: ...
-
-    @overload
-    def map(
-        self,
-        model: str,
-        batches: Iterable[Any],
-        *,
-        window: int = 32,
-        return_errors: Literal[True],
-        **options: Unpack[Options],
-    ) -> Iterator[Outcome]: ...
-
-    def map(
-        self,
-        model: str,
-        batches: Iterable[Any],
-        *,
-        window: int = 32,
-        return_errors: bool = False,
-        **options: Unpack[Options],
-    ) -> Iterator[Any]:
-        """One answer a batch, in their order.
-
-        Batches are read as the window moves on, so they may be a generator over more than fits into memory.
-        A full lane is waited for.  Whoever stops reading calls off what has not begun.
-
-        Args:
-            model: its name.
-            batches: each as :meth:`submit` takes rows.
-            window: batches in flight.
-            return_errors: a batch that fails gives its error in its place; else it is raised there.
-            options: of each request, as for :meth:`submit`; not ``id``.
-        """
-        submit, patience_s = self._submit_each(model, options)
-        return in_order(
-            submit,
-            batches,
-            window=check_window(window),
-            return_errors=return_errors,
-            patience_s=patience_s,
-        )
-
-    @overload
-    def amap(
-        self,
-        model: str,
-        batches: Iterable[Any] | AsyncIterable[Any],
-        *,
-        window: int = 32,
-        return_errors: Literal[False] = False,
-        **options: Unpack[Options],
-    ) -> AsyncIterator[Answer]: ...
-
-    @overload
-    def amap(
-        self,
-        model: str,
-        batches: Iterable[Any] | AsyncIterable[Any],
-        *,
-        window: int = 32,
-        return_errors: Literal[True],
-        **options: Unpack[Options],
-    ) -> AsyncIterator[Outcome]: ...
-
-    def amap(
-        self,
-        model: str,
-        batches: Iterable[Any] | AsyncIterable[Any],
-        *,
-        window: int = 32,
-        return_errors: bool = False,
-        **options: Unpack[Options],
-    ) -> AsyncIterator[Any]:
-        """:meth:`map` for ``async for``; ``batches`` may be asynchronous, too."""
-        submit, patience_s = self._submit_each(model, options)
-        return in_order_async(
-            submit,
-            batches,
-            window=check_window(window),
-            return_errors=return_errors,
-            patience_s=patience_s,
-        )
 
     def attach(
         self,
@@ -396,14 +303,6 @@ class Client:
             )
         wires.send(prediction, queue, priority, message, only_once)
         return prediction
-
-    def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:
-        check_wanted(options)
-        if options.get("id") is not None:
-            raise BadInput("id names one request, and here are many")
-        timeout_s = options.get("timeout_s")
-        patience_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
-        return (lambda rows: self.submit(model, rows, **options)), patience_s
 
     def _open(self) -> Wires:
         """The threads of this process: started on first use, and again in a forked child."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import numpy as np
 import pytest
 
-from client.lane import MODEL
+from client.lane import DEADLINE_S, MODEL
 from modelane import outbox
 from modelane.errors import BrokerUnavailable, ModelaneError, QueueFull, TryLater
 from modelane.keys import predict_queue
@@ -173,3 +174,24 @@ def test_an_errand_that_waits_for_redis_keeps_no_message_that_nobody_wants():
     assert box.flush(10) == 0
     box.close(0.1)
     box.join(5)
+
+
+def test_nobody_waits_for_a_redis_that_accepts_connections_and_says_nothing(opened):
+    """All threads of the client are in the network meanwhile, and hold nothing that a caller needs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        client = opened(broker_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        client.submit(MODEL, ROWS)
+
+        def ask():
+            for n in range(300):
+                client.submit(MODEL, ROWS * n).cancel()
+                client.submit(MODEL, ROWS * n, id=f"id-{n}")
+                client.attach(f"id-{n}")
+
+        asking = threading.Thread(target=ask, daemon=True)
+        with silent.accept()[0]:
+            asking.start()
+            asking.join(DEADLINE_S)
+
+            assert not asking.is_alive(), "a caller waits"
+            assert client._wires._outbox.trouble is None, "no call to Redis has returned so far"
