@@ -11,7 +11,7 @@ from collections.abc import Collection
 import redis
 
 from modelane.connection import broker_errors
-from modelane.keys import ATTACHED_KEY, REVOKED_KEY
+from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S
 from modelane.scripts import Script
 
 
@@ -51,4 +51,4 @@ class Ids:
     def revoke(self, ids: Collection[str]) -> None:
         """Tell all workers, those to come included, not to begin with them."""
         with broker_errors():
-            self._revoke(keys=(self._prefix + REVOKED_KEY,), args=tuple(ids))
+            self._revoke(keys=(self._prefix + REVOKED_KEY,), args=(REVOKED_TTL_S, MAX_REVOKED, *ids))

@@ -6,6 +6,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.leased                     hash        batch → how many of it are being answered until settled
     <queue>.leased.<batch>             list        those messages                            until settled
     <queue>.leases                     sorted set  batch → Redis time at which it returns    until settled
+    <queue>.leased.given-up.<token>    string      this reserve comes too late, if it comes  GIVEN_UP_TTL_S
     <queue>.dead                       hash        id → dead letter: reason and message      until dropped
     <queue>.rate                       string      when it was settled last, how many a second  RATE_TTL_S
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
@@ -15,7 +16,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.searches                  sorted set  "model run" → Redis time until it takes help SEARCH_TTL_S
     modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
     modelane.tasks                     list        what Celery's own consumer runs           until taken
-    modelane.revoked                   sorted set, id → Redis time at which it was revoked   as in Celery
+    modelane.revoked                   sorted set, id → Redis time at which it was revoked   REVOKED_TTL_S
                                        channel     ids that a client revokes, as JSON        -
     modelane.attached                  string      some request has further waiters          until they stop
     modelane.attached.<id>             set         channels of clients that wait for it, too until they stop
@@ -25,9 +26,8 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
     modelane.models                    channel     name of a model whose alias moved         -
     /<db>.celeryev/task.multi          channel     what Flower is told, by Celery's names     -
-    celery-task-meta-<id>              string,     an answer, Celery's own form; before it,  result_ttl_s
-                                                   of an id that a caller named: it is taken
-                                       channel
+    celery-task-meta-<id>              string,     an answer, Celery's own form; or that an  result_ttl_s
+                                       channel     id which a caller named is taken
 
     task                               arguments                               queue
     modelane.predict                   model, rows, method, columns, params,   modelane.predict.<model>
@@ -78,9 +78,16 @@ _PRIORITY_SEPARATOR = "\x06\x16"
 #: Seconds that a put is remembered.  Longer than any retry of it, short enough to cost little memory.
 PUT_TTL_S = 120
 
+#: Seconds that a reserve whose reply was lost may still be on its way.
+GIVEN_UP_TTL_S = 120
+
 #: Seconds that a lane's rate looks back, and that it is kept when nothing is settled any more.
 RATE_LOOKS_BACK_S = 5
 RATE_TTL_S = 3600
+
+#: How many revoked ids are known, and for how long, in seconds: as many and as long as Celery's workers do.
+MAX_REVOKED = 50_000
+REVOKED_TTL_S = 10_800
 
 #: Seconds that a model counts as served after a worker has said so; it says so three times in them.
 SERVED_TTL_S = 90

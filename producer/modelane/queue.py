@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -23,6 +25,7 @@ from modelane.connection import broker_errors
 from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import (
     ATTACHED_KEY,
+    GIVEN_UP_TTL_S,
     PUT_TTL_S,
     RATE_LOOKS_BACK_S,
     RATE_TTL_S,
@@ -38,6 +41,10 @@ from modelane.scripts import Script, ask
 #: costs more than it gains, later nobody should wait to find a lane whose workers have come back.
 DEFAULT_RETRY_AFTER_S = 1.0
 SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.05, 60.0
+
+
+#: Reserves without a reply that are still asked about; what an older one has leased comes back with its lease.
+MAX_UNHEARD = 100
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +113,7 @@ class LeasedQueue:
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate, keys.prefix + ATTACHED_KEY)
-        self._unheard: list[str] = []  # tokens of reserves whose reply was lost
+        self._unheard: deque[str] = deque(maxlen=MAX_UNHEARD)  # tokens of reserves whose reply was lost
 
     def put(
         self,
@@ -184,23 +191,25 @@ class LeasedQueue:
     ) -> Reserved:
         """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included.
 
-        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased.  A message that has
+        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased; if the lost call itself
+        arrives later, it does nothing.  A message that has
         lost workers shares its batch with few others, and with none before its last of ``max_attempts``.
         """
-        again = bool(self._unheard)
-        token = self._unheard.pop() if again else f"{self._process}.{os.urandom(6).hex()}"
+        token = f"{self._process}.{os.urandom(6).hex()}"
+        unheard = self._take_unheard()
         try:
             with broker_errors():
                 now, *batches = self._reserve(
                     keys=self._reserve_keys,
                     args=(
                         *(lease_s, max_requests, max_rows, max_bytes),
-                        *(token, max_attempts, int(again), int(only_first_attempts)),
-                        self.keys.prefix + SUSPECT_KEY_PREFIX,
+                        *(token, max_attempts, int(only_first_attempts)),
+                        *(self.keys.prefix + SUSPECT_KEY_PREFIX, GIVEN_UP_TTL_S),
+                        *unheard,
                     ),
                 )
         except BrokerUnavailable:
-            self._unheard.append(token)
+            self._unheard.extend((*unheard, token))
             raise
         leases = [
             Lease(b"%b:%d" % (batch, number), message)
@@ -208,6 +217,14 @@ class LeasedQueue:
             for number, message in enumerate(messages, start=1)
         ]
         return Reserved(float(now), tuple(leases))
+
+    def _take_unheard(self) -> list[str]:
+        """Each goes to one caller only: what it has leased must not be answered twice."""
+        taken = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._unheard.popleft())
+        return taken
 
     def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
         """Store and publish outcomes, one a lease; return the positions of those whose lease was lost."""

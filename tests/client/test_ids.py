@@ -14,7 +14,7 @@ from celery import Celery
 from client.lane import MODEL
 from modelane import replies
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
-from modelane.keys import ATTACHED_KEY, REVOKED_KEY, predict_queue
+from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
 
 ROWS = np.ones((2, 3))
 
@@ -257,6 +257,19 @@ class TestCancel:
 
         assert future.cancelled()
         until(lambda: server.zscore(REVOKED_KEY, future.id))
+
+    def test_what_is_known_to_be_revoked_is_bounded_in_number_and_time(self, client, server):
+        old_s = time.time() - REVOKED_TTL_S - 60
+        server.zadd(REVOKED_KEY, {f"old-{n}": old_s for n in range(10)})
+        server.zadd(REVOKED_KEY, {f"new-{n}": time.time() - 60 for n in range(MAX_REVOKED)})
+        sent = client.submit(MODEL, ROWS)
+        client.flush()
+
+        sent.cancel()
+
+        until(lambda: server.zscore(REVOKED_KEY, sent.id))
+        assert server.zcard(REVOKED_KEY) == MAX_REVOKED
+        assert server.zscore(REVOKED_KEY, "old-0") is None
 
     def test_workers_hear_of_it_at_once(self, client, server):
         with server.pubsub() as heard:

@@ -315,6 +315,33 @@ class TestLease:
         assert names(reserve(queue)) == ["later"]
         assert server.hvals(queue.keys.leased) == [b"2", b"1", b"1"]
 
+    @pytest.mark.parametrize("n_given_up", [1, 2])
+    def test_a_reserve_that_arrives_after_it_was_given_up_leases_nothing(
+        self, queue, server, monkeypatch, n_given_up
+    ):
+        put(queue, message("a"), message("b"))
+        late = []
+
+        def is_on_its_way(keys, args):
+            late.append((keys, args))
+            raise redis.TimeoutError("no reply")
+
+        arrives = queue._reserve
+        with monkeypatch.context() as patch:
+            patch.setattr(queue, "_reserve", is_on_its_way)
+            for _ in range(n_given_up):
+                with pytest.raises(BrokerUnavailable):
+                    reserve(queue)
+        held = reserve(queue, max_requests=2)
+        put(queue, message("c"), message("d"))
+        while late:
+            assert len(arrives(*late.pop())) == 1
+
+        settle(queue, *held)
+
+        assert names(held) == ["a", "b"]
+        assert names(reserve(queue)) == ["c", "d"]
+
     def test_a_renewed_lease_does_not_return(self, queue):
         put(queue, message("a"))
         (lease,) = reserve(queue, RUNS_OUT)

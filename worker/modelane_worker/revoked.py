@@ -14,6 +14,7 @@ from celery.utils.functional import maybe_list
 from celery.worker import state as worker_state
 
 from modelane.connection import broker_errors
+from modelane.keys import MAX_REVOKED, REVOKED_TTL_S
 from modelane.wire import Headers
 
 #: Seconds of overlap between two looks: ids are noted a moment after the time under which they are noted.
@@ -48,7 +49,7 @@ class Revoked:
         self._since_s = 0.0
 
     def add(self, ids: Collection[str]) -> None:
-        """Remember them here and for others, as many and as long as Celery does.
+        """Remember them here and for others, as many and as long as clients do.
 
         Raises:
             BrokerUnavailable: only this worker knows them.
@@ -60,8 +61,8 @@ class Revoked:
             now_s = self._now_s()
             pipeline = self._redis.pipeline()
             pipeline.zadd(self._key, dict.fromkeys(ids, now_s))
-            pipeline.zremrangebyscore(self._key, "-inf", now_s - worker_state.REVOKE_EXPIRES)
-            pipeline.zremrangebyrank(self._key, 0, -worker_state.REVOKES_MAX - 1)
+            pipeline.zremrangebyscore(self._key, "-inf", now_s - REVOKED_TTL_S)
+            pipeline.zremrangebyrank(self._key, 0, -MAX_REVOKED - 1)
             pipeline.execute()
 
     def learn(self) -> None:

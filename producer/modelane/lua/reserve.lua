@@ -7,9 +7,11 @@
 -- ARGV[2..4]  at most so many messages, rows, bytes; the first message is taken whatever its size
 -- ARGV[5]     token, unique to this call
 -- ARGV[6]     attempts after which a message is buried
--- ARGV[7]     1: the same call was made before, and its reply lost
--- ARGV[8]     1: only what has lost no worker
--- ARGV[9]     what stands before a process in the key of its suspect
+-- ARGV[7]     1: only what has lost no worker
+-- ARGV[8]     what stands before a process in the key of its suspect
+-- ARGV[9]     seconds that a call which is given up may still be on its way
+-- ARGV[10..]  tokens of calls that were made before and whose reply was lost: if one of them has leased something,
+--             that is the answer; none of them leases anything from now on, however late it comes
 -- returns     {now, batch, {message, message, ...}, batch, {...}, ...}; now is Redis time, seconds
 --
 -- A batch is <list><kind>:<process>.<token>, all its messages are of one list, and the n-th of them, counted from
@@ -49,26 +51,32 @@ end
 local until_ = string.format('%.6f', now + ARGV[1])
 local reply = {string.format('%.6f', now)}
 
-local function batch_of(list)
-  return list .. 'L:' .. ARGV[5]
+local function batch_of(list, token)
+  return list .. 'L:' .. token
 end
 
-if ARGV[7] == '1' then
+local function given_up(token)
+  return KEYS[5] .. '.given-up.' .. token
+end
+
+if redis.call('EXISTS', given_up(ARGV[5])) == 1 then return reply end
+for i = 10, #ARGV do
+  redis.call('SET', given_up(ARGV[i]), '', 'EX', ARGV[9])
   for list = 1, 4 do
-    local batch, found = batch_of(list), {}
+    local batch, found = batch_of(list, ARGV[i]), {}
     local held = messages_of(batch)
-    for i = #held, 1, -1 do found[#found + 1] = held[i] end
+    for j = #held, 1, -1 do found[#found + 1] = held[j] end
     if #found > 0 then
       redis.call('ZADD', KEYS[6], until_, batch)
       reply[#reply + 1], reply[#reply + 2] = batch, found
     end
   end
-  if #reply > 1 then return reply end
 end
+if #reply > 1 then return reply end
 
 local function suspect_of(batch)
   if string.sub(batch, 2, 2) ~= 'L' then return '' end
-  return redis.call('GET', ARGV[9] .. (string.match(batch, ':(%w+)%.') or ''))
+  return redis.call('GET', ARGV[8] .. (string.match(batch, ':(%w+)%.') or ''))
 end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, ARGV[2])
@@ -98,7 +106,7 @@ local function take(list, batch, taken)
     local rows = tonumber(string.match(string.sub(message, 1, 48), '"rows":(%d+)') or 1)
     local company = largest_batch_with(message)
     local is_full = n > 0 and (n >= company or rows > rows_left or #message > bytes_left)
-    if is_full or (ARGV[8] == '1' and string.find(message, '^{"attempts":')) then
+    if is_full or (ARGV[7] == '1' and string.find(message, '^{"attempts":')) then
       redis.call('LMOVE', key, KEYS[list], 'LEFT', 'RIGHT')
       return false
     end
@@ -110,7 +118,7 @@ local function take(list, batch, taken)
 end
 
 for list = 1, 4 do
-  local batch, taken = batch_of(list), {}
+  local batch, taken = batch_of(list, ARGV[5]), {}
   local is_empty = take(list, batch, taken)
   if #taken > 0 then
     redis.call('HSET', KEYS[5], batch, #taken)
