@@ -50,6 +50,8 @@ def read_envelope(message: bytes) -> Envelope:
         encoded = outer.properties.body_encoding == "base64"
         inner = base64.b64decode(outer.body) if encoded else outer.body
         task = msgspec.convert(json.loads(inner), _Task)
+        # Python reads half a surrogate pair, which no answer, event or log line could be written with.
+        f"{task.task}{task.id}{task.taskset}{task.eta}{task.expires}".encode()
     except (ValueError, RecursionError) as exc:
         raise Undecodable(f"not a Celery message of protocol 1 or 2: {exc}") from exc
     embed = Embed(callbacks=task.callbacks, errbacks=task.errbacks, chord=task.chord)

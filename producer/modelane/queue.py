@@ -43,7 +43,7 @@ DEFAULT_RETRY_AFTER_S = 1.0
 SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.05, 60.0
 
 
-#: Reserves without a reply that are still asked about; what an older one has leased comes back with its lease.
+#: Reserves without a reply that are still asked about; what an older one leased comes back with its lease.
 MAX_UNHEARD = 100
 
 
@@ -191,9 +191,9 @@ class LeasedQueue:
     ) -> Reserved:
         """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included.
 
-        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased; if the lost call itself
-        arrives later, it does nothing.  A message that has
-        lost workers shares its batch with few others, and with none before its last of ``max_attempts``.
+        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased; if the lost call
+        itself arrives later, it does nothing.  A message that has lost workers shares its batch with few
+        others, and with none before its last of ``max_attempts``.
         """
         token = f"{self._process}.{os.urandom(6).hex()}"
         unheard = self._take_unheard()
@@ -246,6 +246,14 @@ class LeasedQueue:
             ignored = self._settle(keys=self._settle_keys, args=args)
         in_their_order = list(chain.from_iterable(positions.values()))
         return frozenset(in_their_order[number] for number in ignored)
+
+    def stored(self, ids: Sequence[str]) -> list[bytes | None]:
+        """What is stored as the results of requests."""
+        with broker_errors():
+            found: list[bytes | None] = self._redis.mget(  # type: ignore[assignment]  # redis-py: or awaitable
+                [f"{self.keys.prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids]
+            )
+        return found
 
     def release(self, tags: Iterable[bytes], *, delay_s: float, counts: bool) -> int:
         """Give messages back; they can be reserved again after ``delay_s``.

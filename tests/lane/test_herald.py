@@ -34,3 +34,21 @@ def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
         # Then all of them are heard
         eventually(lambda: len(listener.heard) == 3, "three events")
         assert [event["uuid"] for event in listener.heard] == ["0", "1", "2"]
+
+
+def test_an_event_that_cannot_be_written_does_not_silence_those_after_it(redis_url):
+    settings = Settings(broker_url=redis_url)
+    with Listener(build(settings)) as listener, closing(connect(settings)) as client:
+        eventually(client.pubsub_numpat, "its subscription, which is a pattern")
+        herald = Herald(client, settings.prefix, "worker@here")
+        herald.start()
+
+        herald.add({"type": "task-started", "uuid": object()})
+        herald.ring()
+        eventually(lambda: not herald._waiting, "it was taken")
+        herald.add({"type": "task-started", "uuid": "next", "hostname": "worker@here", "clock": 1})
+        herald.ring()
+        herald.close(5)
+
+        eventually(lambda: listener.heard, "the next event")
+        assert [event["uuid"] for event in listener.heard] == ["next"]

@@ -6,6 +6,7 @@ import zlib
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 
 from modelane import wire
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
@@ -134,3 +135,30 @@ def test_a_compressed_message_may_not_take_more_when_it_is_read():
     refused = admitted(message, max_bytes=100_000)
     assert isinstance(refused.error, TooLarge)
     assert "100000 bytes once it is decompressed" in str(refused.error)
+
+
+class TestOfProtocol1:
+    def test_what_no_answer_could_name_is_refused_by_itself(self):
+        for field in ("id", "task"):
+            task = json.dumps({"id": "id-1", "task": "modelane.predict", "args": [], field: "\ud800"})
+            message = {
+                "body": base64.b64encode(task.encode()).decode(),
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "properties": {"body_encoding": "base64"},
+            }
+
+            refused = admitted(json.dumps(message).encode())
+
+            assert isinstance(refused, Refused)
+            assert refused.bury
+            assert isinstance(refused.error, Undecodable)
+
+    def test_a_large_one_is_refused_before_it_is_read(self, monkeypatch):
+        monkeypatch.setattr("modelane.protocol1.read_envelope", lambda message: pytest.fail("it was read"))
+        message = json.dumps({"body": "x" * 2000, "content-type": "application/json"}).encode()
+
+        refused = admitted(message, max_bytes=1000)
+
+        assert isinstance(refused, Refused)
+        assert "more than this lane reads" in str(refused.error)

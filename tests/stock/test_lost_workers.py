@@ -42,7 +42,7 @@ def test_a_member_that_kills_its_workers_is_buried_and_its_chord_is_told(alone, 
 
     error = refusal(caller.result("deadly"))
     assert type(error).__name__ == "Buried"
-    assert "2 workers were lost" in str(error)
+    assert "2 attempts came to nothing" in str(error)
     eventually(result.ready, "the chord's end")
     assert isinstance(result.result, ChordError)
     assert all(get(neighbour) for neighbour in neighbours)

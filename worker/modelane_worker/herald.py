@@ -85,6 +85,9 @@ class Herald:
                 logger.warning("events wait for the broker: %s", exc, extra={"event": "events_wait"})
                 if self._closing.wait(RETRY_S):
                     return
+            except Exception:  # they are a view, not the truth: the next ones are shown again
+                logger.exception("%d events are dropped", len(together), extra={"event": "events_failed"})
+                together = []
 
     def _take(self) -> list[Any]:
         if not self._waiting:

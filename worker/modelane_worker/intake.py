@@ -88,7 +88,7 @@ def admit(  # noqa: PLR0913  an argument for each reason
     """
     envelope: wire.Envelope | None = None
     try:
-        envelope = _read_envelope(lease.message)
+        envelope = _read_envelope(lease.message, max_bytes)
         if len(lease.message) > max_bytes:
             raise TooLarge(f"the message takes {len(lease.message)} bytes, this lane allows {max_bytes}")
         buried = envelope.attempts >= max_attempts
@@ -116,10 +116,12 @@ def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[wire.Headers]
     return call if refused is None else Refused(call.tag, call.envelope, refused)
 
 
-def _read_envelope(message: bytes) -> wire.Envelope:
+def _read_envelope(message: bytes, max_bytes: int) -> wire.Envelope:
     try:
         return wire.read_envelope(message)
-    except Undecodable:
+    except Undecodable as exc:
+        if len(message) > max_bytes:  # protocol 1 has its id in the body: nobody can be told
+            raise Undecodable(f"{exc}; its {len(message)} bytes are more than this lane reads") from exc
         return protocol1.read_envelope(message)
 
 
@@ -135,5 +137,6 @@ def _refusal(
 
 def _buried(attempts: int) -> Buried:
     return Buried(
-        f"{attempts} workers were lost while they computed it; it is a dead letter now: modelane dead list"
+        f"{attempts} attempts came to nothing, their workers lost or not ready to answer; "
+        "it is a dead letter now: modelane dead list"
     )

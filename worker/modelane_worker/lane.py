@@ -21,6 +21,7 @@ from modelane.errors import (
     BrokerUnavailable,
     ModelaneError,
     PredictionFailed,
+    TooLarge,
     TryLater,
 )
 from modelane.queue import LeasedQueue, Settlement
@@ -29,6 +30,7 @@ from modelane_worker.events import Events
 from modelane_worker.handover import Handover
 from modelane_worker.intake import Call, Outcome, Refused
 from modelane_worker.limits import Limits
+from modelane_worker.settling import Settling
 from modelane_worker.supply import Batch, Supply
 from modelane_worker.suspicion import Suspicion
 
@@ -122,6 +124,7 @@ class Lane:
         self._count = count
         self._depth = 0  # batches that are being served inside others
         self._stopping = threading.Event()
+        self._settling = Settling(queue, self._stopping.wait)
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
 
     def start(self) -> None:
@@ -266,15 +269,24 @@ class Lane:
             return
         now_s = time.time()
         settlements = [self._settlement(item, outcome, now_s) for item, outcome in ends]
-        ignored = self._settle_until_done(settlements)
-        if ignored:
+
+        def too_large(position: int) -> Settlement:
+            item = ends[position][0]
+            error = TooLarge(
+                f"Redis does not take an answer of {len(settlements[position].value)} bytes: send fewer rows"
+            )
+            ends[position] = item, error
+            return self._settlement(item, error, now_s)
+
+        fenced = self._settling.settle(settlements, too_large).fenced
+        if fenced:
             logger.warning(
                 "%s: %d answers came after their lease had run out; another worker's stand",
                 self.name,
-                len(ignored),
-                extra={"event": "fenced", "queue": self.name, "n_requests": len(ignored)},
+                len(fenced),
+                extra={"event": "fenced", "queue": self.name, "n_requests": len(fenced)},
             )
-        answered = [end for position, end in enumerate(ends) if position not in ignored]
+        answered = [end for position, end in enumerate(ends) if position not in fenced]
         self._events.ended(answered, took_s)
         self._events.publish()
         logger.debug(
@@ -284,16 +296,6 @@ class Lane:
             took_s * 1e3,
             extra={"event": "batch_done", "queue": self.name, "n_requests": len(ends)},
         )
-
-    def _settle_until_done(self, settlements: list[Settlement]) -> frozenset[int]:
-        """Computed answers are not thrown away because Redis is restarting."""
-        while True:
-            try:
-                return self._queue.settle(settlements)
-            except BrokerUnavailable as exc:
-                logger.warning("%s: %s", self.name, exc, extra={"event": "settle_waits"})
-                if self._stopping.wait(BROKER_RETRY_S):
-                    raise
 
     def _retry(self, call: Call, error: TryLater) -> None:
         """Give it back with back-off and jitter; it counts as an attempt, so it cannot go on for ever."""

@@ -1,0 +1,149 @@
+"""What has been computed gets into Redis, or its caller is told why not."""
+
+import threading
+
+import pytest
+import redis
+
+from modelane.errors import BrokerUnavailable
+from modelane.keys import RESULT_KEY_PREFIX, QueueKeys
+from modelane.ports import LOOPBACK
+from modelane.queue import LeasedQueue, Settlement
+from modelane_worker import settling
+from modelane_worker.settling import Settling
+
+MIB = 2**20
+REFUSAL = b"too large"
+
+
+@pytest.fixture
+def server(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def small_server(server):
+    """A Redis whose values may take a MiB, the least that it can be told."""
+    before = server.config_get("proto-max-bulk-len")
+    server.config_set("proto-max-bulk-len", MIB)
+    yield server
+    server.config_set("proto-max-bulk-len", before["proto-max-bulk-len"])
+
+
+@pytest.fixture
+def queue(server):
+    return LeasedQueue(server, QueueKeys("modelane.predict.m"))
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_long(monkeypatch):
+    monkeypatch.setattr(settling, "RETRY_S", 0.01)
+
+
+def leased(queue, *values, lease_s=60.0) -> list[Settlement]:
+    """Outcomes of as many requests, which are held."""
+    queue.put([b'{"rows":1,"body":""}'] * len(values), max_depth=1000)
+    leases = queue.reserve(
+        lease_s=lease_s, max_requests=99, max_rows=99, max_bytes=10**6, max_attempts=3
+    ).leases
+    return [Settlement(lease.tag, f"id-{n}", values[n], 60) for n, lease in enumerate(leases)]
+
+
+def settle(queue, outcomes, is_ending=None):
+    wait = (is_ending or threading.Event()).wait
+
+    def too_large(position):
+        return Settlement(outcomes[position].tag, outcomes[position].id, REFUSAL, 60)
+
+    return Settling(queue, wait).settle(outcomes, too_large)
+
+
+def stored(server, n):
+    return [server.get(f"{RESULT_KEY_PREFIX}id-{number}") for number in range(n)]
+
+
+def reply_is_lost(queue, monkeypatch, times=1):
+    """Redis settles, and the connection breaks before it says so."""
+    answered, left = queue.settle, [None] * times
+
+    def settle(settlements):
+        said = answered(settlements)
+        if left:
+            left.pop()
+            raise BrokerUnavailable("reset by peer")
+        return said
+
+    monkeypatch.setattr(queue, "settle", settle)
+
+
+def test_an_answer_that_redis_cannot_hold_is_told_so_and_its_neighbours_are_answered(queue, small_server):
+    outcomes = leased(queue, b"a", b"b" * (4 * MIB), b"c", b"d")
+
+    settled = settle(queue, outcomes)
+
+    assert (settled.fenced, settled.too_large) == (set(), {1})
+    assert stored(small_server, 4) == [b"a", REFUSAL, b"c", b"d"]
+    assert not small_server.exists(queue.keys.leases)
+
+
+def test_large_answers_are_stored_in_several_steps(queue, server, monkeypatch):
+    monkeypatch.setattr(settling, "MAX_BYTES", 3 * MIB)
+    n_steps = []
+    monkeypatch.setattr(queue, "settle", lambda s, really=queue.settle: n_steps.append(len(s)) or really(s))
+
+    settled = settle(queue, leased(queue, *(bytes([n]) * MIB for n in range(5)), b"x" * (4 * MIB)))
+
+    assert n_steps == [3, 2, 1]
+    assert settled == settling.Settled()
+    assert [len(value) for value in stored(server, 6)] == [MIB] * 5 + [4 * MIB]
+
+
+def test_what_was_stored_by_a_settle_whose_reply_was_lost_is_our_answer(queue, server, monkeypatch):
+    outcomes = leased(queue, b"a", b"b", b"c")
+    reply_is_lost(queue, monkeypatch)
+
+    assert settle(queue, outcomes) == settling.Settled()
+    assert stored(server, 3) == [b"a", b"b", b"c"]
+
+
+def test_what_another_worker_has_answered_is_its_own_also_if_a_reply_was_lost(queue, server, monkeypatch):
+    outcomes = leased(queue, b"a", b"b", lease_s=0.01)
+    server.zadd(queue.keys.leases, dict.fromkeys(server.zrange(queue.keys.leases, 0, -1), 0))
+    again = queue.reserve(lease_s=60, max_requests=99, max_rows=99, max_bytes=10**6, max_attempts=5).leases
+    queue.settle([Settlement(lease.tag, f"id-{n}", b"other", 60) for n, lease in enumerate(again)])
+    reply_is_lost(queue, monkeypatch)
+
+    assert settle(queue, outcomes).fenced == {0, 1}
+    assert stored(server, 2) == [b"other", b"other"]
+
+
+def test_a_lane_that_ends_does_not_wait_for_redis(queue, monkeypatch):
+    outcomes, is_ending = leased(queue, b"a"), threading.Event()
+    is_ending.set()
+    reply_is_lost(queue, monkeypatch, times=9)
+
+    with pytest.raises(BrokerUnavailable):
+        settle(queue, outcomes, is_ending)
+
+
+def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_answer(queue, server, free_port):
+    outcomes = leased(queue, b"b" * (2 * MIB), b"c")
+    n_waits = 0
+
+    class UntilItIsPrimary:
+        def wait(self, _):
+            nonlocal n_waits
+            n_waits += 1
+            if n_waits == 2 * settling.TRIES:
+                server.replicaof("NO", "ONE")
+
+    server.replicaof(LOOPBACK, free_port)
+    try:
+        settled = settle(queue, outcomes, UntilItIsPrimary())
+    finally:
+        server.replicaof("NO", "ONE")
+
+    assert settled == settling.Settled()
+    assert n_waits == 2 * settling.TRIES
+    assert stored(server, 2) == [b"b" * (2 * MIB), b"c"]
