@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from acceptance.workplace import Workplace
 from modelane.embedded import RedisServer
 from modelane.output import Output
+from modelane.prediction import Progress
 from modelane.supervisor import Program, Supervisor
 
 TESTS = Path(__file__).parents[1]
@@ -28,6 +31,8 @@ POINTS = {
     "collect": "collect",
     "check": "check",
     "split": "split",
+    "between-trials": "search, between trials",
+    "in-a-trial": "search, in a trial",
     "fit": "fit",
     "evaluate": "evaluate",
     "gate": "gate",
@@ -40,7 +45,7 @@ POINTS = {
     "ended": "ended, not yet told",
 }
 #: Of a run alone: its trainer knows at once, so that fewer points tell all.
-ALONE = ("collect", "fit", "written", "renamed", "flipped")
+ALONE = ("collect", "in-a-trial", "fit", "written", "renamed", "flipped")
 CASES = [("trainer", point) for point in POINTS] + [("run", point) for point in ALONE]
 
 RECIPE = """
@@ -50,6 +55,15 @@ from modelane_training.recipe import Recipe
 from modelane_training.sources import scikit_learn
 model, estimator = Path(__file__).stem, LogisticRegression(max_iter=500)
 recipe = Recipe(model=model, source=scikit_learn("iris"), estimator=estimator)
+"""
+SEARCH = """
+from pathlib import Path
+from modelane_training.recipe import Budget, Recipe
+from modelane_training.sources import scikit_learn
+budget = Budget(trials=6, minutes=10)
+recipe = Recipe(
+    model=Path(__file__).stem, source=scikit_learn("iris"), candidates=("linear",), budget=budget
+)
 """
 
 
@@ -66,6 +80,7 @@ class Fall:
         champion: whether the version that was told answers.
         leftovers: what lies in the model's folder beside versions and aliases.
         took_s: from the request to the outcome, all others at the same time.
+        n_tried: trials of a search that had ended, at each time that this was told.
     """
 
     victim: str
@@ -76,6 +91,7 @@ class Fall:
     champion: bool
     leftovers: tuple[str, ...]
     took_s: float
+    n_tried: tuple[int, ...] = ()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,7 +105,7 @@ def falls(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     for name in ("home", "marks", "recipes"):
         (folder / name).mkdir()
     for victim, point in CASES:
-        (folder / "recipes" / f"{victim}-at-{point}.py").write_text(RECIPE)
+        (folder / "recipes" / f"{victim}-at-{point}.py").write_text(SEARCH if "trial" in point else RECIPE)
     table = request.config.stash[TABLE]
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer())
@@ -106,9 +122,14 @@ def _fall(workplace: Workplace, marks: Path) -> Iterator[Fall]:
     ended_s: dict[str, float] = {}
     client = workplace.client()
     runs = {}
+    said: dict[str, list[str]] = {}
     for victim, point in CASES:
         model = f"{victim}-at-{point}"
-        runs[model] = client.retrain(model, timeout_s=DEADLINE_S)
+        runs[model] = client.retrain(
+            model,
+            timeout_s=DEADLINE_S,
+            on_progress=partial(_hear, said.setdefault(model, [])),
+        )
         runs[model].add_done_callback(lambda run: ended_s.setdefault(run.id, time.monotonic()))
     for (victim, point), (model, run) in zip(CASES, runs.items(), strict=True):
         error = run.exception()
@@ -124,7 +145,12 @@ def _fall(workplace: Workplace, marks: Path) -> Iterator[Fall]:
             champion=workplace.store.champion(model) == version,
             leftovers=tuple(path.name for path in home.iterdir() if path.name not in known),
             took_s=ended_s[run.id] - began_s,
+            n_tried=tuple(int(n) for n in re.findall(r"trial (\d+)/6", " ".join(said[model]))),
         )
+
+
+def _hear(said: list[str], progress: Progress) -> None:
+    said.append(progress.detail)
 
 
 def _trainers(workplace: Workplace, folder: Path) -> ExitStack:

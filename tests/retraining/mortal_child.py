@@ -14,6 +14,7 @@ from typing import Any
 
 from modelane import durable
 from modelane_training import child, retrain, trainer
+from modelane_training.fits import Fits
 from modelane_training.retrain import Outcome
 
 MARKS = Path(os.environ["MORTAL_MARKS"])
@@ -44,13 +45,24 @@ class Fate:
 
 def main() -> None:
     train, rename, replace, run = trainer.train, Path.rename, durable.replace, retrain.run
+    scores = Fits.scores
 
     def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> Outcome:
-        fate = Fate(recipe.model)
+        fate, judged = Fate(recipe.model), list[bool]()
 
         def mortal_progress(step: str, detail: str) -> None:
             progress(step, detail)
             fate.reached(step)
+            if step == "search" and not detail.startswith(("trial 0/", "trial 1/")):
+                fate.reached("between-trials")
+                judged.append(False)
+
+        def mortal_scores(*arguments: Any) -> Any:
+            if any(judged):
+                fate.reached("in-a-trial")
+            found = scores(*arguments)
+            judged[:] = [True for _ in judged]  # some folds of a trial, not of the first two
+            return found
 
         def mortal_rename(path: Path, target: Any) -> Path:
             if path.suffix == ".partial":
@@ -67,6 +79,7 @@ def main() -> None:
 
         # A page takes longer than all else, and only who dies of it has to write one.
         retrain.run = partial(run, report=fate.point == "report")
+        Fits.scores = mortal_scores  # type: ignore[method-assign]
         Path.rename, durable.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
         outcome = train(settings, recipe, mortal_progress, **options)
         fate.reached("ended")

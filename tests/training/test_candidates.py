@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import optuna
 import pytest
@@ -14,7 +16,9 @@ from modelane.errors import RecipeError
 from modelane_training.candidate import Candidate
 from modelane_training.candidates import BUILT_IN, About, candidates_of
 from modelane_training.plan import Plan
-from training.mixed import decided, mixed
+from modelane_training.recipe import Budget
+from modelane_training.search import search
+from training.mixed import decided, mixed, numbers
 
 SMALL = About(task="classification", n_rows=500, n_columns=10)
 LARGE = About(task="classification", n_rows=100_000, n_columns=10)
@@ -22,7 +26,7 @@ LARGE = About(task="classification", n_rows=100_000, n_columns=10)
 
 def names(known, *candidates):
     recipe = decided(mixed(), candidates=candidates or None)
-    return [each.name for each in candidates_of(recipe, known)]
+    return [each.name for each in candidates_of(recipe, known)[0]]
 
 
 def test_without_a_word_of_the_recipe_all_that_take_so_many_rows_are_tried():
@@ -42,7 +46,7 @@ def test_a_recipe_may_name_some_and_bring_its_own():
 def test_a_pipeline_of_ones_own_makes_its_features_itself():
     recipe = decided(mixed(), candidates=(make_pipeline(StandardScaler(), LogisticRegression()),))
 
-    (candidate,) = candidates_of(recipe, SMALL)
+    (candidate,), _ = candidates_of(recipe, SMALL)
 
     assert not candidate.features
 
@@ -66,8 +70,28 @@ def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
 
 
 def test_candidates_that_all_take_fewer_rows_are_refused_with_their_limits():
-    with pytest.raises(RecipeError, match="no candidate takes 100000 rows; limits: svm 50000"):
+    with pytest.raises(RecipeError, match="these 100,000 rows: svm takes 50,000 rows at most"):
         candidates_of(decided(mixed(), candidates=("svm",)), LARGE)
+
+
+@pytest.mark.parametrize("n_rarest", [1, 2, 3])
+def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left_out_in_words(n_rarest):
+    # Given a class of so many rows in each part that a fold is fitted on
+    table = numbers(200)
+    targets = table.targets.copy()
+    targets[np.flatnonzero(targets == "yes")[n_rarest + 1 :]] = "no"
+    table, said = replace(table, targets=targets), []
+    recipe = decided(table, candidates=("svm", "linear"), budget=Budget(trials=2, minutes=30))
+
+    found = search(table, recipe, seed=1, progress=lambda step, detail: said.append(detail))
+
+    left_out = [detail for detail in said if detail.startswith("left out")]
+    if n_rarest == 3:
+        assert left_out == []
+        assert {each.candidate for each in found.tried} == {"svm", "linear"}
+    else:
+        assert left_out == [f"left out: svm needs 3 rows of each class to fit on, one has {n_rarest}"]
+    assert {each.state for each in found.tried} <= {"finished", "pruned"}
 
 
 @pytest.mark.parametrize("name", ["", "My Model", "x" * 50])

@@ -204,6 +204,29 @@ def test_a_column_that_gives_the_class_away_is_named_and_refused(column, values)
     assert column in cleaned(table, keep=(column,)).table.names
 
 
+@pytest.mark.parametrize("n_rare", [8, 60])
+def test_a_column_that_gives_a_very_rare_class_away_is_refused(n_rare):
+    # Given a class of which an even sample of the rows has hardly any
+    rng = np.random.default_rng(5)
+    targets = np.where(np.isin(np.arange(20_000), rng.choice(20_000, n_rare, replace=False)), "fraud", "fine")
+    rows = pd.DataFrame({"size": rng.normal(size=20_000), "refund": (targets == "fraud").astype(float)})
+
+    with pytest.raises(BadData, match="'refund' gives the target away: alone it tells 100"):
+        cleaned(Table.of(rows, targets))
+
+    noisy = rows.assign(refund=np.where(rng.random(20_000) < 0.05, 1 - rows["refund"], rows["refund"]))
+    assert "leak" not in codes(cleaned(Table.of(noisy, targets)))
+
+
+def test_a_class_of_one_group_is_said():
+    groups = (np.arange(N) // 10).astype(str)
+    table = replace(a_table(np.where(np.arange(N) < 10, "rare", a_table().targets)), groups=groups)
+
+    said = words(cleaned(table, groups="id"), "one group")
+
+    assert said == "class rare is in one group only: it is learnt, no row judges it"
+
+
 @pytest.mark.parametrize("leak", [lambda y: 2 * y + 7, np.exp, lambda y: -y])
 def test_a_column_that_gives_the_number_away_is_named_and_refused(leak):
     amounts = np.random.default_rng(3).normal(size=N)

@@ -69,6 +69,24 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
     assert "not read within 20 s" in found["hangs.py"].trouble
 
 
+def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_and_it_is_said(
+    settings, write, tmp_path, caplog
+):
+    write(RECIPE.format(model="iris", schedule="0 3 * * *"))
+    write(RECIPE.format(model="iris", schedule="0 4 * * *"), "iris_old.py")
+    write(RECIPE.format(model="two-names", schedule="0 5 * * *"), "two-names.py")
+    write(RECIPE.format(model="two-names", schedule="0 6 * * *"), "two_names.py")
+    beat = scheduler(settings, tmp_path)
+
+    with caplog.at_level("ERROR"):
+        beat.tick()
+
+    assert planned(beat) == {"retrain iris": "3"}
+    assert "iris_old.py: not scheduled: it is a recipe of iris, and trainers look for iris.py" in caplog.text
+    for file in ("two-names.py", "two_names.py"):
+        assert f"{file}: not scheduled: two-names.py and two_names.py are recipes of one model" in caplog.text
+
+
 def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(settings, recipes, tmp_path):
     recipes(iris="0 3 * * *")
     beat = scheduler(settings, tmp_path)

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState
 
 from modelane.errors import RecipeError, TrainingError
 from modelane_training import trials
+from modelane_training.fits import Fits
 from modelane_training.recipe import Budget
 from modelane_training.search import search
 from modelane_training.studies import Alone
@@ -86,6 +88,40 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
     assert story(resumed) == story(find(recipe))
 
 
+@pytest.mark.parametrize("at", [0, 4])
+@pytest.mark.parametrize("n_judged", [0, 2])
+def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monkeypatch, at, n_judged):
+    # Given a search that was ended in a trial, some of whose folds had been judged
+    recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
+    studies = Alone()
+    begun = []
+
+    def lost(self, pipeline, folds, limit_s, real=Fits.scores):
+        begun.append(len(folds))
+        if lost_at(studies) == (at, n_judged):
+            raise KeyboardInterrupt
+        return real(self, pipeline, folds, limit_s)
+
+    monkeypatch.setattr(Fits, "scores", lost)
+    with pytest.raises(KeyboardInterrupt):
+        find(recipe, studies=studies)
+    monkeypatch.undo()
+
+    # When it is begun again, Then it finds what an undisturbed one finds, and no trial is left behind
+    resumed = find(recipe, studies=studies)
+
+    assert story(resumed) == story(find(recipe))
+    assert [each.number for each in resumed.tried] == [0, 1, 2, 3, 4, 5]
+
+
+def lost_at(studies):
+    """How many trials have ended, and how many folds the one that runs has been judged by."""
+    (study,) = studies.storage("search").get_all_studies()
+    all_trials = studies.storage("search").get_all_trials(study._study_id)
+    (runs,) = [each for each in all_trials if each.state == TrialState.RUNNING]
+    return sum(each.state.is_finished() for each in all_trials), len(runs.intermediate_values)
+
+
 def test_minutes_end_a_search_and_those_of_earlier_attempts_count():
     recipe = decided(numbers(), candidates=("linear",), budget=Budget(trials=9, minutes=30))
     studies, said = Alone(), []
@@ -105,6 +141,7 @@ import time
 from optuna import TrialPruned
 from modelane_training.candidate import Candidate
 from modelane_training import trials
+from modelane_training.fits import Fits
 from modelane_training.recipe import Budget
 
 class Endless(LogisticRegression):

@@ -42,6 +42,25 @@ def test_time_goes_on(groups):
         assert groups is None or set(groups[train]).isdisjoint(groups[test])
 
 
+@pytest.mark.parametrize("n_moments", [2, 4, 30])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_moment_is_on_one_side_only(n_moments, task):
+    times = np.random.default_rng(0).integers(n_moments, size=150).astype(float)
+
+    made = folds(replace(mixed(task=task), times=times), task, seed=1)
+
+    assert 0 < len(made) <= min(5, n_moments - 1)
+    for train, test in made:
+        assert times[train].max() < times[test].min()
+
+
+def test_rows_of_one_moment_are_refused_in_words():
+    table = replace(mixed(task="regression"), times=np.zeros(150))
+
+    with pytest.raises(BadData, match="cannot be cross-validated: all are of one moment"):
+        folds(table, "regression", seed=1)
+
+
 def test_a_class_that_comes_late_is_not_judged_before_it_is_known():
     targets = np.where(np.arange(150) < 100, np.arange(150) % 2, 2)
     table = replace(mixed(), targets=targets, times=np.arange(150.0))

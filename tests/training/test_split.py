@@ -202,22 +202,43 @@ def test_a_split_that_would_say_nothing_is_refused(changes, sentence):
         cut(replace(a_table(20), **changes), **options)
 
 
-def test_a_class_of_one_group_is_refused_when_it_would_be_held_out_only():
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_of_one_group_is_always_learnt(seed):
     groups = np.array([str(n // 5) for n in range(100)])
-    table = replace(a_table(100, groups=groups), targets=np.where(np.arange(100) < 5, "rare", "common"))
-    outcomes = set()
-    for seed in range(20):
-        try:
-            training, _ = cut(table, groups="id", seed=seed)
-        except BadData as exc:
-            outcomes.add(str(exc).split(" (")[0])
-        else:
-            outcomes.add("split" if set(training) >= set(range(5)) else "lost")
+    targets = np.where(np.arange(100) < 5, "rare", np.where(np.arange(100) % 2, "a", "b"))
+    table = replace(a_table(100, groups=groups), targets=targets)
 
-    assert outcomes <= {
-        "the data cannot be split: class rare is only in one group",
-        "the data cannot be split: all rows held out are of class common",
-    }
+    training, hold_out = cut(table, groups="id", seed=seed)
+
+    assert set(range(5)) <= set(training)
+    assert 15 <= len(hold_out) <= 25
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        (np.where(np.arange(100) < 5, "rare", "common"), "all rows held out are of class common"),
+        ((np.arange(100) // 5).astype(str), "each group of column 'id' has a class that no other has"),
+    ],
+)
+def test_groups_that_cannot_be_parted_are_refused_whatever_the_seed(targets, sentence, seed):
+    groups = np.array([str(n // 5) for n in range(100)])
+
+    with pytest.raises(BadData, match=sentence):
+        cut(replace(a_table(100, groups=groups), targets=targets), groups="id", seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_classes_of_few_groups_never_take_one_anothers_last_group(seed):
+    """Each group has two classes, and shares one of them with the next."""
+    n = np.arange(120)
+    targets = np.where(n % 2, n // 10, (n // 10 + 1) % 12).astype(str)
+    table = replace(a_table(120, groups=(n // 10).astype(str)), targets=targets)
+
+    training, hold_out = cut(table, groups="id", seed=seed)
+
+    assert {targets[int(row)] for row in hold_out} <= {targets[int(row)] for row in training}
 
 
 def test_places_are_spread_evenly_and_are_the_same_on_every_machine():

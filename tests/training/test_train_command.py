@@ -1,4 +1,4 @@
-"""``modelane train``, in this process and as a program that is interrupted."""
+"""``modelane train``, by hand and as a program that is interrupted."""
 
 from __future__ import annotations
 
@@ -80,6 +80,36 @@ def test_a_champion_that_was_kept_has_its_own_exit_code(home, write):
 
 def test_a_recipe_may_be_given_as_a_path(home, write):
     assert train(str(write(IRIS, "elsewhere.py"))).exit_code == 0
+
+
+SLOW = """
+import os, time
+
+def make(seed):
+    held = {order}
+    time.sleep(60)
+
+recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=make)
+"""
+
+
+@pytest.mark.parametrize(
+    ("order", "setting", "sentence"),
+    [
+        ("b'1' * 2**30", "LIMIT_MB=600", "of memory and was ended, 600 are allowed"),
+        ("time.sleep(60)", "LIMIT_S=8", "took more than 8 s and was ended"),
+        ("os._exit(3)", "LIMIT_S=60", "ended with exit status 3, without a word"),
+    ],
+)
+def test_the_limits_of_a_retraining_hold_in_the_foreground(home, write, order, setting, sentence):
+    write(SLOW.format(order=order))
+    name, _, value = setting.partition("=")
+
+    result = CliRunner(env={f"MODELANE_RETRAIN_{name}": value}).invoke(main, ["train", "iris"])
+
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert Store(home / "models").models() == []
 
 
 def test_an_error_is_one_sentence_and_exit_code_1(home):

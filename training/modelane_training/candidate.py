@@ -39,6 +39,7 @@ class Candidate:
     native: bool = False  #: True: categories may come as whole numbers, in the first columns, NaN if unknown
     missing: bool = False  #: True: missing numbers come as NaN; else they are filled, and marked
     max_rows: int | None = None  #: with more training rows than this it is not tried: it would take too long
+    min_class_rows: int = 1  #: with fewer rows of any class to be fitted on it is not tried: it would fail
     first: tuple[Mapping[str, Any], ...] = ({},)  #: parameters known to be good, tried before any other
 
     def __post_init__(self) -> None:
@@ -49,8 +50,13 @@ class Candidate:
         if not callable(self.build):
             raise RecipeError(f"candidate {self.name}: build is no function of a trial")
 
-    def fits(self, n_rows: int) -> bool:
-        return self.max_rows is None or n_rows <= self.max_rows
+    def unfit(self, n_rows: int, n_rarest: int) -> str:
+        """Why it is not tried on so many rows, of which the rarest class has so many; empty if it is."""
+        if self.max_rows is not None and n_rows > self.max_rows:
+            return f"{self.name} takes {self.max_rows:,} rows at most"
+        if n_rarest < self.min_class_rows:
+            return f"{self.name} needs {self.min_class_rows} rows of each class to fit on, one has {n_rarest}"
+        return ""
 
 
 def of_estimator(estimator: BaseEstimator) -> Candidate:

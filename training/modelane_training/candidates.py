@@ -6,7 +6,8 @@ where on a candidate would take more than its share of any budget.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -37,6 +38,7 @@ from modelane.errors import RecipeError
 from modelane_training import features
 from modelane_training.candidate import Candidate, of_estimator
 from modelane_training.features import Kinds
+from modelane_training.folds import Fold
 from modelane_training.recipe import Resolved
 from modelane_training.table import Table
 from modelane_worker.card import Task
@@ -45,6 +47,10 @@ from modelane_worker.card import Task
 _MAX_KERNEL_ROWS = 5_000
 _MAX_LINEAR_SVM_ROWS = 50_000
 _MAX_FOREST_ROWS = 500_000
+#: A support vector machine's probabilities come from a calibration on so many parts, each with every class.
+_N_CALIBRATION_FOLDS = 3
+#: Of a regression, which has no classes that could be too small.
+MANY = sys.maxsize
 _N_TREES = 200
 
 
@@ -55,6 +61,8 @@ class About:
     task: Task
     n_rows: int  #: of training
     n_columns: int  #: about; of what an estimator gets
+    #: The fewest rows of any class that a fold is fitted on.
+    n_rarest: int = MANY
     n_native: int = 0  #: columns of categories that boosting may take as they are
     uneven: bool = False  #: the rarest class has less than half of its share
     log_target: bool = False  #: positive numbers over orders of magnitude
@@ -64,10 +72,14 @@ class About:
         return self.task == "classification"
 
 
-def about(table: Table, task: Task, found: Kinds) -> About:
+def about(table: Table, task: Task, found: Kinds, folds: Sequence[Fold]) -> About:
     uneven = log_target = False
+    n_rarest = MANY
     if task == "classification":
         _, counts = np.unique(table.targets, return_counts=True)
+        n_rarest = min(
+            int(np.unique(table.targets[train], return_counts=True)[1].min()) for train, _ in folds
+        )
         uneven = bool(counts.min() < 0.5 * len(table) / len(counts))
     else:
         low, middle, high = np.quantile(table.targets, (0.01, 0.5, 0.99))
@@ -76,17 +88,18 @@ def about(table: Table, task: Task, found: Kinds) -> About:
         task=task,
         n_rows=len(table),
         n_columns=found.n_columns,
+        n_rarest=n_rarest,
         n_native=features.n_native(found),
         uneven=uneven,
         log_target=log_target,
     )
 
 
-def candidates_of(recipe: Resolved, known: About) -> tuple[Candidate, ...]:
-    """Those of the recipe, else all built-in ones, that take so many rows.
+def candidates_of(recipe: Resolved, known: About) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    """Those of the recipe, else all built-in ones, that take these rows; and why the others are left out.
 
     Raises:
-        RecipeError: an unknown name, the same name twice, or none that takes so many rows.
+        RecipeError: an unknown name, the same name twice, or none that takes these rows.
     """
     names = tuple(BUILT_IN) if recipe.candidates is None else recipe.candidates
     if not isinstance(names, tuple | list):
@@ -96,13 +109,10 @@ def candidates_of(recipe: Resolved, known: About) -> tuple[Candidate, ...]:
     chosen = [_candidate(item, known) for item in names]
     if twice := {each.name for each in chosen if [other.name for other in chosen].count(each.name) > 1}:
         raise RecipeError(f"two candidates are named {twice.pop()}: names must differ")
-    fitting = tuple(candidate for candidate in chosen if candidate.fits(known.n_rows))
-    if not fitting:
-        raise RecipeError(
-            f"no candidate takes {known.n_rows} rows; limits: "
-            + ", ".join(f"{each.name} {each.max_rows}" for each in chosen)
-        )
-    return fitting
+    left_out = {each.name: why for each in chosen if (why := each.unfit(known.n_rows, known.n_rarest))}
+    if len(left_out) == len(chosen):
+        raise RecipeError(f"no candidate takes these {known.n_rows:,} rows: {'; '.join(left_out.values())}")
+    return tuple(each for each in chosen if each.name not in left_out), tuple(left_out.values())
 
 
 def _candidate(item: object, known: About) -> Candidate:
@@ -155,12 +165,19 @@ def _svm(known: About) -> Candidate:
         if known.classifies:
             shared = {"C": c, "class_weight": weight}
             margins = SVC(gamma=gamma, **shared) if kernel else LinearSVC(**shared)
-            return CalibratedClassifierCV(margins, ensemble=False, cv=3)
+            return CalibratedClassifierCV(margins, ensemble=False, cv=_N_CALIBRATION_FOLDS)
         model = SVR(C=c, gamma=gamma) if kernel else LinearSVR(C=c, max_iter=5000)
         return _scaled_target(trial, "svm", known, model)
 
     first = _first("svm", known, {"c": 1.0, "gamma": 1.0}, {"c": 10.0, "gamma": 0.3})
-    return Candidate(name="svm", build=build, dense=kernel, max_rows=_MAX_LINEAR_SVM_ROWS, first=first)
+    return Candidate(
+        name="svm",
+        build=build,
+        dense=kernel,
+        max_rows=_MAX_LINEAR_SVM_ROWS,
+        min_class_rows=_N_CALIBRATION_FOLDS,
+        first=first,
+    )
 
 
 def _sgd(known: About) -> Candidate:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from modelane.errors import ModelaneError, RecipeError, TrainingError
 from modelane.settings import Settings
 from modelane_training import retrain, talk, trainer
-from modelane_training.recipe import recipe_of
+from modelane_training.recipe import load_recipe, recipe_of
 
 
 def _private_ends() -> tuple[BinaryIO, BinaryIO]:
@@ -43,10 +43,11 @@ def main() -> None:
 def _run(order: talk.Order, progress: retrain.Progress) -> talk.Done | talk.Failed:
     settings = Settings.from_env(os.environ)
     try:
-        recipe = recipe_of(order.model, Path(settings.recipes))
+        find = load_recipe if order.by_hand else recipe_of
+        recipe = find(order.model, Path(settings.recipes))
         if order.helps:
             return talk.Done({"trials": trainer.assist(settings, recipe, progress, run_id=order.run_id)})
-        outcome = trainer.train(settings, recipe, progress, run_id=order.run_id)
+        outcome = trainer.train(settings, recipe, progress, run_id=None if order.by_hand else order.run_id)
     except ModelaneError as error:
         return talk.Failed(error.code, str(error))
     except SystemExit as exc:
@@ -63,6 +64,8 @@ def _run(order: talk.Order, progress: retrain.Progress) -> talk.Done | talk.Fail
             "promoted": outcome.verdict.promote,
             "reason": outcome.verdict.reason,
             "metrics": outcome.metrics,
+            "champion": outcome.champion,
+            "champion_metrics": outcome.champion_metrics,
         }
     )
 

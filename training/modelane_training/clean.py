@@ -220,3 +220,5 @@ def _about_targets(table: Table, task: Task) -> Iterator[Finding]:
     for name, count in zip(classes.tolist(), counts.tolist(), strict=True):
         if count < RARE * len(table) and len(classes) <= 1 / RARE:
             yield Finding("rare class", f"class {name} is rare: {count:,} of {len(table):,} rows")
+        if table.groups is not None and len(set(table.groups[table.targets == name])) == 1:
+            yield Finding("one group", f"class {name} is in one group only: it is learnt, no row judges it")

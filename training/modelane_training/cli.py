@@ -1,4 +1,4 @@
-"""``modelane train``: one run in the foreground.  A person, a crontab → CLI → retrain."""
+"""``modelane train``: one run in the foreground.  A person, a crontab → CLI → process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,9 +14,11 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from modelane.settings import Settings
+from modelane_training.process import run_apart
+from modelane_training.talk import Order
 
 if TYPE_CHECKING:
-    from modelane_training.retrain import Outcome, Progress
+    from modelane_training.retrain import Progress
 
 EXIT_KEPT = 3
 EXIT_INTERRUPTED = 130
@@ -30,7 +31,8 @@ def train(recipe: str, quiet: bool) -> None:
     """Train RECIPE's model here and now, and put it into service if it is better.
 
     RECIPE is a model's name, looked up in the recipes folder and among the built-in ones, or the
-    path of a recipe (ending in .py).
+    path of a recipe (ending in .py).  It runs in a process of its own, within the same limits as a
+    retraining through the queue: MODELANE_RETRAIN_LIMIT_S seconds, MODELANE_RETRAIN_LIMIT_MB MiB.
 
     \b
     Example:
@@ -54,17 +56,19 @@ def train(recipe: str, quiet: bool) -> None:
         click.echo("modelane train: interrupted; no version was left half-published", err=True)
         sys.exit(EXIT_INTERRUPTED)
     console.print(_metrics(outcome))
-    verb = "promoted" if outcome.verdict.promote else "kept the champion"
-    click.echo(f"{outcome.model} {outcome.version} {verb}: {outcome.verdict.reason}")
-    sys.exit(0 if outcome.verdict.promote else EXIT_KEPT)
+    verb = "promoted" if outcome["promoted"] else "kept the champion"
+    click.echo(f"{outcome['model']} {outcome['version']} {verb}: {outcome['reason']}")
+    sys.exit(0 if outcome["promoted"] else EXIT_KEPT)
 
 
-def _run(recipe: str, settings: Settings, progress: Progress) -> Outcome:
-    # `modelane --help` need not wait for scikit-learn.
-    from modelane_training import trainer  # noqa: PLC0415
-    from modelane_training.recipe import load_recipe  # noqa: PLC0415
-
-    return trainer.train(settings, load_recipe(recipe, Path(settings.recipes)), progress)
+def _run(recipe: str, settings: Settings, progress: Progress) -> dict[str, Any]:
+    return run_apart(
+        settings,
+        Order(recipe, run_id="", by_hand=True),
+        progress=progress,
+        may_publish=lambda: None,
+        unwanted=lambda: None,
+    )
 
 
 @contextmanager
@@ -79,9 +83,9 @@ def _steps(console: Console) -> Iterator[Progress]:
         yield show
 
 
-def _metrics(outcome: Outcome) -> Grid:
-    grid = Grid("metric", outcome.version, f"champion {outcome.champion or '-'}")
-    for name, value in outcome.metrics.items():
-        before = outcome.champion_metrics.get(name)
+def _metrics(outcome: dict[str, Any]) -> Grid:
+    grid = Grid("metric", outcome["version"], f"champion {outcome['champion'] or '-'}")
+    for name, value in outcome["metrics"].items():
+        before = outcome["champion_metrics"].get(name)
         grid.add_row(name, f"{value:.4f}", "-" if before is None else f"{before:.4f}")
     return grid

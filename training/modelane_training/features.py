@@ -36,6 +36,7 @@ from sklearn.preprocessing import (
 )
 
 from modelane_training.candidate import Candidate
+from modelane_training.kinds import kind_of
 from modelane_training.table import DATE, TEXT, Table
 from modelane_worker.card import Task
 from modelane_worker.transformers import DateParts, Known, Words
@@ -44,8 +45,6 @@ from modelane_worker.transformers import DateParts, Known, Words
 MAX_ONE_HOT = 15
 #: scikit-learn's boosting takes 255; the rest of a column's are one.
 _MAX_NATIVE = 250
-#: Mean number of words from which a string is text, if it hardly ever comes twice.
-_MIN_WORDS = 2.5
 _MAX_VOCABULARY = 20_000
 _MAX_TOPICS = 50
 #: Columns from which selecting is worth a try.
@@ -99,7 +98,7 @@ def kinds(table: Table) -> Kinds:
         else:
             known = table.rows[feature.name].dropna()
             n_values = known.nunique()
-            if n_values > max(MAX_ONE_HOT, len(known) / 2) and _words_each(known) > _MIN_WORDS:
+            if kind_of(known, feature) == "text":
                 names["texts"].append(feature.name)
                 n_words.append(len(set(known.str.lower().str.findall(r"\w\w+").explode())))
             elif n_values > MAX_ONE_HOT:
@@ -143,10 +142,6 @@ def steps(
 def n_native(found: Kinds) -> int:
     """Columns of categories that an estimator may take as they are."""
     return len(found.few) + len(found.many)
-
-
-def _words_each(texts: Any) -> float:
-    return float(texts.str.split().str.len().mean())
 
 
 def _columns(found: Kinds, candidate: Candidate, trial: BaseTrial, numbers: Any, inner: Any) -> Any:

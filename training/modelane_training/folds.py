@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,12 @@ def folds(table: Table, task: Task, seed: int) -> list[Fold]:
         made = [(train, _known(table.targets, train, test)) for train, test in made]
         made = [(train, test) for train, test in made if len(np.unique(table.targets[test])) > 1]
     if not made:
-        raise BadData(
-            "the training rows cannot be cross-validated: no part has classes that another has, too"
+        why = (
+            "no part has classes that another has, too"
+            if task == "classification"
+            else "all are of one moment"
         )
+        raise BadData(f"the training rows cannot be cross-validated: {why}")
     return made
 
 
@@ -49,7 +53,11 @@ def _split(table: Table, task: Task, seed: int) -> list[Fold]:
     classes = table.targets if task == "classification" else anything
     if table.times is not None:
         order = np.argsort(table.times, kind="stable")
-        in_time = [(order[past], order[future]) for past, future in TimeSeriesSplit(n_folds).split(order)]
+        ordered = table.times[order]
+        begins = [future[0] for _, future in TimeSeriesSplit(n_folds).split(order)]
+        # Rows of one moment stay together, with what comes later.
+        cuts = [*np.unique(np.searchsorted(ordered, ordered[begins])), len(order)]
+        in_time = [(order[:begin], order[begin:end]) for begin, end in pairwise(cuts)]
         return [(_apart(table.groups, past, future), future) for past, future in in_time]
     if table.groups is not None:
         n_folds = max(2, min(n_folds, len(np.unique(table.groups))))

@@ -1,4 +1,4 @@
-"""What kind of thing a column holds, beyond its dtype.  table → KINDS → clean, profile, init."""
+"""What kind of thing a column holds, beyond its dtype.  table → KINDS → clean, profile, init, features."""
 
 from __future__ import annotations
 

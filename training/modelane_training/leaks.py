@@ -28,7 +28,8 @@ MIN_R2 = 0.999
 MIN_ROWS = 200
 MIN_COLUMNS = 2
 
-#: Rows that are looked at, evenly over the table, and rows of a class without which it is not judged.
+#: Rows that are looked at, of each class as many as there may be, evenly over the table; and rows of a class
+#: without which it is not judged.
 MAX_ROWS = 2_000
 MIN_ROWS_A_CLASS = 5
 
@@ -48,7 +49,7 @@ class Leak:
 
 def find(table: Table, task: Task) -> list[Leak]:
     """Each column that tells the target, the most telling first."""
-    index = np.unique(np.linspace(0, len(table) - 1, min(len(table), MAX_ROWS)).astype(np.intp))
+    index = _looked_at(table, task)
     halves = np.random.default_rng(0).permutation(len(index)) % 2 == 0
     targets = table.targets[index]
     leaks = []
@@ -60,6 +61,26 @@ def find(table: Table, task: Task) -> list[Leak]:
         if score >= (MIN_RECALL if task == "classification" else MIN_R2):
             leaks.append(Leak(feature.name, score))
     return sorted(leaks, key=lambda leak: -leak.score)
+
+
+def _looked_at(table: Table, task: Task) -> NDArray[np.intp]:
+    everywhere = np.arange(len(table))
+    if task == "regression":
+        return _evenly(everywhere, MAX_ROWS)
+    classes, of_row, counts = np.unique(table.targets, return_inverse=True, return_counts=True)
+    # The largest number of rows a class with which all of them are not too many.
+    sizes = np.sort(counts)
+    left = MAX_ROWS
+    for n_classes, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
+        most = max(left // n_classes, MIN_ROWS_A_CLASS)
+        left -= min(int(size), most)
+    chosen = [_evenly(everywhere[of_row == place], most) for place in range(len(classes))]
+    return np.sort(np.concatenate(chosen))
+
+
+def _evenly(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    places = np.linspace(0, len(index) - 1, min(len(index), n)).astype(np.intp)
+    return index[np.unique(places)]
 
 
 def _codes(values: pd.Series[Any]) -> NDArray[np.intp]:

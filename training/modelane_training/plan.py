@@ -25,9 +25,10 @@ class Plan:
     def __init__(self, table: Table, recipe: Resolved, seed: int) -> None:
         self.table, self.recipe, self.seed = table, recipe, seed
         self.kinds = features.kinds(table)
-        self.about = about(table, recipe.task, self.kinds)
-        self.candidates = {each.name: each for each in candidates_of(recipe, self.about)}
         self.folds = folds(table, recipe.task, seed)
+        self.about = about(table, recipe.task, self.kinds, self.folds)
+        chosen, self.left_out = candidates_of(recipe, self.about)
+        self.candidates = {each.name: each for each in chosen}
         self.less_is_better = recipe.metric in LOSSES
 
     def sha256(self) -> str:

@@ -28,6 +28,7 @@ from modelane.keys import check_model_name
 from modelane_training.answers import looked_for
 from modelane_training.evaluate import METRICS
 from modelane_training.gate import Gate
+from modelane_training.names import file_names
 from modelane_training.seeds import seeded
 from modelane_training.sources import Source, function
 from modelane_training.table import Table
@@ -257,8 +258,8 @@ def recipe_of(model: str, folder: Path) -> Recipe:
         BadInput: ``model`` is not a model's name.
         RecipeError: no such recipe, or it does not load, or it is for another model.
     """
-    module = check_model_name(model).replace("-", "_")
-    places = (folder / f"{model}.py", folder / f"{module}.py", BUILT_IN / f"{module}.py")
+    names = file_names(check_model_name(model))
+    places = (*(folder / name for name in names), BUILT_IN / names[-1])
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise RecipeError(f"no recipe for {model}: expected {places[0]} (MODELANE_RECIPES names the folder)")

@@ -19,6 +19,7 @@ from celery.schedules import crontab
 
 from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK
 from modelane.settings import Settings
+from modelane_training.names import file_names
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,26 @@ def read(settings: Settings) -> list[Scheduled]:
         found += said
         if len(said) < len(left):
             found.append(Scheduled(left[len(said)], trouble=trouble))
-    return found
+    return _that_trainers_find(found)
+
+
+def _that_trainers_find(found: list[Scheduled]) -> list[Scheduled]:
+    """Two recipes of one model would take turns unseen: only the one that a trainer runs may say when."""
+    named = [each for each in found if each.file in file_names(each.model)]
+    models = [each.model for each in named]
+    checked = []
+    for each in found:
+        if each.schedule and each not in named:
+            name, _ = file_names(each.model)
+            why = f"it is a recipe of {each.model}, and trainers look for {name}: rename it"
+            checked.append(Scheduled(each.file, each.model, trouble=f"not scheduled: {why}"))
+        elif each.schedule and models.count(each.model) > 1:
+            both = " and ".join(other.file for other in named if other.model == each.model)
+            why = f"{both} are recipes of one model, {each.model}: remove one of them"
+            checked.append(Scheduled(each.file, each.model, trouble=f"not scheduled: {why}"))
+        else:
+            checked.append(each)
+    return checked
 
 
 def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:

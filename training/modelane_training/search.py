@@ -78,6 +78,8 @@ def search(  # noqa: PLR0913  # what a search touches, by name
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = Plan(table, recipe, seed)
+    for why in plan.left_out:
+        progress("search", f"left out: {why}")
     studies = studies or Alone()
     study = trials.open_study(plan, studies.storage(run_id), run_id)
     studies.announce(recipe.model, run_id, recipe.budget.minutes * 60)

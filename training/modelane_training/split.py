@@ -29,8 +29,8 @@ Mask = NDArray[np.bool_]
 def split(table: Table, recipe: Resolved) -> tuple[Table, Table]:
     """The rows to train on and the hold-out.
 
-    By time, the latest rows are held out; by groups, none stands on both sides; else each class is
-    on both sides by its share.
+    By time, the latest rows are held out; by groups, none stands on both sides, and one that has a class
+    to itself is trained on; else each class is on both sides by its share.
 
     Raises:
         BadData: there is no such split; the sentence says why.
@@ -68,33 +68,53 @@ def _groups(table: Table, recipe: Resolved) -> Mask:
         raise BadData(f"every row is of one group: column {recipe.groups!r} cannot say where to split")
     places = positions.of_values(groups, recipe.seed)
     low, high = _bounds(len(table), recipe.hold_out)
+    free = np.ones(len(groups), dtype=bool)
+    if recipe.task == "classification":
+        free = ~_indispensable(table.targets, of_row, len(groups))
+        if not free.any():
+            raise BadData(
+                f"the data cannot be split: each group of column {recipe.groups!r} has a class that no other "
+                "has, which would be judged without having been learnt, or learnt without being judged"
+            )
     chosen = np.zeros(len(groups), dtype=bool)
     n_held = 0
     for group in np.argsort(places, kind="stable"):
         if n_held >= low and places[group] >= recipe.hold_out:
             break
-        if n_held + sizes[group] <= high:
+        if free[group] and n_held + sizes[group] <= high:
             chosen[group] = True
             n_held += int(sizes[group])
     if not chosen.any() or chosen.all():
         chosen[:] = False
-        chosen[np.argmin(sizes)] = True
+        chosen[np.argmin(np.where(free, sizes, len(table) + 1))] = True
     if recipe.task == "classification":
-        _share_classes(table.targets, of_row, places, chosen)
+        _share_classes(table.targets, of_row, places, free, chosen)
     return chosen[of_row]
 
 
-def _share_classes(
-    targets: NDArray[Any], of_row: NDArray[np.intp], places: NDArray[Any], chosen: Mask
-) -> None:
-    """Move the nearest group across for each class that would be on one side alone."""
+def _indispensable(targets: NDArray[Any], of_row: NDArray[np.intp], n_groups: int) -> Mask:
+    """Groups that have a class to themselves: held out, it would not be learnt."""
+    alone = np.zeros(n_groups, dtype=bool)
     for name in np.unique(targets):
         having = np.unique(of_row[targets == name])
+        alone[having] |= len(having) == 1
+    return alone
+
+
+def _share_classes(
+    targets: NDArray[Any], of_row: NDArray[np.intp], places: NDArray[Any], free: Mask, chosen: Mask
+) -> None:
+    """Move the nearest group across for each class that would be on one side alone."""
+    groups_of = [np.unique(of_row[targets == name]) for name in np.unique(targets)]
+    for having in groups_of:
         if len(having) < 2 or 0 < chosen[having].sum() < len(having):
             continue
         ordered = having[np.argsort(places[having], kind="stable")]
-        mover = ordered[-1] if chosen[having].all() else ordered[0]
-        chosen[mover] = not chosen[mover]
+        movers = ordered[::-1] if chosen[having].all() else ordered[free[ordered]]
+        chosen[movers[:1]] = ~chosen[movers[:1]]
+    # What one class needed may have taken another one's last group.
+    while lost := [having for having in groups_of if chosen[having].all()]:
+        chosen[lost[0][np.argmax(places[lost[0]])]] = False
 
 
 def _latest(times: NDArray[Any], share: float) -> Mask:
@@ -115,6 +135,8 @@ def _bounds(n_rows: int, share: float) -> tuple[int, int]:
 def _check_sides(table: Table, recipe: Resolved, training: Mask, held: Mask) -> None:
     if not training.any():
         raise BadData("no row is left to train on: every group has rows among the latest, which are held out")
+    if not held.any():
+        raise BadData("the data cannot be split: no group can be held out without taking a class along")
     if recipe.task == "regression":
         return
     known = np.unique(table.targets[training])

@@ -25,6 +25,7 @@ class Order(msgspec.Struct, frozen=True):
     model: str
     run_id: str
     helps: bool = False  #: to take trials of the run's search only; another trainer has the run
+    by_hand: bool = False  #: by a person, who waits for it here: ``model`` may be a recipe's path
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):

@@ -126,9 +126,11 @@ def _others_end(
 
 
 def _give_up(study: Study) -> None:
-    """Let trials be whose helpers were lost."""
+    """Let trials be whose helpers were lost, and try them anew."""
     for trial in _running(study):
         study.tell(trial.number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params)
 
 
 def _running(study: Study) -> list[FrozenTrial]:
