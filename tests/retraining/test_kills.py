@@ -7,7 +7,7 @@ import pytest
 from retraining.conftest import CASES
 
 
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(1600)
 @pytest.mark.parametrize(("victim", "point"), CASES)
 def test_a_retraining_that_is_killed_is_taken_over_and_publishes_one_version(falls, victim, point):
     (fall,) = [fall for fall in falls if (fall.victim, fall.point) == (victim, point)]
@@ -15,4 +15,3 @@ def test_a_retraining_that_is_killed_is_taken_over_and_publishes_one_version(fal
     assert fall.happened, "it was not killed"
     assert (fall.outcome, fall.versions, fall.champion, fall.leftovers) == ("promoted", 1, True, ())
     assert list(fall.n_tried) == sorted(fall.n_tried), "its search has begun anew"
-    assert ("trial" in point) is (6 in fall.n_tried)
