@@ -60,3 +60,18 @@ def die():
 def note_error(request, exc, traceback):
     """An errback; Celery stores no result of it, so it leaves one itself."""
     current_app.backend.store_result(f"told-{request.id}", f"{type(exc).__name__}: {exc}", "SUCCESS")
+
+
+@shared_task
+def leave():
+    raise SystemExit(3)
+
+
+@shared_task
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@shared_task
+def run_out():
+    raise MemoryError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -133,6 +133,17 @@ def test_scheduled_shows_what_waits_in_the_lane_for_its_time(caller, ask):
     assert abs(datetime.fromisoformat(info["eta"]) - eta) < timedelta(minutes=1)  # by the clock of Redis
     assert info["request"]["name"] == "modelane.predict"
     assert result.id not in {info["id"] for info in ask("active") + ask("reserved")}
+
+
+def test_a_time_after_the_last_year_hides_no_other(caller, ask):
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-12)))
+    result = caller.predict().apply_async(eta=last)
+
+    def shown():
+        return [info["eta"] for info in ask("scheduled") if info["request"]["id"] == result.id]
+
+    eventually(shown, "the request in inspect scheduled")
+    assert shown() == ["9999-12-31T23:59:59+00:00"]
 
 
 def test_what_is_registered_and_what_was_done_is_told(caller, ask):

@@ -39,6 +39,8 @@ def run(
     """
     message = _as_kombu(item, consumer.app.conf.accept_content)
     payload = None if "task" in message.headers else message.decode()  # protocol 1
+    for described in (message.headers, payload or {}):
+        described["eta"] = None  # it has come by the clock of Redis; Celery would look at this machine's
     consumer.strategies[item.envelope.headers.task](
         message,
         payload,

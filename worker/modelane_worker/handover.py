@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,8 +16,8 @@ from typing import Any
 
 from celery.worker import state as worker_state
 
-from modelane import wire
-from modelane.errors import BadInput, BrokerUnavailable, Buried, ModelaneError
+from modelane import results, wire
+from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable, Buried, ModelaneError
 from modelane.queue import LeasedQueue, Settlement
 from modelane_worker import delivery
 from modelane_worker.intake import Foreign
@@ -46,7 +47,7 @@ class Handover:
         self._changed = threading.Condition()
         self._waiting: deque[Foreign] = deque()
         self._running: dict[bytes, Foreign] = {}
-        self._ended: list[Settlement] = []
+        self._ended: dict[bytes, Settlement] = {}  # tag → what Redis is still to hear
         self._seen_s: dict[str, float] = {}  # id of what Celery runs → when that was first noticed
 
     @property
@@ -116,7 +117,7 @@ class Handover:
                 with self._changed:
                     self._changed.wait_for(lambda: not self._running, RETRY_S)
                 self._flush()
-        except BrokerUnavailable as exc:
+        except (BrokerUnavailable, BrokerRefused) as exc:
             logger.warning("%s; the leases run out", exc, extra={"event": "handover_left"})
 
     def _may_reserve(self) -> bool:
@@ -136,49 +137,65 @@ class Handover:
                 return
             item = self._waiting.popleft()
             self._running[item.tag] = item
+        if item.refused is not None:
+            self._refuse(item, item.refused, bury=isinstance(item.refused, Buried))
+            return
         try:
-            self._give(item)
-        except Exception as exc:  # whatever a task's own request class raises
+            delivery.run(item, self._worker.consumer, ack=self._ack, reject=self._reject)
+        except Exception as exc:  # whatever is wrong with it, or with a task's own request class
             name = item.envelope.headers.task
             logger.exception("%s: Celery cannot take it", name, extra={"event": "handover_failed"})
-            self._settle(item, f"{type(exc).__name__}: {exc}")
+            self._refuse(item, BadInput(f"Celery cannot take it: {type(exc).__name__}: {exc}"), bury=True)
 
-    def _give(self, item: Foreign) -> None:
-        consumer = self._worker.consumer
-        if item.refused is None:
-            delivery.run(item, consumer, ack=self._settle, reject=self._reject)
-        else:
-            delivery.refuse(item, item.refused, consumer)
-            self._settle(item, str(item.refused) if isinstance(item.refused, Buried) else "")
+    def _refuse(self, item: Foreign, error: ModelaneError, *, bury: bool) -> None:
+        """Have Celery tell all whom it concerns; where it cannot even do that, tell the caller."""
+        value = b""
+        try:
+            delivery.refuse(item, error, self._worker.consumer)
+        except Exception:
+            name = item.envelope.headers.task
+            logger.exception("%s: Celery cannot refuse it", name, extra={"event": "handover_failed"})
+            value = results.write_failure(item.envelope, error, time.time())
+        self._settle(item, value, str(error) if bury else "")
+
+    def _ack(self, item: Foreign) -> None:
+        self._settle(item)
 
     def _reject(self, item: Foreign, requeue: bool) -> None:
         if not requeue:
-            self._settle(item, "the task was rejected")
+            self._settle(item, bury_reason="the task was rejected")
             return
-        self._queue.release([item.tag], delay_s=0, counts=True)
+        with suppress(BrokerUnavailable, BrokerRefused):  # then its lease runs out, to the same end
+            self._queue.release([item.tag], delay_s=0, counts=True)
         self._forget(item.tag)
 
-    def _settle(self, item: Foreign, bury_reason: str = "") -> None:
-        """Celery has stored the result: only the lease is left to be dropped."""
-        self._ended.append(Settlement(item.tag, item.envelope.headers.id, b"", 0, bury_reason=bury_reason))
+    def _settle(self, item: Foreign, value: bytes = b"", bury_reason: str = "") -> None:
+        """Drop its lease; the result is stored already, unless there is a ``value``."""
+        headers = item.envelope.headers
+        ttl_s = self._limits.result_ttl_s if value and not headers.ignore_result else 0
+        settlement = Settlement(item.tag, headers.id, value, ttl_s, item.envelope.reply_to, bury_reason)
+        with self._changed:
+            self._ended[item.tag] = settlement
         try:
             self._flush()
-        except BrokerUnavailable as exc:
+        except (BrokerUnavailable, BrokerRefused) as exc:
             logger.warning("%s", exc, extra={"event": "settle_waits"})
 
     def _flush(self) -> None:
-        """Settle what has ended; what cannot be settled now stays for the next time."""
+        """Settle what has ended; what cannot be settled now stays for the next time.
+
+        From several threads at once: the same may then be said twice, which does no harm.
+        """
         with self._changed:
-            ended = list(self._ended)
+            ended = dict(self._ended)
         if ended:
-            self._queue.settle(ended)
-            with self._changed:
-                del self._ended[: len(ended)]
-            for settlement in ended:
-                self._forget(settlement.tag)
+            self._queue.settle(list(ended.values()))
+            for tag in ended:
+                self._forget(tag)
 
     def _forget(self, tag: bytes) -> None:
         with self._changed:
+            self._ended.pop(tag, None)
             self._running.pop(tag, None)
             self._changed.notify_all()
         self._call_celery()

@@ -25,6 +25,8 @@ Info = dict[str, Any]
 
 #: Messages with an ETA that are shown of each lane, those due soonest.
 MAX_SCHEDULED = 100
+#: Unix seconds of the last moment that can be written.
+_LAST_S = datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp()
 
 
 class LanePanel:
@@ -80,8 +82,7 @@ class LanePanel:
         infos: list[Info] = Panel.data["scheduled"](state)
         for queue in self._lanes.queues:
             for due_s, envelope in self._scheduled_in(queue).soonest(MAX_SCHEDULED):
-                eta = datetime.fromtimestamp(due_s, UTC).isoformat()
-                infos.append({"eta": eta, "priority": 6, "request": self._info(queue, envelope)})
+                infos.append({"eta": _moment(due_s), "priority": 6, "request": self._info(queue, envelope)})
         return infos
 
     def _active_queues(self, _state: Any, **_: object) -> list[Info]:
@@ -119,3 +120,8 @@ class LanePanel:
             "delivery_info": {"routing_key": queue, "exchange": ""},
             "worker_pid": self._consumer.pid if began_s else None,
         }
+
+
+def _moment(unix_s: float) -> str:
+    """ISO 8601; what lies beyond the year 9999, as a moment west of Greenwich may, is the last one before."""
+    return datetime.fromtimestamp(min(unix_s, _LAST_S), UTC).isoformat()

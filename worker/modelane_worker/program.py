@@ -23,7 +23,7 @@ def worker_app(settings: Settings, role: Role) -> Celery:
     """A Celery application whose workers fill a role."""
     app = modelane_app.build(settings, result_serializer="json")
     # Lanes do the work, in threads; the pool runs what Celery consumes itself.
-    app.conf.update(worker_pool="threads", worker_concurrency=1)
+    app.conf.update(worker_pool="modelane_worker.threads:TaskPool", worker_concurrency=1)
     app.user_options["worker"].add(
         click.Option(["--models"], callback=_names, help="Serve these models only, separated by commas.")
     )

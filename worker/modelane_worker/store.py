@@ -67,12 +67,10 @@ class Store:
         self.root = root
 
     @_disk_errors()
-    @_disk_errors()
     def models(self) -> list[str]:
         """Those with at least one version; a folder that cannot be read hides its own model only."""
         return [name for name in _folders(self.root) if _is_model(name) and self._has_versions(name)]
 
-    @_disk_errors()
     @_disk_errors()
     def versions(self, model: str) -> list[str]:
         """Whole versions, oldest first; anything else that lies in the folder is passed over."""
