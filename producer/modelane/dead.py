@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import redis
 
-from modelane import wire
+from modelane import protocol1, wire
 from modelane.connection import broker_errors
 from modelane.errors import Undecodable
 from modelane.keys import DEAD_SUFFIX, QUEUE_PREFIX, RESULT_KEY_PREFIX, QueueKeys, priority_step
@@ -34,10 +36,10 @@ class DeadLetter:
     @property
     def envelope(self) -> wire.Envelope | None:
         """None if it is not a Celery message: then it cannot be redriven either."""
-        try:
-            return wire.read_envelope(self.message)
-        except Undecodable:
-            return None
+        for read in (wire.read_envelope, protocol1.read_envelope):
+            with suppress(Undecodable):
+                return read(self.message)
+        return None
 
 
 class DeadLetters:
@@ -74,7 +76,10 @@ class DeadLetters:
         return None
 
     def redrive(self, letter: DeadLetter) -> bool:
-        """Put it back with no attempts counted; False if somebody was faster, or it is no message."""
+        """Put it back with no attempts counted and no deadline, which has passed by now as a rule.
+
+        False if somebody was faster, or it is no message.
+        """
         envelope = letter.envelope
         if envelope is None:
             return False
@@ -82,7 +87,8 @@ class DeadLetters:
         waiting = keys.priorities[priority_step(envelope.properties.priority or 0)]
         result = self._prefix + RESULT_KEY_PREFIX + letter.id
         with broker_errors():
-            return bool(self._redrive(keys=(keys.dead, waiting, result), args=(letter.id,)))
+            args = (letter.id, _as_new(letter.message, envelope))
+            return bool(self._redrive(keys=(keys.dead, waiting, result), args=args))
 
     def drop(self, letter: DeadLetter) -> bool:
         """Forget it; False if somebody was faster."""
@@ -96,6 +102,19 @@ class DeadLetters:
 def _letter(queue: str, id_: str, stored: bytes) -> DeadLetter:
     reason, _, message = stored.partition(b"\n")
     return DeadLetter(queue, id_, reason.decode(errors="replace"), message)
+
+
+def _as_new(message: bytes, envelope: wire.Envelope) -> bytes:
+    """Without attempts and deadline; otherwise the same, though what was of protocol 1 is of 2 then."""
+    fields = msgspec.json.decode(message, type=dict[str, msgspec.Raw])
+    headers = msgspec.json.decode(fields.get("headers", b"null"), type=dict[str, msgspec.Raw] | None)
+    if headers is None or "task" not in headers:
+        envelope.headers.expires = None
+        return msgspec.json.encode(msgspec.structs.replace(envelope, attempts=0))
+    fields.pop("attempts", None)
+    if "expires" in headers:
+        fields["headers"] = msgspec.Raw(msgspec.json.encode(headers | {"expires": msgspec.Raw(b"null")}))
+    return msgspec.json.encode(fields)
 
 
 def _literally(text: str) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ CONTENT_TYPE = "application/x-modelane"
 JSON_TYPE = "application/json"
 
 Form = Literal["json", "msgpack"]
+
+_T = TypeVar("_T")
 
 
 class Headers(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -103,6 +105,19 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return read_moment(moment) + self.clock_off_s if moment else None
 
 
+class _Who(msgspec.Struct):
+    id: str
+    task: msgspec.Raw = msgspec.Raw(b'""')
+
+
+class _Addressed(msgspec.Struct):
+    """What has to be right in a message so that somebody can be told what is wrong with it."""
+
+    headers: _Who
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+    content_type: msgspec.Raw = msgspec.field(name="content-type", default=msgspec.Raw(b'""'))
+
+
 class Embed(msgspec.Struct, gc=False):
     """What Celery's canvas hangs on a task."""
 
@@ -133,6 +148,28 @@ def read_envelope(message: bytes) -> Envelope:
     if not envelope.reply_to:  # other clients describe arguments by showing them: see request.redact
         envelope.headers.argsrepr = envelope.headers.kwargsrepr = ""
     return envelope
+
+
+def read_address(message: bytes) -> Envelope | None:
+    """Whose a message is that :func:`read_envelope` cannot read, and no more; None if it says no id."""
+    try:
+        addressed = msgspec.json.decode(message, type=_Addressed)
+    except (ValueError, RecursionError):
+        return None
+    return Envelope(
+        body=msgspec.Raw(b'""'),
+        content_type=_or_default(addressed.content_type, ""),
+        content_encoding="",
+        headers=Headers(task=_or_default(addressed.headers.task, ""), id=addressed.headers.id),
+        properties=_or_default(addressed.properties, Properties()),
+    )
+
+
+def _or_default(raw: msgspec.Raw, default: _T) -> _T:
+    try:
+        return msgspec.json.decode(raw, type=type(default))
+    except (ValueError, RecursionError):
+        return default
 
 
 def read_attempts(message: bytes) -> int:

@@ -80,6 +80,16 @@ def test_redrive_and_drop_take_ids(typed, server):
     assert not server.exists(f"{QUEUE}.dead")
 
 
+def test_redrive_says_what_can_only_be_dropped(typed, server):
+    server.hset(f"{QUEUE}.dead", "?1L:tag", "not a message\nnonsense")
+
+    done = typed("redrive", "--all")
+
+    assert "2 put back" in done.output
+    assert "?1L:tag is no Celery message: it can only be dropped" in done.output
+    assert server.hkeys(f"{QUEUE}.dead") == [b"?1L:tag"]
+
+
 def test_all_takes_all_of_a_model(typed, server):
     assert typed("redrive", "--all", "--model", "fraud").output == "0 put back\n"
     assert typed("drop", "--all").output == "2 dropped\n"

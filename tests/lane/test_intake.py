@@ -10,6 +10,7 @@ import pytest
 
 from modelane import wire
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
+from modelane.keys import REPLY_CHANNEL_PREFIX
 from modelane.queue import Lease
 from modelane_worker.intake import Call, Later, Refused, admit
 
@@ -112,6 +113,40 @@ def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
     refused = admitted(b"nonsense")
 
     assert isinstance(refused, Refused)
+    assert (refused.envelope, refused.bury) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"headers": {"retries": "x"}}, "got `str` - at `$.headers.retries`"),
+        ({"headers": {"task": 5}}, "got `int` - at `$.headers.task`"),
+        ({"properties": {"priority": "high"}}, "got `str` - at `$.properties.priority`"),
+        ({"content-type": 5}, "got `int` - at `$.content-type`"),
+    ],
+)
+def test_a_message_with_a_fault_is_told_to_its_caller_if_it_says_its_id(changes, words):
+    refused = admitted(a_message(**changes))
+
+    assert isinstance(refused.error, Undecodable)
+    assert words in str(refused.error)
+    assert refused.envelope.headers.id == "id-1"
+    assert not refused.bury
+
+
+def test_a_client_of_ours_hears_of_a_fault_on_its_channel():
+    reply_to = f"{REPLY_CHANNEL_PREFIX}me"
+
+    refused = admitted(a_message(headers={"retries": "x"}, properties={"reply_to": reply_to}))
+
+    assert refused.envelope.reply_to == reply_to
+    assert refused.envelope.form == "msgpack"
+
+
+@pytest.mark.parametrize("id_", [5, None, ["id-1"]])
+def test_a_message_whose_id_is_none_is_buried(id_):
+    refused = admitted(a_message(headers={"id": id_}))
+
     assert (refused.envelope, refused.bury) == (None, True)
 
 

@@ -1,5 +1,8 @@
 """Dead letters: found, redriven once, dropped once."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from modelane.keys import QueueKeys, predict_queue
 from modelane.queue import LeasedQueue, Settlement
 
 
-def a_message(id_: str, priority: int = 0) -> bytes:
+def a_message(id_: str, priority: int = 0, expires_s: float | None = None) -> bytes:
     return wire.write_message(
         id=id_,
         task="modelane.predict",
@@ -22,6 +25,7 @@ def a_message(id_: str, priority: int = 0) -> bytes:
         sent_s=1.0,
         origin="1@host",
         priority=priority,
+        expires_s=expires_s,
     )
 
 
@@ -82,6 +86,37 @@ def test_a_redriven_message_is_as_new_and_its_failure_forgotten(bury, letters, s
     assert server.lrange(queue.keys.priorities[2], 0, -1) == [a_message("id-1", priority=6)]
     assert server.get(f"{prefix}celery-task-meta-id-1") is None
     assert [lease.message for lease in reserve(queue)] == [a_message("id-1", priority=6)]
+
+
+def test_a_redriven_message_has_no_deadline_and_is_otherwise_as_it_was(bury, letters):
+    message = a_message("id-1", expires_s=1.0).replace(b'"headers":{', b'"headers":{"timelimit":[2e-7,null],')
+    assert wire.read_envelope(message).expires_s == 1.0
+    queue = bury(b'{"attempts":3,' + message[1:], "id-1")
+
+    assert letters.redrive(letters.find("id-1"))
+
+    (lease,) = reserve(queue)
+    assert wire.read_envelope(lease.message).expires_s is None
+    assert lease.message == re.sub(rb'"expires":"[^"]*"', b'"expires":null', message)
+
+
+def test_a_message_of_protocol_1_is_redriven_too(bury, letters):
+    task = {"task": "modelane.predict", "id": "id-1", "args": ["churn", [[1.0]]], "kwargs": {}}
+    outer = {
+        "body": json.dumps(task | {"expires": "1970-01-01T00:00:01+00:00"}),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": None,
+        "properties": {"priority": 0},
+    }
+    queue = bury(b'{"attempts":3,' + json.dumps(outer).encode()[1:], "id-1")
+
+    assert letters.redrive(letters.find("id-1"))
+
+    (lease,) = reserve(queue)
+    envelope = wire.read_envelope(lease.message)
+    assert (envelope.headers.id, envelope.attempts, envelope.expires_s) == ("id-1", 0, None)
+    assert wire.read_body(envelope)[0] == ["churn", [[1.0]]]
 
 
 def test_a_dropped_letter_is_gone(bury, letters):

@@ -93,3 +93,11 @@ def test_what_even_celery_cannot_refuse_is_told_all_the_same(put, is_free):
 
     assert "Celery cannot take it" in str(error)
     assert is_free()
+
+
+def test_a_header_of_another_type_is_told_under_the_id_that_can_be_read(put, is_free):
+    error = refusal(put("ill header", retries="x"))
+
+    assert type(error).__name__ == "Undecodable"
+    assert "$.headers.retries" in str(error)
+    assert is_free()

@@ -97,7 +97,8 @@ def admit(  # noqa: PLR0913  an argument for each reason
             return Later(lease.tag, eta_s - now_s)
         body = wire.read_body(envelope, max_bytes=max_bytes)
     except Undecodable as error:
-        return Refused(lease.tag, envelope, error, bury=envelope is None)
+        whose = envelope or wire.read_address(lease.message)
+        return Refused(lease.tag, whose, error, bury=whose is None)
     except ModelaneError as error:
         return Refused(lease.tag, envelope, error)
     if not envelope.reply_to:
@@ -120,6 +121,8 @@ def _read_envelope(message: bytes, max_bytes: int) -> wire.Envelope:
     try:
         return wire.read_envelope(message)
     except Undecodable as exc:
+        if wire.read_address(message):  # of protocol 2, with a fault in it
+            raise
         if len(message) > max_bytes:  # protocol 1 has its id in the body: nobody can be told
             raise Undecodable(f"{exc}; its {len(message)} bytes are more than this lane reads") from exc
         return protocol1.read_envelope(message)

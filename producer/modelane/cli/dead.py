@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -71,9 +71,13 @@ def show(id_: str, message: bool) -> None:
 @click.option("--model", help="With --all: only those of this model's lane.")
 @click.option("--all", "all_", is_flag=True, help="All of them.")
 def redrive(ids: tuple[str, ...], model: str | None, all_: bool) -> None:
-    """Put dead letters back into their lane, with no attempts counted."""
+    """Put dead letters back into their lane, with no attempts counted and without their deadline."""
     with _dead_letters() as letters:
-        done = [letter.id for letter in _chosen(letters, ids, model, all_) if letters.redrive(letter)]
+        chosen = _chosen(letters, ids, model, all_)
+        done = [letter.id for letter in chosen if letters.redrive(letter)]
+    for letter in chosen:
+        if letter.envelope is None:
+            click.echo(f"{letter.id} is no Celery message: it can only be dropped", err=True)
     click.echo(f"{len(done)} put back")
 
 
@@ -100,9 +104,7 @@ def _of(letters: DeadLetters, model: str | None) -> Iterator[DeadLetter]:
         yield from letters.of(queue)
 
 
-def _chosen(
-    letters: DeadLetters, ids: tuple[str, ...], model: str | None, all_: bool
-) -> Iterable[DeadLetter]:
+def _chosen(letters: DeadLetters, ids: tuple[str, ...], model: str | None, all_: bool) -> list[DeadLetter]:
     if bool(ids) == all_:
         raise click.UsageError("name the ids, or say --all")
     return list(_of(letters, model)) if all_ else [_find(letters, id_) for id_ in ids]
