@@ -51,7 +51,7 @@ def test_redis_may_become_a_replica(scene, free_port):
     with scene.under_load("Redis is a read-only replica") as load:
         scene.redis.replicaof(LOOPBACK, free_port)
         load.struck()
-        eventually(lambda: "READONLY" in worker.said, "a refusal")
+        eventually(lambda: "read only replica" in worker.said, "a refusal")
         scene.redis.replicaof("NO", "ONE")
         load.struck()
 
