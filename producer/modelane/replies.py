@@ -146,11 +146,17 @@ class Replies:
                 look_at, heard = time.monotonic() + LOOK_S, False
 
     def look(self, pending: Sequence[str]) -> int:
-        """Deliver the stored answers of ``pending``; how many there were."""
+        """Deliver the stored answers of ``pending``; how many there were.
+
+        Raises:
+            BrokerUnavailable: Redis does not answer.
+            BrokerRefused: an operator must act.
+        """
         n = 0
         for first in range(0, len(pending), MAX_KEYS):
             ids = pending[first : first + MAX_KEYS]
-            stored = self._redis.mget([f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids])
+            with broker_errors():
+                stored = self._redis.mget([f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids])
             for id_, data in zip(ids, stored, strict=True):
                 if data is not None and (reply := _read(id_, data)).status in KNOWN:
                     n += reply.status in FINAL

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import json
+import threading
 import time
 
 import numpy as np
 import pytest
+import redis
 from celery import Celery
 
 from client.lane import MODEL
@@ -194,6 +196,28 @@ class TestAttach:
         lane.answer(lane.take())
 
         assert [len(future.result(10)) for future in (sent, *attached)] == [2, 2, 2]
+
+    def test_what_redis_did_not_answer_is_asked_again(self, client, lane, monkeypatch, caplog):
+        asked, asked_again = threading.Event(), threading.Event()
+        mget = redis.Redis.mget
+
+        def moody(self, *keys):
+            if threading.current_thread().name == "modelane-outbox":
+                if not asked.is_set():
+                    asked.set()
+                    raise redis.ConnectionError("gone for a moment")
+                asked_again.set()
+            return mget(self, *keys)
+
+        monkeypatch.setattr(redis.Redis, "mget", moody)
+        sent = client.submit(MODEL, ROWS)
+
+        attached = client.attach(sent.id)
+
+        assert asked_again.wait(10)
+        lane.answer(lane.take())
+        assert len(attached.result(10)) == 2
+        assert "Traceback" not in caplog.text
 
     def test_many_are_attached_at_once(self, opened, lane):
         sent = [opened_.submit(MODEL, ROWS * n) for opened_ in [opened()] for n in range(2000)]
