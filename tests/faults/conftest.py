@@ -24,7 +24,7 @@ HEADINGS = (
     "answered",
     "lost",
     "wrong",
-    "stored twice",
+    "not once",
     "fenced",
     "first answer s",
 )

@@ -44,6 +44,7 @@ class Toll:
     Attributes:
         times: how often the fault was injected.
         in_flight: requests that were in flight then, summed.
+        not_once: answers that were stored never, or more than once.
         fenced: answers that came after another worker's and changed nothing.
         first_answer_s: the longest silence after a fault.
     """
@@ -54,7 +55,7 @@ class Toll:
     answered: int
     lost: int
     wrong: int
-    stored_twice: int
+    not_once: int
     fenced: int
     first_answer_s: float
 
@@ -86,8 +87,13 @@ class Ledger:
         enough = len(self.answered_at_s) + random.randrange(most)
         return lambda: len(self.answered_at_s) > enough
 
+    def wait(self) -> None:
+        """Until all have ended."""
+        for _, prediction in self.sent:
+            prediction.exception()
+
     def toll(self, fault: str, stored: Counter[str], fenced: int) -> Toll:
-        """Wait for all, then count."""
+        """Count, when all have ended."""
         expected = frail.Frail().predict(frail.rows())
         lost = wrong = 0
         for number, prediction in self.sent:
@@ -102,7 +108,7 @@ class Ledger:
             answered=len(self.sent) - lost,
             lost=lost,
             wrong=wrong,
-            stored_twice=sum(stored[prediction.id] > 1 for _, prediction in self.sent),
+            not_once=sum(stored[prediction.id] != 1 for _, prediction in self.sent),
             fenced=fenced,
             first_answer_s=max(self._silence_s(strike) for strike in self.strikes),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -86,11 +87,12 @@ class Scene(Workplace):
 
     def count(self, fault: str, ledger: Ledger) -> None:
         """Wait for all answers, add a row to the table, and see that it holds nothing but noughts."""
+        ledger.wait()
+        eventually(self.is_at_rest, "an empty lane")
         toll = ledger.toll(fault, self.stored(), self.fenced())
         self._table.append(toll)
-        assert (toll.lost, toll.wrong, toll.stored_twice) == (0, 0, 0), self._words(ledger)
+        assert (toll.lost, toll.wrong, toll.not_once) == (0, 0, 0), self._words(ledger)
         assert toll.times > 0
-        eventually(self.is_at_rest, "an empty lane")
 
     def stored(self) -> Counter[str]:
         """How often each answer was stored."""
@@ -127,6 +129,27 @@ class Scene(Workplace):
 
     def holds_a_batch(self) -> bool:
         return bool(self.redis.hlen(KEYS.leased))
+
+    def holders(self) -> set[bytes]:
+        """The processes that hold a batch now, as leases name them."""
+        return {batch.split(b":")[1].split(b".")[0] for batch in self.redis.hkeys(KEYS.leased)}
+
+    def stop_in_a_batch(self, worker: Process, others: set[bytes]) -> bytes:
+        """Stop a worker while it holds a batch; the process that its leases name, which is none of others."""
+        found: set[bytes] = set()
+
+        def is_stopped_in_one() -> bool:
+            worker.send(signal.SIGSTOP)
+            found.update(self.holders() - others)
+            # Asked twice: what it had said to Redis before it stopped has been heard then.
+            if found & self.holders():
+                return True
+            worker.send(signal.SIGCONT)
+            return False
+
+        eventually(is_stopped_in_one, f"a batch in the hand of {worker.name}")
+        (process,) = found
+        return process
 
     def in_turn(self, load: Load, times: int, strike: Callable[[], object]) -> None:
         """Strike so often, each time after an answer to the one before."""

@@ -63,8 +63,16 @@ def test_workers_share_a_lane(scene):
 def test_a_worker_may_be_told_to_end_with_a_batch_in_flight(scene, signals):
     scene.worker()
     with scene.under_load(f"SIG{signals.replace(' ', ', SIG')} with a batch in flight") as load:
-        for ending in scene.workers(2):
+        eventually(scene.holds_a_batch, "a batch of the one that stays")
+        others = scene.holders()
+        for _ in range(2):
+            ending = scene.worker()
+            process = scene.stop_in_a_batch(ending, others)
             for name in signals.split():
                 ending.send(signal.Signals[f"SIG{name}"])
+                ending.send(signal.SIGCONT)
             load.struck()
             assert ending.wait() == (0 if "KILL" not in signals else -signal.SIGKILL), ending.said
+            if signals == "TERM":
+                assert process not in scene.holders(), "it has left no lease behind"
+            others.add(process)
