@@ -50,9 +50,8 @@ class Lately(Generic[S]):
 
     def __init__(self) -> None:
         self._new: deque[Put[S]] = deque()
-        self._old: deque[Put[S]] = (
-            deque()
-        )  # of these, only what is still waited for; looked at longest ago first
+        # Of these, only what is still waited for; looked at longest ago first.
+        self._old: deque[Put[S]] = deque()
         self._n_bytes = 0
 
     def add(self, put: Put[S]) -> None:

@@ -5,7 +5,7 @@ import threading
 import pytest
 import redis
 
-from modelane.errors import BrokerUnavailable
+from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX, QueueKeys
 from modelane.ports import LOOPBACK
 from modelane.queue import LeasedQueue, Settlement
@@ -147,3 +147,35 @@ def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_ans
     assert settled == settling.Settled()
     assert n_waits == 2 * settling.TRIES
     assert stored(server, 2) == [b"b" * (2 * MIB), b"c"]
+
+
+def test_each_that_redis_refuses_is_tried_as_often_before_it_is_left_to_its_lease(queue, server, monkeypatch):
+    outcomes, tries = leased(queue, b"a", b"b", b"c"), []
+
+    def refuse(settlements, really=queue.settle):
+        refused = [each.id for each in settlements if each.id != "id-2"]
+        if not refused:
+            return really(settlements)
+        if len(settlements) == 1:
+            tries.extend(refused)
+        raise BrokerRefused("NOPERM")
+
+    monkeypatch.setattr(queue, "settle", refuse)
+
+    assert settle(queue, outcomes).fenced == {0, 1}
+    assert tries == ["id-0"] * settling.TRIES + ["id-1"] * settling.TRIES
+    assert stored(server, 3) == [None, None, b"c"]
+
+
+def test_while_nobody_can_tell_whose_an_answer_is_it_is_asked_again(queue, monkeypatch):
+    outcomes, away = leased(queue, b"a"), [BrokerUnavailable("reset by peer")]
+    reply_is_lost(queue, monkeypatch)
+
+    def stored_when_there(ids, really=queue.stored):
+        if away:
+            raise away.pop()
+        return really(ids)
+
+    monkeypatch.setattr(queue, "stored", stored_when_there)
+
+    assert settle(queue, outcomes) == settling.Settled()

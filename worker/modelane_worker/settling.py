@@ -69,6 +69,8 @@ class Settling:
             piece = todo.popleft()
             try:
                 ignored = self._queue.settle([outcomes[position] for position in piece])
+                settled.fenced.update(self._of_others([piece[n] for n in ignored], outcomes, unheard))
+                tries = 0
             except (BrokerUnavailable, BrokerRefused) as exc:
                 logger.warning(
                     "%s: %s", self._queue.keys.queue, exc, extra={"event": "settle_waits", "n": len(piece)}
@@ -89,11 +91,9 @@ class Settling:
                     todo.appendleft(piece)
                 elif isinstance(exc, BrokerRefused):
                     settled.fenced.add(piece[0])  # it comes back with its lease, when an operator has acted
+                    tries = 0  # the next one has its own
                 else:
                     todo.appendleft(piece)
-            else:
-                tries = 0
-                settled.fenced.update(self._of_others([piece[n] for n in ignored], outcomes, unheard))
         return settled
 
     def _of_others(self, ignored: list[int], outcomes: list[Settlement], unheard: set[int]) -> Iterator[int]:
