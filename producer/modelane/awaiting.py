@@ -12,8 +12,9 @@ import weakref
 from collections import deque
 from contextlib import suppress
 
-#: Awaiting tasks that are woken in one turn of their loop; what else is ready runs between two turns.
-AT_ONCE = 32
+#: Awaiting tasks that are woken in one turn of their loop: what else is ready runs between two turns.
+#: So many replies, too, are delivered before other threads are given way.
+AT_ONCE = 16
 
 
 class Waker:

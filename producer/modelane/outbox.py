@@ -22,8 +22,9 @@ from modelane.queue import LeasedQueue
 
 logger = logging.getLogger(__name__)
 
-#: Messages and bytes in one put: enough to fill a batch, small enough not to hold up Redis.
-MAX_MESSAGES = 512
+#: Messages and bytes in one put: few enough to hold up neither Redis nor, while they are written, the threads
+#: that submit.
+MAX_MESSAGES = 128
 MAX_BYTES = 8 * 2**20
 
 #: Messages and bytes that may wait here while Redis is away.  Every service that sends pays for them in
@@ -99,9 +100,12 @@ class Outbox:
         self._open_queue = open_queue
         self._max_depth = max_depth
         self._waiting: deque[Outgoing] = deque()
-        self._changed = threading.Condition()  # guards the three counts
-        self._added = self._finished = 0  # messages, since the beginning
-        self._bytes = 0  # of those that are added but not finished
+        self._adding = threading.Lock()  # only among those who submit: the outbox does not keep them waiting
+        self._changed = threading.Condition()
+        self._is_asleep = False
+        # Since the beginning: added by whoever submits, finished by the outbox's thread.
+        self._added = self._added_bytes = 0
+        self._finished = self._finished_bytes = 0
         self._lately: Lately[Outgoing] = Lately()
         self._again = False  # whether to put that once more
         self._on_known = on_known
@@ -123,19 +127,21 @@ class Outbox:
             ClientClosed: nothing is sent any more.
         """
         size = len(outgoing.message)
-        with self._changed:
+        with self._adding:
             if self._closing.is_set():
                 raise ClientClosed("the client is closed: make a new one")
-            n = self._added - self._finished
-            if n >= MAX_WAITING or (n and self._bytes + size > MAX_WAITING_BYTES):
+            n, n_bytes = self._added - self._finished, self._added_bytes - self._finished_bytes
+            if n >= MAX_WAITING or (n and n_bytes + size > MAX_WAITING_BYTES):
                 raise TryLater(
-                    f"{n} requests of {self._bytes} bytes wait to be sent; "
-                    "Redis is away or too slow: back off"
+                    f"{n} requests of {n_bytes} bytes wait to be sent; Redis is away or too slow: back off"
                 )
             self._waiting.append(outgoing)
             self._added += 1
-            self._bytes += size
-            self._changed.notify_all()
+            self._added_bytes += size
+        if self._is_asleep:
+            with self._changed:
+                self._is_asleep = False  # it is due now: who adds next need not wake it
+                self._changed.notify_all()
 
     def put_again(self) -> None:
         """After a lost connection: put what was put lately and is still wanted; Redis takes nothing twice."""
@@ -159,9 +165,10 @@ class Outbox:
     def close(self, timeout_s: float) -> None:
         """Take nothing more; send what waits and is still wanted, for at most ``timeout_s``."""
         until_s = time.monotonic() + timeout_s
-        with self._changed:
+        with self._adding, self._changed:
             self._closing.set()
             self._changed.notify_all()
+        with self._changed:
             while self._is_wanted() and (left_s := until_s - time.monotonic()) > 0:
                 self._changed.wait(min(left_s, RETRY_S / 4))
         self._given_up.set()
@@ -194,13 +201,15 @@ class Outbox:
                 with self._changed:
                     self._in_hand = []
                     self._finished += len(run)
-                    self._bytes -= _n_bytes(run)
+                    self._finished_bytes += _n_bytes(run)
                     self._changed.notify_all()
 
     def _wait(self) -> bool:
         """Until there is something to do; False at the end."""
         with self._changed:
+            self._is_asleep = True  # first: who adds something from now on wakes it
             self._changed.wait_for(self._is_due)
+            self._is_asleep = False
             if self._given_up.is_set():
                 return False
             return bool(self._waiting) or self._has_errands or not self._closing.is_set()

@@ -43,10 +43,6 @@ class Pending:
         shared = self._shared.get(id_, ()) if self._shared else ()
         return shared if alone is None else (alone, *shared)
 
-    def ids(self) -> list[str]:
-        """Of all requests that somebody waits for."""
-        return [*list(self._alone), *list(self._shared)]
-
     def all(self) -> Iterable[Prediction[Any]]:
         """As they are now."""
         return [*list(self._alone.values()), *(p for those in list(self._shared.values()) for p in those)]

@@ -164,13 +164,15 @@ class Wires:
             self._to_revoke.append(cancelled)
             self._outbox.ring()
 
-    def _look_over(self) -> list[str]:
-        """In the replies' thread, now and then: what waits for an answer."""
+    def _look_over(self, older_s: float) -> list[str]:
+        """In the replies' thread, now and then: what has waited so long for an answer."""
+        pending = self._pending.all()
         try:
-            self._unserved.look(self._pending.all())
+            self._unserved.look(pending)
         except BrokerRefused as exc:  # then nobody says so; answers are looked for all the same
             logger.warning("who serves which model cannot be asked: %s", exc, extra={"event": "refused"})
-        return self._pending.ids()
+        before_s = time.monotonic() - older_s
+        return list({prediction.id: None for prediction in pending if prediction.began_s <= before_s})
 
     def _attach_known(self, ids: list[str]) -> None:
         self._to_attach.extend(p for id_ in ids for p in self._pending.waiting_for(id_))

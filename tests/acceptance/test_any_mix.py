@@ -6,24 +6,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from celery import Celery
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from acceptance.workplace import MODEL
-from modelane.errors import ModelaneError
+from acceptance.workplace import DEADLINE_S, MODEL, eventually
+from modelane.errors import BadInput, ModelaneError, PredictionFailed, UnknownMethod
 from modelane.keys import predict_queue
 
 
 class Wish(NamedTuple):
     """One request of a mix, or a swap of the champion before the next one."""
 
-    caller: str  #: "ours", "stock", or "swap"
-    first: int  #: row
-    n: int
-    method: str
-    dtype: str
-    form: str  #: how the rows are sent
-    priority: int
+    caller: str = "ours"  #: "ours", "stock", or "swap"
+    first: int = 0  #: row
+    n: int = 1
+    method: str = "predict"
+    dtype: str = "<f8"
+    form: str = "rows"  #: how the rows are sent
+    priority: int = 0
+    asked: int | None = None  #: which of the two versions; None for the champion
+    params: str = ""  #: name of a parameter that the method does not have
 
 
 wishes = st.builds(
@@ -35,19 +38,31 @@ wishes = st.builds(
     dtype=st.sampled_from(["<f8", "<f4", "<i8"]),
     form=st.sampled_from(["rows", "rows", "records", "shuffled", "narrow", "missing", "words"]),
     priority=st.sampled_from([0, 3, 6, 9]),
+    asked=st.sampled_from([None, None, None, 0, 1]),
+    params=st.sampled_from(["", "", "", "nonsense"]),
 )
 
-#: What must not be answered, whoever asks.  (A forest takes missing values.)
+#: Rows that must not be answered, whoever asks.  (A forest takes missing values.)
 BAD = {"narrow", "words"}
+
+
+def refusal(wish: Wish) -> type[ModelaneError] | None:
+    """What a wish must be refused with; the first thing that is wrong with it."""
+    if wish.method == "explain":
+        return UnknownMethod
+    if wish.form in BAD:
+        return BadInput
+    return PredictionFailed if wish.params else None
 
 
 @pytest.mark.timeout(300)
 def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
-    other = workplace.retrain_elsewhere()
-    versions = [workplace.store.champion(MODEL), other]
+    first = workplace.store.champion(MODEL)
+    versions = [first, workplace.retrain_elsewhere()]
     columns = workplace.columns()
     workplace.worker(max_batch_requests=50)
-    client, app = workplace.client(), workplace.celery
+    client = workplace.client()
+    stock = Celery(broker=workplace.server.url, backend=workplace.server.url)
 
     def sent(wish: Wish) -> Any:
         data = rows[wish.first : wish.first + wish.n].astype(wish.dtype)
@@ -63,33 +78,38 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
             payload = [dict(zip(columns, row, strict=True)) for row in data.tolist()]
         elif wish.form == "words":
             payload = [["word"] * 30]
+        options: dict[str, Any] = {"method": wish.method}
+        if wish.asked is not None:
+            options["version"] = versions[wish.asked]
+        if wish.params:
+            options["params"] = {wish.params: 1}
+        if names:
+            options["columns"] = names
         if wish.caller == "ours":
-            options = {"columns": names} if names else {}
-            return client.submit(MODEL, payload, method=wish.method, priority=wish.priority, **options)
+            return client.submit(MODEL, payload, priority=wish.priority, **options)
         listed = payload.tolist() if isinstance(payload, np.ndarray) else payload
-        kwargs = {"method": wish.method} | ({"columns": list(names)} if names else {})
-        return app.send_task(
+        return stock.send_task(
             "modelane.predict",
             args=[MODEL, listed],
-            kwargs=kwargs,
+            kwargs=options,
             queue=predict_queue(MODEL),
             priority=wish.priority,
-            serializer="json",
         )
 
+    def outcome(wish: Wish, result: Any) -> tuple[str, Any]:
+        if wish.caller == "ours":
+            answer = result.result()
+            return answer.version, answer.values
+        document = result.get(timeout=DEADLINE_S)
+        return document["version"], document["values"]
+
     def check(wish: Wish, result: Any) -> None:
-        bad = wish.form in BAD or wish.method == "explain"
-        try:
-            if wish.caller == "ours":
-                answer = result.result()
-                version, values = answer.version, answer.values
-            else:
-                document = result.get(timeout=60)
-                version, values = document["version"], document["values"]
-        except ModelaneError:
-            assert bad, wish
+        if (refused := refusal(wish)) is not None:
+            with pytest.raises(refused):
+                outcome(wish, result)
             return
-        assert not bad, wish
+        version, values = outcome(wish, result)
+        assert version in (versions if wish.asked is None else [versions[wish.asked]])
         data = rows[wish.first : wish.first + wish.n].astype(wish.dtype)
         if wish.form == "missing":
             data = np.where(np.arange(30) == 4, np.nan, data)
@@ -102,6 +122,7 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
 
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(wishes, min_size=1, max_size=60))
+    @example([Wish(caller="swap", first=swap) if n == 30 else Wish() for swap in (1, 0) for n in range(60)])
     def mix(asked: list[Wish]) -> None:
         results = []
         for wish in asked:
@@ -113,3 +134,6 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
             check(wish, result)
 
     mix()
+    for version in versions:  # both have answered as champion, so the swaps above were heard
+        workplace.store.promote(MODEL, version)
+        eventually(lambda v=version: client.predict(MODEL, rows[:1]).version == v, f"an answer of {version}")

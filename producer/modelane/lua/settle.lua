@@ -10,7 +10,8 @@
 -- ARGV[3]     seconds to keep the rate
 -- ARGV[4]     how many ways to end there are; then three for each way:
 --   ttl       seconds to keep the result; 0: nobody wants it
---   reply     channel that gets all its outcomes as one MessagePack array; '': the result's own channel
+--   reply     channel that gets its outcomes as MessagePack arrays, so many in each that a client does not hold
+--             up its other threads while it decodes one; '': the result's own channel
 --   reason    '': settled for good; else the message is buried with this reason
 -- then for each batch:
 --   batch     of which only what is still held may be answered: all other outcomes are ignored (fencing)
@@ -66,7 +67,11 @@ local function store(way, id, value)
 end
 
 local function publish(channel, values)
-  redis.call('PUBLISH', channel, '\221' .. struct.pack('>I4', #values) .. table.concat(values))
+  for first = 1, #values, 128 do
+    local last = math.min(first + 127, #values)
+    local head = '\221' .. struct.pack('>I4', last - first + 1)
+    redis.call('PUBLISH', channel, head .. table.concat(values, '', first, last))
+  end
 end
 
 local ignored, n_held, seen = {}, 0, 0

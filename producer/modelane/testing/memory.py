@@ -193,7 +193,7 @@ class MemoryReplies(Replies):
         channel: str,
         *,
         deliver: Callable[[Reply], None],
-        pending: Callable[[], list[str]],
+        pending: Callable[[float], list[str]],
     ) -> None:
         super().__init__(
             memory,  # type: ignore[arg-type]  # only its mget is asked for
@@ -215,4 +215,4 @@ class MemoryReplies(Replies):
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_S):
-            self._pending()
+            self._pending(LOOK_S)
