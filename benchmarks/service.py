@@ -63,7 +63,7 @@ async def _awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
     async with asyncio.TaskGroup() as asking:  # `gather` itself holds the loop for 20 ms
         for number in range(n):
             asking.create_task(ask())
-            if number % 32 == 31:  # they come one after the other, as callers do
+            if number % 16 == 15:  # they come one after the other, as callers do
                 await asyncio.sleep(0)
         began_s, n_before = time.perf_counter(), n_answers
         until_s = began_s + seconds

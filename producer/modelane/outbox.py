@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Protocol
 
 import msgspec
@@ -101,8 +102,9 @@ class Outbox:
         self._max_depth = max_depth
         self._waiting: deque[Outgoing] = deque()
         self._adding = threading.Lock()  # only among those who submit: the outbox does not keep them waiting
-        self._changed = threading.Condition()
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_asleep = False
+        self._progress = threading.Condition()
         # Since the beginning: added by whoever submits, finished by the outbox's thread.
         self._added = self._added_bytes = 0
         self._finished = self._finished_bytes = 0
@@ -138,39 +140,34 @@ class Outbox:
             self._waiting.append(outgoing)
             self._added += 1
             self._added_bytes += size
-        if self._is_asleep:
-            with self._changed:
-                self._is_asleep = False  # it is due now: who adds next need not wake it
-                self._changed.notify_all()
+        self._wake()
 
     def put_again(self) -> None:
         """After a lost connection: put what was put lately and is still wanted; Redis takes nothing twice."""
-        with self._changed:
-            self._again = True
-            self._changed.notify_all()
+        self._again = True
+        self._wake()
 
     def ring(self) -> None:
         """There are errands."""
-        with self._changed:
-            self._has_errands = True
-            self._changed.notify_all()
+        self._has_errands = True
+        self._wake()
 
     def flush(self, timeout_s: float) -> int:
         """Wait until Redis has taken or refused all that was added so far; how many are left."""
-        with self._changed:
-            added = self._added
-            self._changed.wait_for(lambda: self._finished >= added, timeout_s)
+        added = self._added
+        with self._progress:
+            self._progress.wait_for(lambda: self._finished >= added, timeout_s)
             return max(0, added - self._finished)
 
     def close(self, timeout_s: float) -> None:
         """Take nothing more; send what waits and is still wanted, for at most ``timeout_s``."""
         until_s = time.monotonic() + timeout_s
-        with self._adding, self._changed:
+        with self._adding:
             self._closing.set()
-            self._changed.notify_all()
-        with self._changed:
+        self._wake()
+        with self._progress:
             while self._is_wanted() and (left_s := until_s - time.monotonic()) > 0:
-                self._changed.wait(min(left_s, RETRY_S / 4))
+                self._progress.wait(min(left_s, RETRY_S / 4))
         self._given_up.set()
 
     def join(self, timeout_s: float) -> None:
@@ -198,21 +195,28 @@ class Outbox:
             if run := self._next():  # also while errands wait for Redis: what nobody wants any more has to go
                 self._in_hand = run
                 self._send_safely(run, os.urandom(9).hex())
-                with self._changed:
+                with self._progress:
                     self._in_hand = []
                     self._finished += len(run)
                     self._finished_bytes += _n_bytes(run)
-                    self._changed.notify_all()
+                    self._progress.notify_all()
+
+    def _wake(self) -> None:
+        """After there is something to do.  It blocks nobody, as a condition's lock may."""
+        if self._is_asleep:
+            self._is_asleep = False  # first: it need not be woken twice
+            self._bell.put(None)
 
     def _wait(self) -> bool:
         """Until there is something to do; False at the end."""
-        with self._changed:
-            self._is_asleep = True  # first: who adds something from now on wakes it
-            self._changed.wait_for(self._is_due)
-            self._is_asleep = False
-            if self._given_up.is_set():
-                return False
-            return bool(self._waiting) or self._has_errands or not self._closing.is_set()
+        self._is_asleep = True  # before the look: what comes after it rings the bell
+        while not self._is_due():
+            self._bell.get()
+            self._is_asleep = True
+        self._is_asleep = False
+        if self._given_up.is_set():
+            return False
+        return bool(self._waiting) or self._has_errands or not self._closing.is_set()
 
     def _is_due(self) -> bool:
         return bool(self._waiting) or self._again or self._has_errands or self._closing.is_set()

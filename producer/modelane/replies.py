@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 1.0
 #: Seconds before the next try while Redis does not answer.
 RETRY_S = 0.2
-#: Results asked for at once.
-MAX_KEYS = 500
+#: Results asked for at once; more would hold up other threads.
+MAX_KEYS = 128
 #: Celery's states of a task that has ended; others come before (STARTED, RETRY).
 FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 KNOWN = FINAL | {PROGRESS}
