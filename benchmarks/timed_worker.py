@@ -18,6 +18,7 @@ from typing import Any
 
 from modelane.queue import LeasedQueue
 from modelane_worker.celery import app
+from modelane_worker.ending import Ending
 from modelane_worker.engine import Engine
 from modelane_worker.events import Events
 from modelane_worker.herald import Herald
@@ -32,7 +33,7 @@ STEPS: tuple[tuple[type[Any], str, str], ...] = (
     (Supply, "_reserve", "decode"),
     (PredictService, "answer", "check, join, split"),
     (Engine, "predict", "predict"),
-    (Lane, "_settle", "write results"),
+    (Ending, "end", "write results"),
     (LeasedQueue, "settle", "settle: Redis"),
     (Events, "received", "events"),
     (Events, "started", "events"),

@@ -15,8 +15,9 @@ from modelane import wire
 from modelane.errors import Expired, Revoked, TryLater
 from modelane.keys import QueueKeys
 from modelane.queue import LeasedQueue
+from modelane_worker.ending import RETRY_DELAY_S
 from modelane_worker.intake import Call
-from modelane_worker.lane import RETRY_DELAY_S, Lane
+from modelane_worker.lane import Lane
 from modelane_worker.limits import Limits
 from modelane_worker.supply import Supply
 

@@ -162,7 +162,7 @@ def test_each_that_redis_refuses_is_tried_as_often_before_it_is_left_to_its_leas
 
     monkeypatch.setattr(queue, "settle", refuse)
 
-    assert settle(queue, outcomes).fenced == {0, 1}
+    assert settle(queue, outcomes).refused == {0, 1}
     assert tries == ["id-0"] * settling.TRIES + ["id-1"] * settling.TRIES
     assert stored(server, 3) == [None, None, b"c"]
 

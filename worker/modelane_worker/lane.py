@@ -1,36 +1,32 @@
 """The lane: reserve all that waits, answer it once, settle it; again.
 
-supply → service → settle.  One thread a lane.  Nothing is hoarded: while one batch computes, the next one
+supply → service → ending.  One thread a lane.  Nothing is hoarded: while one batch computes, the next one
 gathers in Redis, so the batch grows with the load by itself and priorities stay true.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from modelane import results
 from modelane.errors import (
     BrokerRefused,
     BrokerUnavailable,
     ModelaneError,
     PredictionFailed,
-    TooLarge,
-    TryLater,
 )
-from modelane.queue import LeasedQueue, Settlement
+from modelane.queue import LeasedQueue
 from modelane.wire import Envelope, Headers
+from modelane_worker.ending import Ending
 from modelane_worker.events import Events
 from modelane_worker.handover import Handover
-from modelane_worker.intake import Call, Outcome, Refused
+from modelane_worker.intake import Call, Outcome
 from modelane_worker.limits import Limits
-from modelane_worker.settling import Settling
 from modelane_worker.supply import Batch, Supply
 from modelane_worker.suspicion import Suspicion
 
@@ -40,8 +36,6 @@ logger = logging.getLogger(__name__)
 BROKER_RETRY_S = 0.5
 #: Requests larger than a batch that may be half done at the same time; each holds its rows in memory.
 MAX_DEPTH = 3
-#: Seconds before the first retry of a request that met a passing fault; doubles with each attempt.
-RETRY_DELAY_S = 1.0
 
 
 class GivenBack(Exception):
@@ -124,7 +118,7 @@ class Lane:
         self._count = count
         self._depth = 0  # batches that are being served inside others
         self._stopping = threading.Event()
-        self._settling = Settling(queue, self._stopping.wait)
+        self._ending = Ending(queue, limits, events, self._stopping.wait)
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
 
     def start(self) -> None:
@@ -203,7 +197,7 @@ class Lane:
         self.in_hand = replace(self.in_hand, computed=True)
         took_s = time.monotonic() - began_s
         self._count(len(calls))  # first: who has his answer may ask for the count
-        self._settle(calls, outcomes, batch.refused, took_s)
+        self._ending.end(calls, outcomes, batch.refused, took_s)
         self.in_hand = replace(outer, since_s=time.monotonic())
 
     def _breathe(self) -> None:
@@ -250,76 +244,3 @@ class Lane:
                 logger.exception("%s: the service failed", self.name, extra={"event": "service_fault"})
                 exc = PredictionFailed(f"{type(exc).__name__}: {exc}")
             return [exc] * len(calls)
-
-    def _settle(
-        self,
-        calls: tuple[Call, ...],
-        outcomes: list[Outcome],
-        refused: list[Refused],
-        took_s: float,
-    ) -> None:
-        """Store every outcome, then say so; an outcome whose lease was lost is another worker's to tell."""
-        ends: list[tuple[Call | Refused, Outcome]] = [(item, item.error) for item in refused]
-        for call, outcome in zip(calls, outcomes, strict=True):
-            if isinstance(outcome, TryLater):
-                self._retry(call, outcome)
-            else:
-                ends.append((call, outcome))
-        if not ends:
-            return
-        now_s = time.time()
-        settlements = [self._settlement(item, outcome, now_s) for item, outcome in ends]
-
-        def too_large(position: int) -> Settlement:
-            item = ends[position][0]
-            error = TooLarge(
-                f"Redis does not take an answer of {len(settlements[position].value)} bytes: send fewer rows"
-            )
-            ends[position] = item, error
-            return self._settlement(item, error, now_s)
-
-        fenced = self._settling.settle(settlements, too_large).fenced
-        if fenced:
-            logger.warning(
-                "%s: %d answers came after their lease had run out; another worker's stand",
-                self.name,
-                len(fenced),
-                extra={"event": "fenced", "queue": self.name, "n_requests": len(fenced)},
-            )
-        answered = [end for position, end in enumerate(ends) if position not in fenced]
-        self._events.ended(answered, took_s)
-        self._events.publish()
-        logger.debug(
-            "%s: %d answered in %.1f ms",
-            self.name,
-            len(answered),
-            took_s * 1e3,
-            extra={"event": "batch_done", "queue": self.name, "n_requests": len(ends)},
-        )
-
-    def _retry(self, call: Call, error: TryLater) -> None:
-        """Give it back with back-off and jitter; it counts as an attempt, so it cannot go on for ever."""
-        jitter = random.uniform(0.5, 1.5)  # noqa: S311  # spreads retries, guards nothing
-        with suppress(BrokerUnavailable):  # then its lease runs out, to the same end
-            delay_s = RETRY_DELAY_S * 2**call.envelope.attempts * jitter
-            self._queue.release([call.tag], delay_s=delay_s, counts=True)
-        self._events.retried(call, error)
-
-    def _settlement(self, item: Call | Refused, outcome: Outcome, now_s: float) -> Settlement:
-        envelope = item.envelope
-        if envelope is None:  # nobody can be told
-            return Settlement(item.tag, f"?{item.tag.decode()}", b"", 0, bury_reason=str(outcome))
-        buried = str(outcome) if isinstance(item, Refused) and item.bury else ""
-        wanted = not envelope.headers.ignore_result
-        if isinstance(outcome, ModelaneError):
-            value = results.write_failure(envelope, outcome, now_s)
-        else:
-            value = results.write_result(envelope, outcome, now_s)
-        return Settlement(
-            item.tag,
-            envelope.headers.id,
-            value,
-            self._limits.result_ttl_s if wanted else 0,
-            envelope.reply_to,
-            buried,
-        )

@@ -34,10 +34,12 @@ class Settled:
 
     Attributes:
         fenced: their lease was lost: another worker's answer stands, or will.
+        refused: Redis takes no answer of theirs; they come back with their lease, when an operator has acted.
         too_large: Redis did not take the answer, and the caller was told so.
     """
 
     fenced: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
     too_large: set[int] = field(default_factory=set)
 
 
@@ -90,7 +92,7 @@ class Settling:
                     outcomes[piece[0]] = too_large(piece[0])
                     todo.appendleft(piece)
                 elif isinstance(exc, BrokerRefused):
-                    settled.fenced.add(piece[0])  # it comes back with its lease, when an operator has acted
+                    settled.refused.add(piece[0])
                     tries = 0  # the next one has its own
                 else:
                     todo.appendleft(piece)
