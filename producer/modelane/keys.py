@@ -8,7 +8,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     <queue>.leases                     sorted set  batch → Redis time at which it returns    until settled
     <queue>.leased.given-up.<token>    string      this reserve comes too late, if it comes  GIVEN_UP_TTL_S
     <queue>.dead                       hash        id → dead letter: reason and message      until dropped
-    <queue>.rate                       string      when it was settled last, how many a second  RATE_TTL_S
+    <queue>.rate                       string      when it last began or settled, how many/s    RATE_TTL_S
     <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
     modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
     modelane.run.<model>               hash        its latest retraining: who runs it, its outcome  RUN_TTL_S

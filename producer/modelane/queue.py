@@ -165,7 +165,11 @@ class LeasedQueue:
         results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{each.id}" for each in once)
         with broker_errors():
             accepted, depth, said = self._put(
-                keys=(*self.keys.priorities, self.keys.put(token), self.keys.rate, *results),
+                keys=(
+                    *self.keys.priorities,
+                    *(self.keys.put(token), self.keys.rate, self.keys.leased),
+                    *results,
+                ),
                 args=(
                     *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time(), RATE_LOOKS_BACK_S),
                     *messages,

@@ -54,10 +54,11 @@ def settle_for(queue, seconds, batch, pause_s=0.0):
     until = time.monotonic() + seconds
     while True:
         put(queue, *(message(str(n)) for n in range(batch)))
-        settle(queue, *reserve(queue), ttl_s=0)
+        leases = reserve(queue, max_requests=batch)
+        time.sleep(pause_s)  # it computes
+        settle(queue, *leases, ttl_s=0)
         if time.monotonic() >= until:
             return
-        time.sleep(pause_s)
 
 
 def retry_after_s(queue, n=1):
@@ -97,7 +98,8 @@ class TestPut:
         assert retry_after_s(queue) == 1.0
 
     def test_a_full_lane_says_when_it_has_room_by_its_own_rate(self, queue):
-        # Given a lane that settles about 200 requests a second
+        # Given a lane that settles about 200 requests a second, and always has more to do
+        put(queue, *(message(str(n)) for n in range(20)))
         settle_for(queue, seconds=1.5, batch=20, pause_s=0.1)
 
         # When one request finds it full, and a hundred do
@@ -121,6 +123,27 @@ class TestPut:
         server.set(queue.keys.rate, f"{now - 50} 100")
 
         assert retry_after_s(queue, n=100) == pytest.approx(10, rel=0.1)
+
+    def test_a_lane_that_had_nothing_to_do_is_not_taken_for_slower(self, server, queue):
+        # Given a lane that settles 100 requests a second, and then idles for an hour
+        now, _ = server.time()
+        server.set(queue.keys.rate, f"{now - 3600} 100")
+
+        # When it gets work, and answers it
+        put(queue, message("a"))
+        settle(queue, *reserve(queue))
+
+        # Then it is known for what it was
+        assert retry_after_s(queue, n=100) == pytest.approx(1, rel=0.1)
+
+    def test_the_first_batch_of_a_lane_says_how_fast_it_is(self, server, queue):
+        put(queue, *(message(f"{n}") for n in range(50)))
+        now, _ = server.time()
+        server.set(queue.keys.rate, f"{now - 1} -")  # put a second ago
+
+        settle(queue, *reserve(queue))
+
+        assert 0.8 < retry_after_s(queue, n=50) < 3
 
     @pytest.mark.parametrize("nonsense", ["nonsense", "", "1 2 3", "x 1", "1 -1"])
     def test_nonsense_for_a_rate_is_no_rate_and_is_written_over(self, server, queue, nonsense):

@@ -3,7 +3,8 @@
 -- KEYS[1..4]  the lane's lists, most urgent first
 -- KEYS[5]     marks this put as done: a repeat after a lost connection changes nothing
 -- KEYS[6]     rate, as settle keeps it
--- KEYS[7..]   results of messages whose id is put only once, one a message; or none at all
+-- KEYS[7]     leased, as reserve keeps it
+-- KEYS[8..]   results of messages whose id is put only once, one a message; or none at all
 -- ARGV[1]     which list, 1..4
 -- ARGV[2]     messages that may wait in the lane
 -- ARGV[3]     seconds that the mark lives
@@ -27,11 +28,11 @@ local now = time[1] + time[2] / 1e6
 -- What no worker came to in time was not computed: it may be put again.
 local expired = '\166status\167REVOKED\166result\131\168exc_type\167Expired'
 local n, known, records = #ARGV - 5, {}, {}
-if #KEYS > 6 then
-  n = #KEYS - 6
+if #KEYS > 7 then
+  n = #KEYS - 7
   local n_new, seen = 0, {}
   for i = 1, n do
-    local key = KEYS[6 + i]
+    local key = KEYS[7 + i]
     local stored = redis.call('GETRANGE', key, 0, 511)
     if seen[key] or (stored ~= '' and not string.find(stored, expired, 1, true)) then
       known[#known + 1] = i - 1
@@ -65,5 +66,9 @@ end
 local list = KEYS[tonumber(ARGV[1])]
 for first = 6, #ARGV, 1000 do -- unpack has room for some thousands
   redis.call('LPUSH', list, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+end
+if depth == 0 and n > 0 and redis.call('HLEN', KEYS[7]) == 0 then -- that it had nothing to do makes no lane slower
+  local rate = string.match(redis.call('GET', KEYS[6]) or '', '^%d[%d.]* (%d[%d.e+-]*)$')
+  redis.call('SET', KEYS[6], string.format('%.6f %s', now, rate or '-'), 'EX', ARGV[3])
 end
 return {1, depth + n, known}

@@ -3,7 +3,7 @@
 -- KEYS[1]     leased: hash, batch -> how many of its messages are held; KEYS[1].<batch> is the list of them
 -- KEYS[2]     leases: sorted set, batch -> time
 -- KEYS[3]     dead: hash, id -> reason, newline, message
--- KEYS[4]     rate: "<Redis time of the last settle> <requests settled a second>"
+-- KEYS[4]     rate: "<Redis time of the last settle, or put into an idle lane> <requests settled a second, or ->"
 -- KEYS[5]     attached: exists if more than its sender may wait for a request; KEYS[5].<id>: set of their channels
 -- ARGV[1]     what stands before an id in a result's key and channel
 -- ARGV[2]     seconds that the rate looks back; what lies further back weighs e times less
@@ -108,9 +108,11 @@ for channel, values in pairs(attached) do publish(channel, values) end
 if n_held > 0 then -- an average over time, of which the last seconds weigh most
   local time = redis.call('TIME')
   local now = time[1] + time[2] / 1e6
-  local at, rate = string.match(redis.call('GET', KEYS[4]) or '', '^(%d[%d.]*) (%d[%d.e+-]*)$')
+  local known = redis.call('GET', KEYS[4]) or ''
+  local at, rate = string.match(known, '^(%d[%d.]*) (%d[%d.e+-]*)$')
+  at = at or string.match(known, '^(%d[%d.]*) %-$')
   local passed = at and math.max(now - at, 1e-6) or ARGV[2] + 0
-  local old = math.exp(-passed / ARGV[2])
+  local old = rate and math.exp(-passed / ARGV[2]) or 0
   rate = (rate or 0) * old + n_held / passed * (1 - old)
   redis.call('SET', KEYS[4], string.format('%.6f %.6g', now, rate), 'EX', ARGV[3])
 end
