@@ -20,7 +20,7 @@ from modelane import Client, NotAnswered, PredictionFailed, RequestError, TryLat
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    with Client(timeout_s=2.0) as app.state.client:
+    with Client(timeout_s=5.0) as app.state.client:
         yield
 
 

@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from modelane import Client, NotAnswered, PredictionFailed, RequestError, TryLater
 
 app = Flask(__name__)
-client = Client(timeout_s=2.0)  # connects with the first request
+client = Client(timeout_s=5.0)  # connects with the first request
 
 
 @app.post("/<model>")

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from modelane import Client
 
-Record = dict[str, float]
+Record = dict[str, str | None]
 
 
 def batches(path: Path, size: int = 1000) -> Iterator[list[Record]]:
     with path.open(newline="") as file:
-        records = ({name: float(value) for name, value in row.items()} for row in csv.DictReader(file))
+        # Text that spells a number is one, where the model takes a number; nothing at all is a missing value.
+        records = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
         while batch := list(islice(records, size)):
             yield batch
 

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from modelane.own import OwnThread
+
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at all that is pending: as late as a future may end, and no busy loop.
@@ -26,7 +28,7 @@ class Deadlines:
         self._soonest_s = math.inf
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="modelane-deadlines", daemon=True)
+        self._thread = OwnThread(self._run, "modelane-deadlines")
 
     def start(self) -> None:
         self._thread.start()

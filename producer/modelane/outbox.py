@@ -19,6 +19,7 @@ import msgspec
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
 from modelane.lately import REMEMBERED_S, Lately, Put
 from modelane.once import Once
+from modelane.own import OwnThread
 from modelane.queue import LeasedQueue
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class Outbox:
         self._in_hand: list[Outgoing] = []
         self._closing = threading.Event()
         self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="modelane-outbox", daemon=True)
+        self._thread = OwnThread(self._run, "modelane-outbox")
 
     def start(self) -> None:
         self._thread.start()

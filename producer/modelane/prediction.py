@@ -18,6 +18,7 @@ from modelane.awaiting import waker_of
 from modelane.columns import to_numbers
 from modelane.errors import BadInput, ClientClosed, ModelaneError
 from modelane.monitor import Monitor
+from modelane.own import may_wait
 from modelane.tensors import Tensor
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,25 @@ class Prediction(Future[T], Generic[T]):
         if self.cancelled():
             raise asyncio.CancelledError
         return self.result()
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the outcome, and return or raise it.
+
+        Args:
+            timeout: seconds until the builtin ``TimeoutError``; the future goes on.
+
+        Raises:
+            ModelaneError: what it ended with; or it has not ended, and this is a callback, which cannot wait.
+        """
+        if not self.done():
+            may_wait()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What :meth:`result` would raise, or None."""
+        if not self.done():
+            may_wait()
+        return super().exception(timeout)
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """Call ``fn`` with this future when it ends, from whatever thread that happens in, or at once.

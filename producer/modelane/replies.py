@@ -27,6 +27,7 @@ from modelane.errors import (
     from_code,
 )
 from modelane.keys import RESULT_KEY_PREFIX
+from modelane.own import OwnThread
 from modelane.prediction import Progress
 from modelane.results import PROGRESS, loads
 from modelane.tensors import from_wire
@@ -103,7 +104,7 @@ class Replies:
         self._reconnected = reconnected
         self._was_lost = False  # the connection, since it was first made or tried
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="modelane-replies", daemon=True)
+        self._thread = OwnThread(self._run, "modelane-replies")
 
     def start(self) -> None:
         self._thread.start()

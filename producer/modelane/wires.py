@@ -191,8 +191,8 @@ class Wires:
                     waiting.popleft()
 
     def _say_revoked(self, predictions: list[Prediction[Any]]) -> None:
-        """Those that Redis cannot have are simply not sent."""
-        if ids := [p.id for p in predictions if p.sent or p.tried]:
+        """Those that Redis does not have, too, for whoever attaches to them; not if their id may come again."""
+        if ids := [p.id for p in predictions if p.sent or p.tried or not p.is_shared]:
             self._ids_in_redis.revoke(ids)
 
     def _say_attached(self, predictions: list[Prediction[Any]]) -> None:

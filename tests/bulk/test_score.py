@@ -96,7 +96,7 @@ def test_only_bad_rows_get_an_error_and_all_rows_keep_their_place(desk):
     done = score("in.csv", "out.jsonl", "--keep", "customer", "--on-error", "column", "--batch-rows", "64")
 
     assert done.exit_code == 0, done.output
-    assert "4 of them have no answer" in done.output
+    assert "4 of them without an answer" in done.output
     records = read("out.jsonl")
     assert len(records) == 500
     errors = {row: record["error"] for row, record in enumerate(records) if record["error"]}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+from celery import Celery
 from werkzeug.serving import make_server
 
 from examples.conftest import MAX_DEPTH
@@ -89,7 +90,19 @@ def test_a_body_of_another_form_is_the_callers_fault(service, body):
     assert service.post("/churn", json=body).status_code in (400, 422)
 
 
-def test_nobody_in_time_is_a_504_and_a_full_lane_a_429_that_says_when_to_come_back(
+def test_nobody_in_time_is_a_504(service, modelane_stack, records):
+    control, lane = Celery(broker=modelane_stack.url).control, "modelane.predict.churn"
+    assert control.cancel_consumer(lane, reply=True, timeout=DEADLINE_S, limit=1)
+    try:
+        late = service.post("/churn", json={"rows": records})
+    finally:
+        assert control.add_consumer(lane, reply=True, timeout=DEADLINE_S, limit=1)
+
+    assert late.status_code == 504
+    assert "no answer came in time" in late.json()["error"]
+
+
+def test_a_full_lane_is_a_429_that_says_when_to_come_back_and_an_unknown_model_a_400(
     service, modelane_client, records
 ):
     for _ in range(MAX_DEPTH):
@@ -97,13 +110,13 @@ def test_nobody_in_time_is_a_504_and_a_full_lane_a_429_that_says_when_to_come_ba
     modelane_client.flush()
 
     busy = service.post("/nobody", json={"rows": records})
-    late = service.post("/nowhere", json={"rows": records})
+    unknown = service.post("/nowhere", json={"rows": records})
 
     assert busy.status_code == 429
     assert int(busy.headers["Retry-After"]) >= 1
     assert "modelane.predict.nobody holds 200 messages" in busy.json()["error"]
-    assert late.status_code == 504
-    assert "is a worker serving this model?" in late.json()["error"]
+    assert unknown.status_code == 400
+    assert "no worker knows a model 'nowhere'" in unknown.json()["error"]
 
 
 def test_many_at_once_are_answered_each_with_his_own(service, churn, customers):

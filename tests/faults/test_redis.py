@@ -26,7 +26,7 @@ def test_redis_may_take_long_to_load(scene):
     with scene.under_load("Redis is LOADING a large append-only file") as load:
         load.struck()
         scene.server.kill()
-        # Under 64 MiB: from there on Redis 7 writes the file anew, and what was stored is not counted any more.
+        # Under 64 MiB: from there on Redis 7 writes the file anew, and what was stored is no longer counted.
         scene.append(b"*2\r\n$4\r\nINCR\r\n$3\r\npad\r\n" * 2_600_000)
         scene.start_redis()
         eventually(load.is_answered_again, "an answer after loading")

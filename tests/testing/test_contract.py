@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import CancelledError, as_completed
 from datetime import datetime
+from queue import SimpleQueue
 
 import numpy as np
 import pandas as pd
@@ -212,6 +213,32 @@ def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
     with pytest.raises(CancelledError):
         cancelled.result()
     assert isinstance(attached.exception(), errors.Revoked)
+
+
+def test_what_is_cancelled_before_it_was_sent_is_told_to_others_too(client, side):
+    other = side.client()
+
+    for _ in range(20):
+        cancelled = client.submit("sums", ROWS)
+        assert cancelled.cancel()
+        side.until_revoked(cancelled.id)
+
+        assert isinstance(other.attach(cancelled.id).exception(10), errors.Revoked)
+
+
+def test_a_callback_that_waits_for_another_answer_is_told_that_it_must_not(client, side):
+    said: SimpleQueue[object] = SimpleQueue()
+
+    def ask_again(_):
+        said.put(outcome(client, "sums", ROWS))
+
+    with side.held("sums"):
+        asked = client.submit("sums", ROWS)
+        asked.add_done_callback(ask_again)
+
+    assert asked.result(10).values.tolist() == SUMS
+    assert "must not wait for another answer" in str(said.get(timeout=10))
+    assert client.predict("sums", ROWS).values.tolist() == SUMS
 
 
 def test_the_same_id_twice_is_one_computation_and_one_answer(client, side):

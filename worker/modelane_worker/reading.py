@@ -153,9 +153,14 @@ class Reader:
         if columns == self._names:
             return None
         where = {name: position for position, name in enumerate(columns)}
+        if len(where) < len(columns):
+            twice = next(name for position, name in enumerate(columns) if where[name] != position)
+            raise BadInput(f"a column is named twice: {twice!r:.60}")
+        unknown = [name for name in columns if name not in self._names]
         if missing := [name for name in self._names if name not in where]:
-            raise BadInput(f"no column {missing[0]!r:.60}: {self._takes}")
-        if len(columns) != len(self._names):
+            instead = f", but {unknown[0]!r:.60}" if unknown else ""
+            raise BadInput(f"no column {missing[0]!r:.60}{instead}: {self._takes}")
+        if unknown:
             raise BadInput(self._unknown(columns))
         return tuple(where[name] for name in self._names)
 

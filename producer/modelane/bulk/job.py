@@ -112,6 +112,7 @@ def score(job: Job, settings: Settings, show: Show) -> Done:
                 meter.add(len(answered.batch), answered.n_errors, source.fraction_read())
                 show.meter(meter)
         if fingerprint(job.source) != manifest.input:
+            work.is_usable = False
             raise BulkError(f"{job.source} was changed while it was read: run again with --restart")
         show.note(f"writing {job.out}")
         _publish(work, task, source, job)

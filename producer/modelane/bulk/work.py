@@ -63,6 +63,7 @@ class Work:
         self._format = format_of(out)
         self._lock = -1
         self._is_ours = self._is_under_way = False
+        self.is_usable = True  #: whether another run may go on with what is done
 
     def __enter__(self) -> Self:
         if self.out.is_dir():
@@ -78,7 +79,7 @@ class Work:
             n_rows = sum(part.n_rows for part in self.parts())
             if not n_rows and self._is_ours and self.folder.exists():
                 self.discard()
-            elif error is not None and self._is_under_way:
+            elif error is not None and self._is_under_way and self.is_usable:
                 error.add_note(f"{n_rows:,} rows are done and kept: the same command goes on from there")
         os.close(self._lock)
 

@@ -113,4 +113,4 @@ def score(  # noqa: PLR0913  its options
     if done.n_before:
         click.echo(f"{done.n_before:,} of them were done before")
     if done.n_errors:
-        click.echo(f"{done.n_errors:,} of them have no answer: the column error says why", err=True)
+        click.echo(f"{done.n_errors:,} of them without an answer: the column error says why", err=True)

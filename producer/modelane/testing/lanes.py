@@ -10,10 +10,12 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol, Self, cast
 
 from modelane.errors import BadInput, ModelaneError
 from modelane.keys import check_model_name, lane_of, predict_queue
+from modelane.own import OwnThread
 from modelane.settings import Settings
 from modelane.testing.memory import Memory
 
@@ -92,7 +94,7 @@ class Lanes:
         if is_new:
             self._workers[queue] = worker
             self.memory.served.add(model)
-            thread = threading.Thread(target=self._run, args=(queue,), name=f"lane-{queue}", daemon=True)
+            thread = OwnThread(partial(self._run, queue), f"lane-{queue}")
             self._threads.append(thread)
             thread.start()
         return version
