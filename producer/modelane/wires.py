@@ -191,7 +191,7 @@ class Wires:
                     waiting.popleft()
 
     def _say_revoked(self, predictions: list[Prediction[Any]]) -> None:
-        """Those that Redis does not have, too, for whoever attaches to them; not if their id may come again."""
+        """Those that Redis does not have, too, for whoever attaches; not if their id may come again."""
         if ids := [p.id for p in predictions if p.sent or p.tried or not p.is_shared]:
             self._ids_in_redis.revoke(ids)
 
