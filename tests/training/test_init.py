@@ -114,7 +114,8 @@ def test_a_query_is_read_and_no_password_gets_into_the_recipe(monkeypatch):
     query = ["--query", "SELECT * FROM customers", "--target", "left"]
 
     assert init("open", "--sql", "sqlite:///crm.db", *query).exit_code == 0
-    assert 'sql("sqlite:///crm.db"' in Path("recipes/open.py").read_text()
+    anywhere = Path("crm.db").absolute()
+    assert f'sql("sqlite:///{anywhere}"' in Path("recipes/open.py").read_text()
 
     with pytest.warns(sa.exc.SAWarning):  # SQLite takes no password
         result = init("hidden", "--sql", "sqlite:///crm.db?password=s3cret", *query)

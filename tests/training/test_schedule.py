@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import psutil
 import pytest
 import redis
 
+from acceptance.workplace import eventually
 from modelane import wire
 from modelane.keys import RETRAIN_QUEUE
 from modelane.settings import Settings
@@ -50,6 +53,18 @@ def scheduler(settings: Settings, tmp_path) -> RecipeScheduler:
 
 def planned(beat: RecipeScheduler) -> dict[str, str]:
     return {name: entry.schedule._orig_hour for name, entry in beat.schedule.items()}
+
+
+def until_planned(beat: RecipeScheduler, plan: dict[str, str]) -> None:
+    def is_planned() -> bool:
+        assert beat.tick() <= schedule.LOOK_S
+        return planned(beat) == plan
+
+    eventually(is_planned, f"the plan {plan}")
+
+
+def runs(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write, monkeypatch):
@@ -95,14 +110,39 @@ def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(setti
     began = beat.schedule["retrain iris"].last_run_at
 
     recipes(iris="0 4 * * *", churn="0 5 * * *")
-    assert beat.tick() <= schedule.LOOK_S
-    assert planned(beat) == {"retrain iris": "4", "retrain churn": "5"}
+    until_planned(beat, {"retrain iris": "4", "retrain churn": "5"})
     assert beat.schedule["retrain iris"].last_run_at == began
 
     recipes(churn="0 5 * * *")
-    beat.tick()
-    assert planned(beat) == {"retrain churn": "5"}
+    until_planned(beat, {"retrain churn": "5"})
     beat.close()
+
+
+def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, tmp_path, monkeypatch):
+    recipes(iris="0 3 * * *")
+    beat = scheduler(settings, tmp_path)
+    beat.tick()
+    is_over = threading.Event()
+    monkeypatch.setattr(schedule, "read", lambda _: [] if is_over.wait(60) else None)
+    recipes(hangs="0 4 * * *")
+    beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
+    beat._heap = None  # where Celery remembers what is due next
+
+    beat.tick()
+
+    with redis.Redis.from_url(settings.broker_url) as server:
+        assert server.llen(RETRAIN_QUEUE) == 1
+    is_over.set()
+    beat.close()
+
+
+def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_path):
+    pid = tmp_path / "pid"
+    write(f"import subprocess\nopen({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))")
+
+    read(settings)
+
+    eventually(lambda: not runs(int(pid.read_text())), "the end of what it has started")
 
 
 def test_what_is_due_is_asked_for_once_and_what_was_missed_after_a_restart_too(settings, recipes, tmp_path):

@@ -19,7 +19,7 @@ from modelane_training.prepare import Prepared, prepare
 from modelane_training.recipe import Recipe, Resolved
 from modelane_training.sources import Source
 from modelane_training.sources.folder import kind_of as kind_of_file
-from modelane_training.sources.sql import has_password
+from modelane_training.sources.sql import anywhere, has_password
 from modelane_training.table import NUMBER, Table
 from modelane_worker.card import Task
 
@@ -78,7 +78,7 @@ def file_place(path: Path, recipes: Path) -> Place:
 def query_place(url: str, query: str, *, from_environment: bool) -> Place:
     """A query; its URL stays out of the recipe if it has a password, or came from the environment."""
     hidden = from_environment or has_password(url)
-    where = f'os.environ["{URL_VARIABLE}"]' if hidden else _quoted(url)
+    where = f'os.environ["{URL_VARIABLE}"]' if hidden else _quoted(anywhere(url))
     return Place("sql", where, url, {"query": query})
 
 

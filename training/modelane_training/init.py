@@ -92,30 +92,36 @@ def _place(data: Path | None, url: str | None, query: str | None, recipes: Path)
 
 def _tell(found: Draft) -> None:
     from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table as Grid  # noqa: PLC0415
 
     profile, recipe = found.prepared.profile, found.prepared.recipe
     console = Console(highlight=False)
-    console.print(escape(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}"))
+    console.print(_shown(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}"))
     for words in found.said:
-        console.print(escape(words))
+        console.print(_shown(words))
     grid = Grid("column", "kind", "missing", "what is in it", box=None, pad_edge=False)
     for column in profile.columns[:_MAX_COLUMNS]:
         missing = f"{column.n_missing / max(profile.n_rows, 1):.1%}" if column.n_missing else "-"
-        grid.add_row(escape(column.name), column.kind, missing, escape(_content(column)))
+        grid.add_row(_shown(column.name), column.kind, missing, _shown(_content(column)))
     if (more := len(profile.columns) - _MAX_COLUMNS) > 0:
         grid.add_row(f"and {more} more")
     console.print(grid)
     for name, why in found.left_out.items():
-        console.print(escape(f"left out: {name!r} {why}"))
+        console.print(_shown(f"left out: {name!r} {why}"))
     classes = ", ".join(
         f"{each.value} {each.count / profile.n_rows:.1%}" for each in profile.target.classes[:6]
     )
-    console.print(escape(f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else "")))
-    console.print(escape(f"metric: {recipe.metric}: {found.metric_reason}"))
+    console.print(_shown(f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else "")))
+    console.print(_shown(f"metric: {recipe.metric}: {found.metric_reason}"))
     for words in profile.in_words():
-        console.print(escape(f"note: {words}"))
+        console.print(_shown(f"note: {words}"))
+
+
+def _shown(words: str) -> str:
+    """What may come from the data: no markup of rich's, nothing that a terminal would obey."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))
 
 
 def _content(column: Column) -> str:

@@ -104,9 +104,12 @@ class Runs:
 
     def _end(self, claim: Claim, outcome: Outcome | None) -> None:
         """Until Redis knows: else who asked meanwhile would have the model trained again."""
+        from modelane_training.studies import Studies  # noqa: PLC0415  # slow, and only for what has ended
+
         while self._claims:
             try:
-                return self._claims.end(claim, outcome)
+                self._claims.end(claim, outcome)
+                return Studies(self._settings).remove(claim.model, claim.id)
             except BrokerUnavailable as exc:
                 logger.warning("%s: %s", claim.model, exc, extra={"event": "claim_waits"})
                 if self._giving_back.wait(ASK_AGAIN_S):

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -25,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the recipes folder.
 LOOK_S = 30.0
+#: Seconds that beat waits for recipes that have changed before it sends what is due, and looks again.
+READING_S = 1.0
 #: Seconds that recipes may take to be read; who takes longer is passed over, and the others read anew.
 READ_LIMIT_S = 60.0
 
@@ -44,6 +50,7 @@ class RecipeScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery has 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settings = Settings.from_env(os.environ)
         self._seen: object = None  # nothing has been read yet
+        self._reading: SimpleQueue[dict[str, Any]] | None = None  # what has changed since, in a thread
         super().__init__(*args, **kwargs)
 
     def merge_inplace(self, b: dict[str, Any]) -> None:
@@ -53,11 +60,22 @@ class RecipeScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery has 
             super().merge_inplace(b)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        if self._look() != self._seen:
-            self.merge_inplace(self._read())
-            self.sync()
+        if self._seen is None:
+            self._take(self._read())
+        elif self._reading is None and self._look() != self._seen:
+            # Meanwhile the others are due as ever: a recipe that hangs holds up nobody's schedule.
+            self._reading = SimpleQueue()
+            threading.Thread(target=lambda to=self._reading: to.put(self._read()), daemon=True).start()
+        if self._reading is not None:
+            with suppress(Empty):
+                self._take(self._reading.get(timeout=READING_S))
+                self._reading = None
         delay_s: float = super().tick(*args, **kwargs)
-        return min(delay_s, LOOK_S)
+        return min(delay_s, LOOK_S if self._reading is None else READING_S)
+
+    def _take(self, entries: dict[str, Any]) -> None:
+        self.merge_inplace(entries)
+        self.sync()
 
     def _look(self) -> object:
         """What changes when a recipe does."""
@@ -125,20 +143,24 @@ def _that_trainers_find(found: list[Scheduled]) -> list[Scheduled]:
 def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
     """What the first of these recipes say, and what kept the others from being read."""
     try:
-        done = subprocess.run(
+        reader = subprocess.Popen(
             [sys.executable, "-m", __name__, *names],
             env={**os.environ, **settings.to_env()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=READ_LIMIT_S,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as exc:
-        output, trouble = exc.stdout or b"", f"it was not read within {READ_LIMIT_S:g} s"
     except OSError as exc:
-        output, trouble = b"", f"it cannot be read: {exc}"
-    else:
-        output, trouble = done.stdout, f"reading it ended with exit status {done.returncode}"
+        return [], f"it cannot be read: {exc}"
+    try:
+        output, _ = reader.communicate(timeout=READ_LIMIT_S)
+        trouble = f"reading it ended with exit status {reader.returncode}"
+    except subprocess.TimeoutExpired:
+        _kill_all_of(reader)
+        output, _ = reader.communicate()
+        trouble = f"it was not read within {READ_LIMIT_S:g} s"
+    finally:
+        _kill_all_of(reader)
     said: list[Scheduled] = []
     for line in output.splitlines():
         try:
@@ -148,6 +170,12 @@ def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
         if len(said) < len(names) and one.file == names[len(said)]:
             said.append(one)
     return said, trouble
+
+
+def _kill_all_of(reader: subprocess.Popen[bytes]) -> None:
+    """What a recipe has started goes with it."""
+    with suppress(ProcessLookupError):
+        os.killpg(reader.pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -67,10 +67,9 @@ def retrain(model: str, *, wait: bool, quiet: bool, timeout_s: float | None, is_
 
     with Client(settings=settings) as client, _steps(quiet) as show:
         future = client.retrain(model, timeout_s=timeout_s or settings.retrain_limit_s, on_progress=show)
-        if not wait:
-            client.flush(CONFIRM_S)
-            if future.done():  # refused
-                future.result()
+        client.flush(CONFIRM_S)
+        if not wait and future.done():  # refused
+            future.result()
         say(f"{model}: retraining {future.id}")
         if wait:
             done = _outcome(model, future)

@@ -19,6 +19,14 @@ from modelane_training.sources.source import MAX_CELLS, Raw, Reader
 
 _ROWS_AT_ONCE = 10_000
 
+#: How a query begins, behind comments and brackets, that reads, or whose changes can be rolled back: SQLite
+#: carries out a DROP for good.
+_BEGINS = re.compile(
+    r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
+    r"(?:select|with|values|table|from|show|delete|insert|update|merge)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def sql(url: str, query: str, *, max_cells: int = MAX_CELLS) -> Reader:
     """What a query gives; its names are the columns.
@@ -36,6 +44,8 @@ def sql(url: str, query: str, *, max_cells: int = MAX_CELLS) -> Reader:
     def read() -> Raw:
         where = _parsed(url)
         name = _shown(where)
+        if not _BEGINS.match(query):
+            raise BadData(f"the query on {name} gives no rows: expected a SELECT")
         with _refusals(where, name):
             engine = sa.create_engine(where, poolclass=sa.pool.NullPool)
             with engine.connect() as connection:
@@ -52,6 +62,15 @@ def sql(url: str, query: str, *, max_cells: int = MAX_CELLS) -> Reader:
         )
 
     return read
+
+
+def anywhere(url: str) -> str:
+    """The same, but that of a file also from another folder."""
+    parsed = _parsed(url)
+    path = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
+        return url
+    return parsed.set(database=str(Path(path).absolute())).render_as_string(hide_password=False)
 
 
 def has_password(url: str) -> bool:
