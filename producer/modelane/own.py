@@ -15,7 +15,7 @@ class OwnThread(threading.Thread):
         super().__init__(target=run, name=name, daemon=True)
 
 
-def may_wait() -> None:
+def check_may_wait() -> None:
     """Raises :class:`ModelaneError`: this is such a thread."""
     if isinstance(threading.current_thread(), OwnThread):
         raise ModelaneError(

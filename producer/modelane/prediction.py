@@ -18,7 +18,7 @@ from modelane.awaiting import waker_of
 from modelane.columns import to_numbers
 from modelane.errors import BadInput, ClientClosed, ModelaneError
 from modelane.monitor import Monitor
-from modelane.own import may_wait
+from modelane.own import check_may_wait
 from modelane.tensors import Tensor
 
 logger = logging.getLogger(__name__)
@@ -154,13 +154,13 @@ class Prediction(Future[T], Generic[T]):
             ModelaneError: what it ended with; or it has not ended, and this is a callback, which cannot wait.
         """
         if not self.done():
-            may_wait()
+            check_may_wait()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What :meth:`result` would raise, or None."""
         if not self.done():
-            may_wait()
+            check_may_wait()
         return super().exception(timeout)
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:

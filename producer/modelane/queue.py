@@ -171,7 +171,8 @@ class LeasedQueue:
                     *results,
                 ),
                 args=(
-                    *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time(), RATE_LOOKS_BACK_S),
+                    *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time()),
+                    *(RATE_LOOKS_BACK_S, RATE_TTL_S),
                     *messages,
                     *(each.record for each in once),
                     *(math.ceil(each.ttl_s) for each in once),

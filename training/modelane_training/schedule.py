@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from celery.schedules import crontab
 
 from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK
 from modelane.settings import Settings
+from modelane_training.guard import end_group
 from modelane_training.names import file_names
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
             env={**os.environ, **settings.to_env()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            start_new_session=True,
+            process_group=0,
         )
     except OSError as exc:
         return [], f"it cannot be read: {exc}"
@@ -156,11 +156,11 @@ def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
         output, _ = reader.communicate(timeout=READ_LIMIT_S)
         trouble = f"reading it ended with exit status {reader.returncode}"
     except subprocess.TimeoutExpired:
-        _kill_all_of(reader)
+        end_group(reader)
         output, _ = reader.communicate()
         trouble = f"it was not read within {READ_LIMIT_S:g} s"
     finally:
-        _kill_all_of(reader)
+        end_group(reader)  # what a recipe has started goes with it
     said: list[Scheduled] = []
     for line in output.splitlines():
         try:
@@ -170,12 +170,6 @@ def _read(settings: Settings, names: list[str]) -> tuple[list[Scheduled], str]:
         if len(said) < len(names) and one.file == names[len(said)]:
             said.append(one)
     return said, trouble
-
-
-def _kill_all_of(reader: subprocess.Popen[bytes]) -> None:
-    """What a recipe has started goes with it."""
-    with suppress(ProcessLookupError):
-        os.killpg(reader.pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@
 -- ARGV[3]     seconds that the mark lives
 -- ARGV[4]     Unix time on the sender's clock
 -- ARGV[5]     seconds that the rate looks back
--- ARGV[6..]   messages; for results, then what is stored there meanwhile, then for how many seconds
+-- ARGV[6]     seconds to keep the rate
+-- ARGV[7..]   messages; for results, then what is stored there meanwhile, then for how many seconds
 -- returns     {1, depth after, numbers of those whose id is known, counted from 0},
 --             or {0, depth that refused it, seconds until there is room; '' if unknown}
 --
@@ -27,7 +28,7 @@ local now = time[1] + time[2] / 1e6
 
 -- What no worker came to in time was not computed: it may be put again.
 local expired = '\166status\167REVOKED\166result\131\168exc_type\167Expired'
-local n, known, records = #ARGV - 5, {}, {}
+local n, known, records = #ARGV - 6, {}, {}
 if #KEYS > 7 then
   n = #KEYS - 7
   local n_new, seen = 0, {}
@@ -39,12 +40,12 @@ if #KEYS > 7 then
     else
       seen[key] = true
       n_new = n_new + 1
-      records[n_new] = {'SET', key, ARGV[5 + n + i], 'EX', ARGV[5 + 2 * n + i]}
-      ARGV[5 + n_new] = ARGV[5 + i]
+      records[n_new] = {'SET', key, ARGV[6 + n + i], 'EX', ARGV[6 + 2 * n + i]}
+      ARGV[6 + n_new] = ARGV[6 + i]
     end
   end
   n = n_new
-  for i = #ARGV, 6 + n, -1 do ARGV[i] = nil end
+  for i = #ARGV, 7 + n, -1 do ARGV[i] = nil end
 end
 local too_many = depth + n - ARGV[2]
 if too_many > 0 and n > 0 then
@@ -61,14 +62,14 @@ for _, record in ipairs(records) do redis.call(unpack(record)) end
 local clock_off = now - ARGV[4]
 if math.abs(clock_off) > 1 then
   local note = string.format(',"clock_off_s":%.3f}', clock_off)
-  for i = 6, #ARGV do ARGV[i] = string.sub(ARGV[i], 1, -2) .. note end
+  for i = 7, #ARGV do ARGV[i] = string.sub(ARGV[i], 1, -2) .. note end
 end
 local list = KEYS[tonumber(ARGV[1])]
-for first = 6, #ARGV, 1000 do -- unpack has room for some thousands
+for first = 7, #ARGV, 1000 do -- unpack has room for some thousands
   redis.call('LPUSH', list, unpack(ARGV, first, math.min(first + 999, #ARGV)))
 end
 if depth == 0 and n > 0 and redis.call('HLEN', KEYS[7]) == 0 then -- that it had nothing to do makes no lane slower
   local rate = string.match(redis.call('GET', KEYS[6]) or '', '^%d[%d.]* (%d[%d.e+-]*)$')
-  redis.call('SET', KEYS[6], string.format('%.6f %s', now, rate or '-'), 'EX', ARGV[3])
+  redis.call('SET', KEYS[6], string.format('%.6f %s', now, rate or '-'), 'EX', ARGV[6])
 end
 return {1, depth + n, known}
