@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
+from modelane.answer import Answer, Asked, Progress, Retrained, read_answer, read_retrained, read_shared
 from modelane.errors import ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.once import Once, once
@@ -31,16 +32,7 @@ from modelane.options import (
     check_version,
     check_wanted,
 )
-from modelane.prediction import (
-    Answer,
-    Asked,
-    Prediction,
-    Progress,
-    Retrained,
-    read_answer,
-    read_retrained,
-    read_shared,
-)
+from modelane.prediction import Prediction
 from modelane.request import describe
 from modelane.settings import Settings
 from modelane.streaming import Streaming

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import redis
 
+from modelane.answer import Progress
 from modelane.awaiting import AT_ONCE
 from modelane.connection import broker_errors
 from modelane.errors import (
@@ -28,7 +29,6 @@ from modelane.errors import (
 )
 from modelane.keys import RESULT_KEY_PREFIX
 from modelane.own import OwnThread
-from modelane.prediction import Progress
 from modelane.results import PROGRESS, loads
 from modelane.tensors import from_wire
 

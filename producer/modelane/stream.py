@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
+from modelane.answer import Answer
 from modelane.errors import BadInput, ModelaneError, TryLater
-from modelane.prediction import Answer, Prediction
+from modelane.prediction import Prediction
 
 Submit = Callable[[Any], Prediction[Answer]]
 Outcome = Answer | ModelaneError

@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Literal, Unpack, overload
 
+from modelane.answer import Answer
 from modelane.errors import BadInput
 from modelane.options import Options, check_seconds, check_wanted
-from modelane.prediction import Answer, Prediction
+from modelane.prediction import Prediction
 from modelane.stream import Outcome, Submit, check_window, in_order, in_order_async
 
 

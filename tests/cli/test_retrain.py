@@ -11,12 +11,12 @@ import redis
 from click.testing import CliRunner
 
 from modelane import client
+from modelane.answer import Progress
 from modelane.cli import main
 from modelane.client import Prediction, Retrained
 from modelane.embedded import RedisServer
 from modelane.errors import BadData
 from modelane.keys import RETRAIN_QUEUE, REVOKED_KEY, RUN_KEY_PREFIX
-from modelane.prediction import Progress
 
 retrain = importlib.import_module("modelane.cli.retrain")  # not the command of that name
 

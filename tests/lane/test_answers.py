@@ -22,9 +22,9 @@ from sklearn.tree import DecisionTreeClassifier
 from lane import mixed
 from lane.models import ROWS, a_card
 from modelane import results, wire
+from modelane.answer import read_answer
 from modelane.dates import is_missing
 from modelane.errors import PredictionFailed
-from modelane.prediction import read_answer
 from modelane.tensors import from_wire
 from modelane_worker import answers
 from modelane_worker.answers import to_array

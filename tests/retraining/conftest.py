@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.workplace import Workplace
+from modelane.answer import Progress
 from modelane.embedded import RedisServer
 from modelane.output import Output
-from modelane.prediction import Progress
 from modelane.supervisor import Program, Supervisor
 
 TESTS = Path(__file__).parents[1]

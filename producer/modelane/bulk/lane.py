@@ -13,12 +13,13 @@ from typing import Any
 
 import redis
 
+from modelane.answer import Answer
 from modelane.client import Client
 from modelane.connection import broker_errors
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX
 from modelane.options import Options
-from modelane.prediction import Answer, Prediction
+from modelane.prediction import Prediction
 from modelane.stream import Outcome, in_order
 
 #: Answers that are taken out of Redis together.

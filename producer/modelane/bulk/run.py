@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from modelane.answer import Answer
 from modelane.bulk.read import FAULT
 from modelane.bulk.typed import typed
 from modelane.errors import BadInput, BulkError, Buried, ModelaneError, PredictionFailed, TooLarge
 from modelane.named import named
-from modelane.prediction import Answer
 
 #: Column of the output that says why a row has no answer.
 ERROR = "error"

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import msgspec
 
+from modelane.answer import Answer
 from modelane.named import named
-from modelane.prediction import Answer
 from modelane.served import Served
 
 Columns = dict[str, list[Any]]

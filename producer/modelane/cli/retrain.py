@@ -16,7 +16,8 @@ from modelane.keys import check_model_name
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
-    from modelane.prediction import Prediction, Progress, Retrained
+    from modelane.answer import Progress, Retrained
+    from modelane.prediction import Prediction
 
 #: Seconds in which Redis has to take the task; longer than a restart of it, shorter than cron's patience.
 CONFIRM_S = 10.0
