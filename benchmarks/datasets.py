@@ -22,19 +22,21 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from benchmarks import tables
 from benchmarks.figure import Effort, Figure, Line
-from modelane_training import features, resample, retrain
-from modelane_training.answers import Answers, ask
-from modelane_training.baseline import baseline
-from modelane_training.evaluate import assess
-from modelane_training.evaluation import Evaluation
-from modelane_training.metrics import LOSSES
-from modelane_training.prepare import prepare
+from modelane_training.dataset.table import DATE, Table
+from modelane_training.evaluation import bootstrap
+from modelane_training.evaluation.baseline import baseline
+from modelane_training.evaluation.evaluate import assess
+from modelane_training.evaluation.metrics import LOSSES
+from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.results import Evaluation
+from modelane_training.pipeline import run
+from modelane_training.preparation.prepare import prepare
+from modelane_training.preparation.split import split
 from modelane_training.recipe import Budget, Recipe, Resolved
-from modelane_training.split import split
-from modelane_training.table import DATE, Table
-from modelane_worker import artefact
-from modelane_worker.signing import SigningKey, TrustedKeys
-from modelane_worker.store import Store
+from modelane_training.search import feature_pipeline
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.store import Store
 
 #: Seconds that each search may take.
 BUDGET_S, QUICK_S = 40.0, 5.0
@@ -107,7 +109,7 @@ def _set(recipe: Recipe, budget_s: float) -> _Set:
     guess = baseline(
         training.targets, hold_out.targets, decided.task, decided.metric, positive=decided.positive
     )
-    draws = resample.draw(len(hold_out), seed=0, groups=None, times=hold_out.times)
+    draws = bootstrap.draw(len(hold_out), seed=0, groups=None, times=hold_out.times)
     beside = assess(decided.metric, ours, draws, champion=theirs)
     points = {"modelane": ours, "flaml": theirs, "boosting": plain, "dummy": guess}
     scores = {
@@ -125,7 +127,7 @@ def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answ
         home, began_s = Path(folder), time.perf_counter()
         key = SigningKey.create(home / "key.pem", home / "trusted.pem")
         trusted, store = TrustedKeys.load(home / "trusted.pem"), Store(home / "models")
-        outcome = retrain.run(
+        outcome = run.run(
             recipe,
             store=store,
             run_id=recipe.model,
@@ -137,7 +139,7 @@ def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answ
             report=False,
         )
         took_s = time.perf_counter() - began_s
-        model = artefact.load(store.read(recipe.model, outcome.version, trusted))
+        model = artifact.load(store.read(recipe.model, outcome.version, trusted))
     return _ask(model, hold_out, decided), steps[-1].partition(",")[0], took_s
 
 
@@ -162,7 +164,7 @@ def _boosting(training: Table, decided: Resolved) -> Any:
     kind = HistGradientBoostingRegressor if decided.task == "regression" else HistGradientBoostingClassifier
     if training.numeric:
         return kind(random_state=1).fit(training.matrix(), training.targets)
-    found = features.kinds(training)
+    found = feature_pipeline.kinds(training)
     strings = [*found.few, *found.many]
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value",

@@ -20,7 +20,7 @@ from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S, closed_loop
 from benchmarks.stage import ROOT, STOP_LIMIT_S, Stage
 from modelane import Client
-from modelane.tether import tethered
+from modelane.local.die_with_parent import tethered
 
 #: Requests in flight of the flooding lane.
 FLOOD = 1024

@@ -16,8 +16,8 @@ from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S
 from benchmarks.stage import ROOT, START_LIMIT_S, STOP_LIMIT_S, Stage
-from modelane.ports import LOOPBACK, free_port
-from modelane.tether import tethered
+from modelane.local.die_with_parent import tethered
+from modelane.local.ports import LOOPBACK, free_port
 
 IN_FLIGHT = 64
 _SUCCEEDED = re.compile(r'^flower_events_total\{[^}]*type="task-succeeded"[^}]*\} ([\d.e+]+)$', re.MULTILINE)

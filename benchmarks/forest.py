@@ -1,4 +1,7 @@
-"""A forest by itself, as scikit-learn asks its trees and as a worker does (:mod:`modelane_worker.quick`)."""
+"""A forest by itself: as scikit-learn asks its trees, and as a worker does.
+
+The worker's way is :mod:`modelane_worker.inference.fast_forest`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from benchmarks import models
 from benchmarks.figure import Effort, Figure, Line
-from modelane_worker.quick import quicken, slow_down
+from modelane_worker.inference.fast_forest import quicken, slow_down
 
 BATCHES = (1, 256, 4096)
 

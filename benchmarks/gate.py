@@ -14,10 +14,10 @@ from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.figure import Effort, Figure, Line
-from modelane_training import resample
-from modelane_training.answers import Answers, ask
-from modelane_training.evaluate import assess
-from modelane_training.evaluation import Evaluation
+from modelane_training.evaluation import bootstrap
+from modelane_training.evaluation.evaluate import assess
+from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.results import Evaluation
 from modelane_training.gate import Gate, decide
 
 #: Of a model's noise, the variance that it shares with the other.
@@ -180,7 +180,7 @@ def _power(effort: Effort, figure: Figure) -> Line:
 
 
 def _evaluation(candidate: Answers, champion: Answers, seed: int) -> Evaluation:
-    draws = resample.draw(len(candidate), seed=seed)
+    draws = bootstrap.draw(len(candidate), seed=seed)
     return assess("r2" if candidate.classes is None else "accuracy", candidate, draws, champion=champion)
 
 

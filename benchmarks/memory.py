@@ -10,7 +10,7 @@ import psutil
 from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.stage import ROOT, Stage
-from modelane_worker import artefact
+from modelane_worker.registry import artifact
 
 TARGET_MB = 80.0
 
@@ -29,7 +29,7 @@ def measure(effort: Effort) -> Figure:
         with ours.client(stage, "forest") as client:
             ours.measure(client, "forest", in_flight=1024, seconds=effort.seconds)
         mine_mb = _own_mb(process)
-        its_mb = _bare_mb(artefact.dump(forest))
+        its_mb = _bare_mb(artifact.dump(forest))
     line = Line(
         what="memory of a worker, its own pages",
         ours=f"{mine_mb:.0f} MB",

@@ -12,10 +12,10 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 
 from modelane.settings import Settings
-from modelane_worker import artefact
-from modelane_worker.card import Card, DataFingerprint, Feature, new_version
-from modelane_worker.signing import SigningKey, TrustedKeys
-from modelane_worker.store import Store
+from modelane_worker.registry import artifact
+from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.store import Store
 
 METHOD = "predict_proba"
 
@@ -48,7 +48,7 @@ def publish(settings: Settings, **estimators: object) -> None:
     store = Store(settings.store_path)
     for model, estimator in estimators.items():
         card = _card(model, getattr(estimator, "n_features_in_", rows().shape[1]))
-        store.publish(card, {artefact.MODEL_FILE: artefact.dump(estimator)}, key)
+        store.publish(card, {artifact.MODEL_FILE: artifact.dump(estimator)}, key)
         store.promote(model, card.version)
 
 
@@ -56,7 +56,7 @@ def load(settings: Settings) -> dict[str, Any]:
     """The estimators of a store, by their model's name."""
     store, trusted = Store(settings.store_path), TrustedKeys.load(settings.trusted_keys_path)
     return {
-        model: artefact.load(store.read(model, store.resolve(model), trusted)) for model in store.models()
+        model: artifact.load(store.read(model, store.resolve(model), trusted)) for model in store.models()
     }
 
 
@@ -73,6 +73,6 @@ def _card(model: str, n_features: int) -> Card:
         methods=(METHOD,),
         metrics={},
         data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
-        libraries=artefact.libraries(),
+        libraries=artifact.libraries(),
         example=tuple(rows()[0, :n_features].tolist()),
     )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figure import Figure
-from modelane_worker.artefact import libraries
+from modelane_worker.registry.artifact import libraries
 
 
 def show(console: Console, figures: Mapping[str, Figure]) -> None:

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.stage import ROOT, Stage
-from modelane.tether import tethered
+from modelane.local.die_with_parent import tethered
 
 ROWS = 5_000_000
 QUICK_ROWS = 500_000
@@ -34,7 +34,10 @@ TARGET_MB = 300.0
 #: Seconds for a run on a busy machine.
 LIMIT_S = 900.0
 
-_COMMAND = "from modelane.bulk import parts; parts.PART_S = {part_s}; from modelane.cli import main; main()"
+_COMMAND = (
+    "from modelane.bulk import checkpoints; checkpoints.PART_S = {part_s}; "
+    "from modelane.cli import main; main()"
+)
 
 
 def measure(effort: Effort) -> Figure:

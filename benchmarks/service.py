@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from modelane import Client
-from modelane.client import Prediction
+from modelane.client.client import Prediction
 
 METHOD = "predict_proba"
 ROW = np.linspace(0.0, 1.0, 30)[None]

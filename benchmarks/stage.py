@@ -17,10 +17,10 @@ import redis
 from celery import Celery
 
 from benchmarks import models
-from modelane.embedded import RedisServer
-from modelane.readiness import workers_answer
+from modelane.local.die_with_parent import tethered
+from modelane.local.health import workers_answer
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from modelane.tether import tethered
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelane_training.dataset.table import Table
 from modelane_training.recipe import Budget, Recipe
 from modelane_training.sources import scikit_learn
-from modelane_training.table import Table
 
 _N = 4000
 

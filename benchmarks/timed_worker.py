@@ -16,15 +16,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from modelane.queue import LeasedQueue
+from modelane.broker.leased_queue import LeasedQueue
 from modelane_worker.celery import app
-from modelane_worker.ending import Ending
-from modelane_worker.engine import Engine
-from modelane_worker.events import Events
-from modelane_worker.herald import Herald
-from modelane_worker.lane import Lane
-from modelane_worker.service import PredictService
-from modelane_worker.supply import Supply
+from modelane_worker.inference.engine import Engine
+from modelane_worker.lanes.completion import Ending
+from modelane_worker.lanes.event_publisher import Herald
+from modelane_worker.lanes.lane import Lane
+from modelane_worker.lanes.prefetch import Supply
+from modelane_worker.lanes.task_events import Events
+from modelane_worker.serving.predict_service import PredictService
 
 __all__ = ["app"]
 

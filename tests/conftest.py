@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from modelane import ports
-from modelane.embedded import RedisServer
+from modelane.local import ports
+from modelane.local.redis_server import RedisServer
 from modelane.settings import ENV_PREFIX
 
 

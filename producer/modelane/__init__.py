@@ -10,10 +10,10 @@ An error's branch says what to do: see :mod:`modelane.errors`.
 
 from __future__ import annotations
 
-from modelane.answer import Answer, Retrained
 from modelane.client import Client
+from modelane.client.answer import Answer, Retrained
+from modelane.client.prediction import Prediction
 from modelane.errors import ModelaneError, NotAnswered, PredictionFailed, RequestError, TryLater
-from modelane.prediction import Prediction
 from modelane.settings import Settings
 
 __all__ = [

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from kombu.serialization import register
 
-from modelane import results, signatures, wire
+from modelane import celery_tasks
 from modelane.keys import DEFAULT_QUEUE, PREDICT_TASK, RETRAIN_TASK
+from modelane.protocol import message, result
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
     app: Celery
-    predict: signatures.Predict
-    retrain: signatures.Retrain
+    predict: celery_tasks.Predict
+    retrain: celery_tasks.Retrain
 
 __all__ = ["app", "build", "predict", "retrain", "sender"]
 
@@ -45,9 +46,9 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
     """
     register(
         SERIALIZER,
-        results.dumps,
-        results.loads,
-        content_type=wire.CONTENT_TYPE,
+        result.dumps,
+        result.loads,
+        content_type=message.CONTENT_TYPE,
         content_encoding="binary",
     )
     app = Celery("modelane", set_as_current=False)
@@ -80,14 +81,14 @@ def route(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *_: object, **__: object
 ) -> dict[str, Any] | None:
     """Celery's router: a prediction goes to its model's lane, a retraining to the trainers."""
-    return signatures.options_of(name, args or (), kwargs or {})
+    return celery_tasks.options_of(name, args or (), kwargs or {})
 
 
 @lru_cache(maxsize=8)
 def sender(settings: Settings) -> Celery:
     """The application that sends ``modelane.predict`` and ``modelane.retrain``; one for equal settings."""
     app = build(settings)
-    signatures.register(app, settings)
+    celery_tasks.register(app, settings)
     return app
 
 

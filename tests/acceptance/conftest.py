@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from acceptance.workplace import MODEL, Workplace
-from modelane.embedded import RedisServer
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from modelane_training import trainer
-from modelane_training.recipe import recipe_of
+from modelane_training.pipeline import local_run
+from modelane_training.recipe_loader import recipe_of
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def trained(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("trained")
     recipe = recipe_of(MODEL, home / "no recipes")
     # The broker is not there: a bell that nobody hears must not stop a training.
-    trainer.train(Settings(home=str(home), broker_url="redis://127.0.0.1:1/0"), recipe, lambda *_: None)
+    local_run.train(Settings(home=str(home), broker_url="redis://127.0.0.1:1/0"), recipe, lambda *_: None)
     return home
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from acceptance.workplace import MODEL, eventually
-from modelane import results
 from modelane.errors import UnknownModel
 from modelane.keys import predict_queue
+from modelane.protocol import result
 
 LANE = predict_queue(MODEL)
 
@@ -51,7 +51,7 @@ def test_what_is_cancelled_before_a_worker_begins_is_not_begun(workplace, rows):
     workplace.celery.control.add_consumer(LANE)
 
     assert len(kept.result()) == 1
-    stored = results.loads(workplace.redis.get(f"celery-task-meta-{cancelled.id}"))
+    stored = result.loads(workplace.redis.get(f"celery-task-meta-{cancelled.id}"))
     assert (stored["status"], stored["result"]["exc_type"]) == ("REVOKED", "Revoked")
 
 

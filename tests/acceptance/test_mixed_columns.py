@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 
 from acceptance.workplace import Workplace, eventually
-from modelane.embedded import RedisServer
 from modelane.errors import BadInput
 from modelane.keys import predict_queue
-from modelane_training import trainer
-from modelane_training.recipe import recipe_of
-from modelane_worker import artefact
-from modelane_worker.frames import frame
-from modelane_worker.signing import TrustedKeys
+from modelane.local.redis_server import RedisServer
+from modelane_training.pipeline import local_run
+from modelane_training.recipe_loader import recipe_of
+from modelane_worker.inference.dataframes import frame
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import TrustedKeys
 
 RECIPE = """
 from sklearn.compose import make_column_transformer
@@ -68,7 +68,7 @@ def travel(tmp_path_factory) -> Iterator[Workplace]:
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer(folder=folder / "redis"))
         workplace = Workplace(folder / "home", server, ends)
-        trainer.train(workplace.settings, recipe_of("travel", folder / "recipes"), lambda *_: None)
+        local_run.train(workplace.settings, recipe_of("travel", folder / "recipes"), lambda *_: None)
         worker = workplace.worker(ready=False)
         eventually(lambda: predict_queue("travel") in workplace.queues(worker), "the lane of travel")
         yield workplace
@@ -99,7 +99,7 @@ def in_forms(rows: pd.DataFrame) -> dict[str, object]:
 @pytest.mark.timeout(300)
 def test_every_form_of_a_table_is_answered_as_the_pipeline_itself_would(travel: Workplace):
     verified = published(travel)
-    model, features = artefact.load(verified), verified.card.features
+    model, features = artifact.load(verified), verified.card.features
     assert [feature.dtype for feature in features] == ["float64", "str", "datetime64[us]", "float64"]
     client, app = travel.client(), travel.celery
     asked = []

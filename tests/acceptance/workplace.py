@@ -21,15 +21,15 @@ from kombu.exceptions import OperationalError
 
 from modelane import app as modelane_app
 from modelane.client import Client
-from modelane.embedded import RedisServer
 from modelane.keys import predict_queue
+from modelane.local.die_with_parent import tethered
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from modelane.tether import tethered
-from modelane_training import trainer
-from modelane_training.recipe import recipe_of
-from modelane_worker import artefact
-from modelane_worker.signing import TrustedKeys
-from modelane_worker.store import Store
+from modelane_training.pipeline import local_run as trainer
+from modelane_training.recipe_loader import recipe_of
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import TrustedKeys
+from modelane_worker.registry.store import Store
 
 MODEL = "breast-cancer"
 
@@ -155,7 +155,7 @@ class Workplace:
     def expected(self, version: str, rows: np.ndarray, method: str = "predict_proba") -> np.ndarray:
         """What a version says in this process."""
         trusted = TrustedKeys.load(self.settings.trusted_keys_path)
-        return getattr(artefact.load(self.store.read(MODEL, version, trusted)), method)(rows)
+        return getattr(artifact.load(self.store.read(MODEL, version, trusted)), method)(rows)
 
     def _start(self, package: str, settings: dict[str, object], *args: str) -> Process:
         self._number += 1

@@ -11,10 +11,10 @@ import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
 from modelane.settings import Settings
-from modelane_worker import artefact
-from modelane_worker.card import Card, DataFingerprint, Feature, new_version
-from modelane_worker.signing import SigningKey
-from modelane_worker.store import Store
+from modelane_worker.registry import artifact
+from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.signing import SigningKey
+from modelane_worker.registry.store import Store
 
 MODEL = "churn"
 COLUMNS = ("age", "visits", "balance")
@@ -41,7 +41,7 @@ def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
         methods=("predict", "predict_proba"),
         metrics={},
         data=DataFingerprint(source="nowhere", n_rows=300, sha256=""),
-        libraries=artefact.libraries(),
+        libraries=artifact.libraries(),
         example=(0.0, 0.0, 0.0),
     )
     store = Store(settings.store_path)
@@ -50,7 +50,7 @@ def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
         if settings.signing_key_path.exists()
         else SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
     )
-    store.publish(card, {artefact.MODEL_FILE: artefact.dump(fitted)}, key)
+    store.publish(card, {artifact.MODEL_FILE: artifact.dump(fitted)}, key)
     store.promote(MODEL, card.version)
     return card.version
 

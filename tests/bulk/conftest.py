@@ -10,9 +10,9 @@ import pytest
 
 from acceptance.workplace import Process, eventually
 from bulk.churn import MODEL, publish
-from modelane.connection import connect
-from modelane.embedded import RedisServer
-from modelane.served import served_models
+from modelane.broker.connection import connect
+from modelane.broker.served_models import served_models
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 
 

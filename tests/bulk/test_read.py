@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelane.bulk import read_csv, read_jsonl
-from modelane.bulk.read import FAULT, open_source, resized
+from modelane.bulk.readers import csv, json_lines
+from modelane.bulk.readers.base import FAULT
+from modelane.bulk.readers.open_file import open_source, resized
 from modelane.errors import BulkError
 
 
@@ -20,7 +21,7 @@ def rows(path: Path, columns=("id",), *, skip: int = 0, size: int = 100) -> list
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(read_csv, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(csv, "BLOCK_BYTES", 200)
 
 
 @pytest.mark.parametrize("skip", [0, 1, 99, 100, 101, 250, 299, 300])
@@ -76,7 +77,7 @@ def test_json_columns_of_several_types_become_text(tmp_path):
 
 
 def test_a_file_without_line_ends_is_not_read_as_json_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(read_jsonl, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 1000)
     (tmp_path / "in.jsonl").write_text("[" + '{"id": 1},' * 1000)
 
     with pytest.raises(BulkError, match="line 1 has more than 1000 bytes"):

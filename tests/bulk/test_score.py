@@ -19,12 +19,14 @@ from click.testing import CliRunner
 from acceptance.workplace import eventually
 from bulk.churn import MODEL, estimator, publish, rows_of, table
 from modelane.app import build
+from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
-from modelane.served import served_model
 
 #: A run whose parts are short, so that a kill finds some.
-SHORT_PARTS = "from modelane.bulk import parts; parts.PART_S = 0.1; from modelane.cli import main; main()"
+SHORT_PARTS = (
+    "from modelane.bulk import checkpoints; checkpoints.PART_S = 0.1; from modelane.cli import main; main()"
+)
 
 
 def score(*arguments: str):

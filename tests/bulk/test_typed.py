@@ -8,9 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from modelane.bulk.run import as_rows
-from modelane.bulk.typed import typed
-from modelane.tables import to_rows
+from modelane.bulk.casting import typed
+from modelane.bulk.scorer import as_rows
+from modelane.data.rows import to_rows
 
 
 def one(values: pa.Array, dtype: str, *, blank_is_missing: bool = False):

@@ -7,8 +7,8 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from modelane import wire
 from modelane.cli import main
+from modelane.protocol import message as wire
 
 QUEUE = "modelane.predict.churn"
 

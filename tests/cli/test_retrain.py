@@ -10,13 +10,13 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from modelane import client
-from modelane.answer import Progress
 from modelane.cli import main
-from modelane.client import Prediction, Retrained
-from modelane.embedded import RedisServer
+from modelane.client import client
+from modelane.client.answer import Progress
+from modelane.client.client import Prediction, Retrained
 from modelane.errors import BadData
 from modelane.keys import RETRAIN_QUEUE, REVOKED_KEY, RUN_KEY_PREFIX
+from modelane.local.redis_server import RedisServer
 
 retrain = importlib.import_module("modelane.cli.retrain")  # not the command of that name
 

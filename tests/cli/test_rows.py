@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from modelane.cli import rows
+from modelane.broker.served_models import Column, Served
+from modelane.cli import row_input
 from modelane.errors import BadInput, TooLarge
-from modelane.served import Column, Served
 
 CHURN = Served(
     model="churn",
@@ -26,7 +26,7 @@ def pipe(monkeypatch):
 
 
 def from_json(*arguments: str, max_chars: int = 1000):
-    return rows.from_json(arguments, max_chars=max_chars)
+    return row_input.from_json(arguments, max_chars=max_chars)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_no_more_is_read_than_a_request_may_have(pipe):
 
 
 def from_csv(path: str, max_chars: int = 1000):
-    return rows.from_csv(path, CHURN, max_chars=max_chars)
+    return row_input.from_csv(path, CHURN, max_chars=max_chars)
 
 
 def test_of_a_csv_file_the_columns_of_the_model_are_taken_by_name(tmp_path):
@@ -175,7 +175,7 @@ def test_of_a_csv_file_no_more_is_read_than_a_request_may_have(tmp_path, content
     with pytest.raises(TooLarge, match="more than 100 characters came in: modelane score is for large"):
         from_csv(str(file), max_chars=100)
     with pytest.raises(TooLarge), file.open() as opened:
-        read.extend(rows._at_most(100, opened))
+        read.extend(row_input._at_most(100, opened))
     assert sum(map(len, read)) <= 100
 
 

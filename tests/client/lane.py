@@ -9,11 +9,11 @@ from typing import Self
 import msgspec
 import redis
 
-from modelane import results, wire
+from modelane.broker.leased_queue import Lease, LeasedQueue, Settlement
 from modelane.errors import BrokerUnavailable, ModelaneError
 from modelane.keys import QueueKeys, predict_queue
-from modelane.queue import Lease, LeasedQueue, Settlement
-from modelane.request import read_request
+from modelane.protocol import message, result
+from modelane.protocol.predict_request import read_request
 
 MODEL = "sums"
 
@@ -50,7 +50,7 @@ class Lane:
 
     def settle(self, lease: Lease, value: bytes) -> None:
         """Answer with whatever bytes."""
-        envelope = wire.read_envelope(lease.message)
+        envelope = message.read_envelope(lease.message)
         self._queue.settle([Settlement(lease.tag, envelope.headers.id, value, 60, envelope.reply_to)])
 
     def __enter__(self) -> Self:
@@ -77,12 +77,12 @@ class Lane:
         return list(reserved.leases)
 
     def _settlement(self, lease: Lease, error: ModelaneError | None) -> Settlement:
-        envelope = wire.read_envelope(lease.message)
+        envelope = message.read_envelope(lease.message)
         if error is not None:
-            value = results.write_failure(envelope, error, time.time())
+            value = result.write_failure(envelope, error, time.time())
         else:
-            rows = read_request(envelope, wire.read_body(envelope)).rows
-            value = results.write_result(envelope, said(rows.array().sum(axis=1)), time.time())
+            rows = read_request(envelope, message.read_body(envelope)).rows
+            value = result.write_result(envelope, said(rows.array().sum(axis=1)), time.time())
         ttl_s = 0 if envelope.headers.ignore_result else 60
         return Settlement(lease.tag, envelope.headers.id, value, ttl_s, envelope.reply_to)
 

@@ -13,10 +13,8 @@ import pytest
 from celery import Celery
 
 from client.lane import MODEL, deeply_nested
-from modelane import outbox, replies
 from modelane.app import build
-from modelane.client import Client
-from modelane.embedded import RedisServer
+from modelane.client import Client, outbox, reply_listener
 from modelane.errors import (
     BrokerUnavailable,
     ClientClosed,
@@ -27,6 +25,7 @@ from modelane.errors import (
     TimedOut,
     Undecodable,
 )
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 
 ROWS = np.ones((2, 3))
@@ -71,7 +70,7 @@ class TestUnreadable:
         assert len(client.predict(MODEL, ROWS)) == 2
 
     def test_a_reader_that_fails_is_heard_of_and_goes_on(self, client, worker, monkeypatch, caplog):
-        look = replies.Replies.look
+        look = reply_listener.Replies.look
         failures = iter([ValueError("a bug"), RecursionError("another")])
 
         def fail_twice(self, pending):
@@ -79,7 +78,7 @@ class TestUnreadable:
                 raise error
             return look(self, pending)
 
-        monkeypatch.setattr(replies.Replies, "look", fail_twice)
+        monkeypatch.setattr(reply_listener.Replies, "look", fail_twice)
 
         assert len(client.predict(MODEL, ROWS, timeout_s=10)) == 2
         assert "a bug" in caplog.text
@@ -131,7 +130,7 @@ class TestStoredByCelery:
     def test_one_that_has_only_started_goes_on(self, client, lane, celery):
         future = client.submit(MODEL, ROWS)
         celery.backend.store_result(future.id, {"pid": 7}, "STARTED")
-        time.sleep(replies.LOOK_S * 1.5)
+        time.sleep(reply_listener.LOOK_S * 1.5)
 
         assert not future.done()
         lane.answer(lane.take())

@@ -14,7 +14,7 @@ import redis
 from celery import Celery
 
 from client.lane import MODEL
-from modelane import replies
+from modelane.client import reply_listener
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
 
@@ -28,7 +28,7 @@ class Promptly:
         self.began_s = time.monotonic()
 
     def __exit__(self, *_):
-        assert time.monotonic() - self.began_s < replies.LOOK_S / 2
+        assert time.monotonic() - self.began_s < reply_listener.LOOK_S / 2
 
 
 class TestTheSameIdTwice:
@@ -131,7 +131,7 @@ class TestTheSameIdTwice:
         assert not server.exists("celery-task-meta-x")
 
     def test_a_put_whose_reply_was_lost_says_the_same_again(self, server, lane):
-        from modelane.once import Once
+        from modelane.broker.once import Once
 
         queue, once = lane._queue, [Once(id_, b"taken", 60) for id_ in ("a", "b", "a")]
         said = [queue.put_once([b"1", b"2", b"3"], max_depth=10, token="t", once=once) for _ in range(2)]
@@ -316,7 +316,7 @@ class TestCancel:
     def test_one_that_was_never_sent_is_not_sent_and_who_asks_for_it_is_told(self, opened, tmp_path):
         import redis
 
-        from modelane.embedded import RedisServer
+        from modelane.local.redis_server import RedisServer
 
         with RedisServer(folder=tmp_path) as own, redis.Redis.from_url(own.url) as server:
             client = opened(broker_url=own.url)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from modelane import app, known
+from modelane import app, celery_tasks
+from modelane.broker.served_models import Served, announce
 from modelane.errors import UnknownModel
 from modelane.keys import SERVED_KEY, predict_queue
-from modelane.served import Served, announce
 from modelane.settings import Settings
 
 ROWS = [[1.0, 2.0]]
@@ -59,16 +59,16 @@ def test_what_was_published_a_moment_ago_is_known(server, predict):
 
 def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
     announce(server, "shop:", [CHURN])
-    names = known.Known(settings)
+    names = celery_tasks.Known(settings)
     names.check("churn")
-    monkeypatch.delattr(known, "connect")
+    monkeypatch.delattr(celery_tasks, "connect")
 
     names.check("churn")
 
 
 def test_an_absent_redis_is_left_to_whoever_sends(free_port):
-    known.Known(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
+    celery_tasks.Known(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
 
 
 def test_elsewhere_there_are_no_lanes_to_ask_about():
-    known.Known(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")
+    celery_tasks.Known(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")

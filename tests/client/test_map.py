@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from client.lane import MODEL
-from modelane import outbox
+from modelane.client import outbox
 from modelane.errors import BadInput, PredictionFailed, QueueFull
 
 ROWS = np.ones((2, 3))

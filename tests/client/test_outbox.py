@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from client.lane import DEADLINE_S, MODEL
-from modelane import outbox
+from modelane.client import outbox
+from modelane.client.outbox import Outbox, Outgoing
 from modelane.errors import BrokerUnavailable, ModelaneError, QueueFull, TryLater
 from modelane.keys import predict_queue
-from modelane.outbox import Outbox, Outgoing
 
 ROWS = np.ones((2, 3))
 

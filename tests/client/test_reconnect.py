@@ -11,9 +11,9 @@ import pytest
 import redis
 
 from client.lane import MODEL, Lane
-from modelane import lately, replies
-from modelane.embedded import RedisServer
+from modelane.client import reply_listener, resend_buffer
 from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
+from modelane.local.redis_server import RedisServer
 
 ROWS = np.ones((2, 3))
 
@@ -40,7 +40,7 @@ def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, se
 
     # Then one look finds them
     assert [future.result(10).values[0] for future in futures] == [3.0 * n for n in range(1200)]
-    assert time.monotonic() - started_s < replies.LOOK_S * 4
+    assert time.monotonic() - started_s < reply_listener.LOOK_S * 4
 
 
 def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(client, lane, server):
@@ -69,8 +69,8 @@ def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(c
 
 def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lane, server, monkeypatch):
     # Given a put of some time ago that nobody has answered yet, and that Redis has lost
-    monkeypatch.setattr(lately, "ANSWERED_AFTER_S", 0.05)
-    monkeypatch.setattr(lately, "LOOK_S", 0.1)
+    monkeypatch.setattr(resend_buffer, "ANSWERED_AFTER_S", 0.05)
+    monkeypatch.setattr(resend_buffer, "LOOK_S", 0.1)
     lost = client.submit(MODEL, ROWS)
     client.flush()
     for key in (predict_queue(MODEL), *server.keys("*.put.*")):
@@ -95,8 +95,8 @@ def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lan
 
 
 def test_what_is_answered_is_not_remembered(monkeypatch):
-    monkeypatch.setattr(lately, "REMEMBERED_BYTES", 12)
-    remembered = lately.Lately()
+    monkeypatch.setattr(resend_buffer, "REMEMBERED_BYTES", 12)
+    remembered = resend_buffer.Lately()
     sent = {at_s: [Sent(), Sent()] for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)}
 
     def held():
@@ -105,7 +105,7 @@ def test_what_is_answered_is_not_remembered(monkeypatch):
         return sorted((put.at_s, len(put.run)) for put in left)
 
     def put(at_s):
-        remembered.add(lately.Put(at_s, "token", sent[at_s], 4))
+        remembered.add(resend_buffer.Put(at_s, "token", sent[at_s], 4))
         return held()
 
     put(0.0)
@@ -139,7 +139,7 @@ def test_a_lost_subscription_is_made_anew(client, worker, server):
     started_s = time.monotonic()
     for _ in range(10):
         client.predict(MODEL, ROWS)
-    assert time.monotonic() - started_s < replies.LOOK_S
+    assert time.monotonic() - started_s < reply_listener.LOOK_S
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from client.lane import MODEL, Lane
-from modelane import unserved
+from modelane.client import unknown_models
 from modelane.errors import BadInput, TimedOut, UnknownModel
 from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, predict_queue
 
@@ -17,7 +17,7 @@ ROWS = np.ones((2, 3))
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(unserved, "ASK_AFTER_S", 0.2)
+    monkeypatch.setattr(unknown_models, "ASK_AFTER_S", 0.2)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import zlib
 import pytest
 from kombu import compression as kombus
 
-from modelane.compression import decompress
 from modelane.errors import TooLarge, Undecodable
+from modelane.protocol.compression import decompress
 
 BODY = b"[1, 2, 3]" * 1000
 FORMS = ["zlib", "bzip2", "lzma"]

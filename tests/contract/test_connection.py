@@ -12,7 +12,7 @@ import ssl
 import pytest
 import redis
 
-from modelane.connection import broker_errors
+from modelane.broker.connection import broker_errors
 from modelane.errors import BrokerRefused, BrokerUnavailable
 
 

@@ -5,9 +5,10 @@ import json
 import pytest
 from celery import Celery
 
-from modelane import protocol1, wire
 from modelane.errors import Undecodable
-from modelane.request import read_request
+from modelane.protocol import message as wire
+from modelane.protocol import message_v1
+from modelane.protocol.predict_request import read_request
 
 
 def a_message(**options) -> bytes:
@@ -25,7 +26,7 @@ def a_message(**options) -> bytes:
 
 
 def test_it_is_read_as_the_same_request_in_protocol_2():
-    envelope = protocol1.read_envelope(
+    envelope = message_v1.read_envelope(
         a_message(args=("churn", [[1.0]]), kwargs={"method": "predict_proba"}, retries=2, group_id="g")
     )
 
@@ -35,7 +36,7 @@ def test_it_is_read_as_the_same_request_in_protocol_2():
 
 
 def test_its_times_are_read():
-    envelope = protocol1.read_envelope(a_message(countdown=60, expires=120))
+    envelope = message_v1.read_envelope(a_message(countdown=60, expires=120))
 
     assert envelope.expires_s is not None
     assert envelope.eta_s is not None
@@ -43,7 +44,7 @@ def test_its_times_are_read():
 
 
 def test_what_is_linked_to_it_is_kept():
-    envelope = protocol1.read_envelope(a_message(callbacks=[{"task": "a"}], errbacks=[{"task": "b"}]))
+    envelope = message_v1.read_envelope(a_message(callbacks=[{"task": "a"}], errbacks=[{"task": "b"}]))
 
     _, _, embed = wire.read_body(envelope)
     assert (embed.callbacks, embed.errbacks) == ([{"task": "a"}], [{"task": "b"}])
@@ -52,11 +53,11 @@ def test_what_is_linked_to_it_is_kept():
 @pytest.mark.parametrize("message", [b"nonsense", b"{}", b"[1]", a_message().replace(b"id-1", b"\xff")])
 def test_anything_else_is_refused_in_words(message):
     with pytest.raises(Undecodable, match="protocol 1 or 2"):
-        protocol1.read_envelope(message)
+        message_v1.read_envelope(message)
 
 
 def test_a_pickled_body_is_refused():
     message = a_message().replace(b"application/json", b"application/x-python-serialize")
 
     with pytest.raises(Undecodable, match="not taken"):
-        protocol1.read_envelope(message)
+        message_v1.read_envelope(message)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelane.connection import connect
+from modelane.broker.connection import connect
 from modelane.errors import SettingsError
 from modelane.settings import ENV_PREFIX, Settings
 

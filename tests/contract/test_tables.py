@@ -17,12 +17,12 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelane.data.rows import in_json, to_rows
+from modelane.data.tensor import Tensor, extended, from_wire
 from modelane.errors import BadInput
-from modelane.request import describe
-from modelane.tables import in_json, to_rows
-from modelane.tensors import Tensor, extended, from_wire
-from modelane_worker.card import Feature
-from modelane_worker.reading import Reader
+from modelane.protocol.predict_request import describe
+from modelane_worker.inference.request_rows import Reader
+from modelane_worker.registry.card import Feature
 
 FEATURES = (
     Feature("age", "float64"),
@@ -393,7 +393,7 @@ sys.modules.update(dict.fromkeys(["pandas", "polars", "pyarrow", "scipy", "sklea
 from datetime import datetime
 import numpy as np
 from modelane.errors import BadInput
-from modelane.tables import to_rows
+from modelane.data.rows import to_rows
 print(to_rows([{"a": "x", "b": None, "c": datetime(2026, 1, 2)}])[0])
 print(to_rows(np.zeros((2, 3)))[0])
 class Stream:

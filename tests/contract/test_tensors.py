@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from modelane.data.tensor import EXTENSION_CODE, Tensor, from_wire, to_wire
 from modelane.errors import BadInput
-from modelane.tensors import EXTENSION_CODE, Tensor, from_wire, to_wire
 
 TRAVELS = st.one_of(
     hnp.boolean_dtypes(),

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from kombu.transport.virtual.base import Message as KombuMessage
 
 from modelane import app as modelane_app
-from modelane import results, wire
+from modelane.data.tensor import Tensor
 from modelane.errors import BadInput, Expired, PredictionFailed, Undecodable
-from modelane.request import Request, describe, read_request, redact
+from modelane.protocol import message as wire
+from modelane.protocol import result
+from modelane.protocol.predict_request import Request, describe, read_request, redact
 from modelane.settings import Settings
-from modelane.tensors import Tensor
 
 
 def ours(rows=((1.0, 2.0),), **options) -> bytes:
@@ -186,14 +187,14 @@ def test_deadlines_are_read_with_and_without_a_zone():
 def test_a_result_has_the_form_of_its_request():
     value = {"model": "churn", "version": "v", "method": "predict", "values": np.array([1, 0])}
 
-    to_stock = results.write_result(wire.read_envelope(stocks()), value, 0.0)
-    to_us = results.write_result(wire.read_envelope(ours()), value, 0.0)
+    to_stock = result.write_result(wire.read_envelope(stocks()), value, 0.0)
+    to_us = result.write_result(wire.read_envelope(ours()), value, 0.0)
 
     assert json.loads(to_stock)["result"]["values"] == [1, 0]
     assert json.loads(to_stock)["date_done"] == "1970-01-01T00:00:00+00:00"
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(to_us)
-    np.testing.assert_array_equal(results.loads(to_us)["result"]["values"], [1, 0])
+    np.testing.assert_array_equal(result.loads(to_us)["result"]["values"], [1, 0])
 
 
 def test_celerys_own_result_class_reads_both_forms():
@@ -201,7 +202,7 @@ def test_celerys_own_result_class_reads_both_forms():
     value = {"values": np.array([1.5])}
 
     for message in (stocks(), ours()):
-        stored = results.write_result(wire.read_envelope(message), value, 0.0)
+        stored = result.write_result(wire.read_envelope(message), value, 0.0)
         meta = app.backend.decode_result(stored)
         assert list(meta["result"]["values"]) == [1.5]
 
@@ -216,7 +217,7 @@ def test_celerys_own_result_class_reads_both_forms():
 def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
     backend = Celery(backend="redis://127.0.0.1:1/0").backend
 
-    stored = results.write_failure(wire.read_envelope(stocks()), error, 0.0)
+    stored = result.write_failure(wire.read_envelope(stocks()), error, 0.0)
     meta = backend.decode_result(stored)
 
     assert meta["status"] == status
@@ -227,8 +228,8 @@ def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
 @pytest.mark.parametrize("value", [np.array([1 + 2j]), np.array(["2026"], "M8[Y]"), object(), "\ud800"])
 def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
     for message in (stocks(), ours()):
-        stored = results.write_result(wire.read_envelope(message), {"values": value}, 0.0)
-        document = results.loads(stored)
+        stored = result.write_result(wire.read_envelope(message), {"values": value}, 0.0)
+        document = result.loads(stored)
         if document["status"] == "FAILURE":
             assert "cannot be sent" in document["result"]["exc_message"][0]
         else:
@@ -236,13 +237,13 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
 
 
 def test_an_error_that_repeats_all_rows_is_cut():
-    stored = results.write_failure(wire.read_envelope(stocks()), PredictionFailed("x" * 10**6), 0.0)
+    stored = result.write_failure(wire.read_envelope(stocks()), PredictionFailed("x" * 10**6), 0.0)
 
     assert len(stored) < 2000
 
 
 def test_an_error_with_half_a_character_can_be_written():
-    stored = results.write_failure(wire.read_envelope(stocks()), BadInput("\ud800"), 0.0)
+    stored = result.write_failure(wire.read_envelope(stocks()), BadInput("\ud800"), 0.0)
 
     assert json.loads(stored)["status"] == "FAILURE"
 

@@ -8,8 +8,8 @@ import sys
 
 from faults import frail
 from modelane.client import Client
+from modelane.local.die_with_parent import tethered
 from modelane.settings import Settings
-from modelane.tether import tethered
 
 N_REQUESTS = 50
 

@@ -13,7 +13,7 @@ import pytest
 from faults import frail
 from faults.load import Toll
 from faults.scene import Scene
-from modelane.embedded import RedisServer
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 
 TABLE = pytest.StashKey[list[Toll]]()

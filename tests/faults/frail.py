@@ -13,10 +13,10 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.tree import DecisionTreeRegressor
 
 from modelane.settings import Settings
-from modelane_worker import artefact
-from modelane_worker.card import Card, DataFingerprint, Feature, new_version
-from modelane_worker.signing import SigningKey
-from modelane_worker.store import Store
+from modelane_worker.registry import artifact
+from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.signing import SigningKey
+from modelane_worker.registry.store import Store
 
 MODEL = "frail"
 
@@ -78,11 +78,11 @@ def publish(settings: Settings, model: str = MODEL) -> None:
         methods=("predict",),
         metrics={},
         data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
-        libraries=artefact.libraries(),
+        libraries=artifact.libraries(),
         example=tuple(rows()[0].tolist()),
     )
     path = settings.signing_key_path
     key = SigningKey.load(path) if path.exists() else SigningKey.create(path, settings.trusted_keys_path)
     store = Store(settings.store_path)
-    store.publish(card, {artefact.MODEL_FILE: artefact.dump(Frail())}, key)
+    store.publish(card, {artifact.MODEL_FILE: artifact.dump(Frail())}, key)
     store.promote(model, card.version)

@@ -17,7 +17,7 @@ import numpy as np
 
 from faults import frail
 from modelane.client import Client
-from modelane.prediction import Prediction
+from modelane.client.prediction import Prediction
 
 #: A stored answer, as Redis writes it down before it tells anybody.
 _STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")

@@ -12,9 +12,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from modelane.queue import LeasedQueue, Reserved, Settlement
-from modelane_worker import live, step
-from modelane_worker.engine import Engine
+from modelane.broker.leased_queue import LeasedQueue, Reserved, Settlement
+from modelane_worker.celery_worker import bootstep
+from modelane_worker.inference.engine import Engine
+from modelane_worker.serving import live_model
 
 STEP = os.environ.get("FAULT_STEP", "")
 CLOCK_S = float(os.environ.get("FAULT_CLOCK_S", "0"))
@@ -53,8 +54,8 @@ def celery_app() -> Any:
     if CLOCK_S:
         right = time.time
         time.time = lambda: right() + CLOCK_S
-    step.LeasedQueue = MortalQueue  # type: ignore[misc]
-    live.Engine = MortalEngine  # type: ignore[misc]
+    bootstep.LeasedQueue = MortalQueue  # type: ignore[misc]
+    live_model.Engine = MortalEngine  # type: ignore[misc]
     from modelane_worker.celery import app
 
     return app

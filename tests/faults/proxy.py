@@ -6,7 +6,7 @@ import socket
 import threading
 from contextlib import AbstractContextManager, suppress
 
-from modelane.ports import LOOPBACK
+from modelane.local.ports import LOOPBACK
 
 _PIECE = 65_536
 

@@ -9,7 +9,7 @@ import redis
 
 from acceptance.workplace import eventually
 from faults.scene import KEYS
-from modelane.ports import LOOPBACK
+from modelane.local.ports import LOOPBACK
 
 
 def test_redis_may_be_killed_again_and_again(scene):

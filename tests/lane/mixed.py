@@ -13,9 +13,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from lane.models import a_card
-from modelane_worker.card import Card, Feature
-from modelane_worker.engine import Engine
-from modelane_worker.frames import frame
+from modelane_worker.inference.dataframes import frame
+from modelane_worker.inference.engine import Engine
+from modelane_worker.registry.card import Card, Feature
 
 FEATURES = (
     Feature("city", "str"),

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from modelane_worker import artefact
-from modelane_worker.card import Card, DataFingerprint, Feature, new_version
-from modelane_worker.engine import Engine
+from modelane_worker.inference.engine import Engine
+from modelane_worker.registry import artifact
+from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(60, 3))
@@ -28,7 +28,7 @@ def a_card(version: str = "", **changes: object) -> Card:
         "methods": ("predict", "predict_proba"),
         "metrics": {},
         "data": DataFingerprint(source="made up", n_rows=60, sha256=""),
-        "libraries": artefact.libraries(),
+        "libraries": artifact.libraries(),
         "example": (1.0, 2.0, 3.0),
     }
     return Card(**(facts | changes))

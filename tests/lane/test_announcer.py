@@ -6,11 +6,11 @@ import msgspec
 import pytest
 import redis
 
+from modelane.broker.served_models import served_model, served_models
 from modelane.errors import BadInput, UnknownModel
 from modelane.keys import SERVED_KEY_PREFIX, SERVED_TTL_S
-from modelane.served import served_model, served_models
-from modelane_worker.announcer import Announcer
-from modelane_worker.card import Feature
+from modelane_worker.celery_worker.announcer import Announcer
+from modelane_worker.registry.card import Feature
 from store.cards import a_card as card
 from store.cards import a_version
 

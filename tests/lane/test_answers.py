@@ -21,15 +21,15 @@ from sklearn.tree import DecisionTreeClassifier
 
 from lane import mixed
 from lane.models import ROWS, a_card
-from modelane import results, wire
-from modelane.answer import read_answer
-from modelane.dates import is_missing
+from modelane.client.answer import read_answer
+from modelane.data.datetimes import is_missing
+from modelane.data.tensor import from_wire
 from modelane.errors import PredictionFailed
-from modelane.tensors import from_wire
-from modelane_worker import answers
-from modelane_worker.answers import to_array
-from modelane_worker.engine import Engine
-from modelane_worker.rows import Mixed
+from modelane.protocol import message, result
+from modelane_worker.inference import outputs
+from modelane_worker.inference.engine import Engine
+from modelane_worker.inference.feature_rows import Mixed
+from modelane_worker.inference.outputs import to_array
 
 LABELS = {
     "int": np.arange(60) % 3,
@@ -43,22 +43,20 @@ LABELS = {
 
 
 def envelope(form: str) -> Any:
-    content_type = wire.CONTENT_TYPE if form == "msgpack" else wire.JSON_TYPE
-    return wire.Envelope(
+    content_type = message.CONTENT_TYPE if form == "msgpack" else message.JSON_TYPE
+    return message.Envelope(
         body=msgspec.Raw(b'""'),
         content_type=content_type,
         content_encoding="utf-8",
-        headers=wire.Headers(task="modelane.predict", id="1"),
+        headers=message.Headers(task="modelane.predict", id="1"),
     )
 
 
 def through(values):
     """As our client gets it, and as a stock client does."""
     document = {"model": "churn", "version": "v", "method": "m", "values": values}
-    ours = msgspec.msgpack.decode(
-        results.write_result(envelope("msgpack"), document, 0.0), ext_hook=from_wire
-    )
-    stock = json.loads(results.write_result(envelope("json"), document, 0.0))
+    ours = msgspec.msgpack.decode(result.write_result(envelope("msgpack"), document, 0.0), ext_hook=from_wire)
+    stock = json.loads(result.write_result(envelope("json"), document, 0.0))
     assert ours["status"] == stock["status"] == "SUCCESS", ours["result"]
     measured = dict.fromkeys(("attempts", "batch_rows"), 1) | dict.fromkeys(
         ("queued_s", "gathered_s", "predict_s"), 0.0
@@ -140,7 +138,7 @@ def test_a_sparse_answer_is_written_out():
 
 
 def test_a_sparse_answer_that_would_fill_the_memory_is_refused_before_it_is_written_out():
-    vast = scipy.sparse.csr_matrix((100, answers.MAX_DENSE_BYTES // 100))
+    vast = scipy.sparse.csr_matrix((100, outputs.MAX_DENSE_BYTES // 100))
 
     with pytest.raises(ValueError, match="send fewer rows"):
         to_array(vast, 100)
@@ -187,7 +185,7 @@ def test_what_is_not_one_item_a_row_is_refused(answered):
 def test_objects_that_cannot_be_sent_fail_their_request_in_words():
     document = {"values": np.array([object()])}
 
-    written = json.loads(results.write_result(envelope("json"), document, 0.0))
+    written = json.loads(result.write_result(envelope("json"), document, 0.0))
 
     assert written["status"] == "FAILURE"
     assert "object cannot be sent" in written["result"]["exc_message"][0]

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lane.models import an_engine
+from modelane.data.tensor import Tensor
 from modelane.errors import BadInput, ModelaneError, PredictionFailed, UnknownMethod
-from modelane.request import Request
-from modelane.tensors import Tensor
-from modelane_worker import batch
-from modelane_worker.engine import Engine
+from modelane.protocol.predict_request import Request
+from modelane_worker.inference import batching
+from modelane_worker.inference.engine import Engine
 
 ENGINE = an_engine()
 
@@ -35,8 +35,8 @@ requests = st.builds(
 )
 
 
-def answers(many: list[Request], max_rows: int) -> list[batch.Outcome]:
-    return batch.answer(many, ENGINE, max_rows=max_rows)
+def answers(many: list[Request], max_rows: int) -> list[batching.Outcome]:
+    return batching.answer(many, ENGINE, max_rows=max_rows)
 
 
 @settings(max_examples=150, deadline=None)
@@ -95,7 +95,7 @@ def test_a_request_larger_than_a_batch_is_answered_in_slices_with_a_breath_betwe
     large = sent(*[(n, 0, 0) for n in range(10)])
     engine = Engine(ENGINE.card, Counting())
 
-    (outcome,) = batch.answer([large], engine, max_rows=4, breathe=lambda: breaths.append(sizes[-1]))
+    (outcome,) = batching.answer([large], engine, max_rows=4, breathe=lambda: breaths.append(sizes[-1]))
 
     assert outcome.values.tolist() == [float(n) for n in range(10)]
     assert sizes == [4, 4, 2]
@@ -110,7 +110,7 @@ def test_two_requests_parameters_never_meet():
     engine = Engine(ENGINE.card, Echo())
     many = [sent((1, 2, 3), params={"offset": n % 3}) for n in range(9)]
 
-    outcomes = batch.answer(many, engine, max_rows=100)
+    outcomes = batching.answer(many, engine, max_rows=100)
 
     assert [outcome.values.tolist() for outcome in outcomes] == [[float(n % 3)] for n in range(9)]
     assert {outcome.batch_rows for outcome in outcomes} == {3}
@@ -129,7 +129,7 @@ def test_the_culprit_is_found_with_few_predicts():
     fussy = Fussy()
     many = [sent((n, 0, 0)) for n in range(64)]
 
-    outcomes = batch.answer(many, Engine(ENGINE.card, fussy), max_rows=100)
+    outcomes = batching.answer(many, Engine(ENGINE.card, fussy), max_rows=100)
 
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, PredictionFailed)] == [13]
     assert fussy.calls <= 2 * 6 + 1
@@ -141,7 +141,7 @@ def test_a_model_that_answers_too_few_or_too_many_rows_fails_all_it_touched(answ
         def predict(self, rows):
             return np.zeros(answered(len(rows)))
 
-    outcomes = batch.answer([sent((1, 2, 3))] * 4, Engine(ENGINE.card, Wrong()), max_rows=100)
+    outcomes = batching.answer([sent((1, 2, 3))] * 4, Engine(ENGINE.card, Wrong()), max_rows=100)
 
     assert all(isinstance(outcome, PredictionFailed) for outcome in outcomes)
 
@@ -158,12 +158,12 @@ def test_a_request_that_our_own_checks_trip_over_takes_no_neighbour_with_it(monk
     first, second, third = answers([good, bad, good], 100)
 
     assert isinstance(second, PredictionFailed)
-    assert isinstance(first, batch.Predicted)
-    assert isinstance(third, batch.Predicted)
+    assert isinstance(first, batching.Predicted)
+    assert isinstance(third, batching.Predicted)
 
 
 def test_an_unknown_method_is_refused_for_its_caller_only():
     good, bad = answers([sent((1, 2, 3)), sent((1, 2, 3), method="explain")], 100)
 
-    assert isinstance(good, batch.Predicted)
+    assert isinstance(good, batching.Predicted)
     assert isinstance(bad, UnknownMethod)

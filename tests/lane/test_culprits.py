@@ -5,12 +5,12 @@ import pytest
 
 from lane import mixed
 from lane.models import a_card
-from modelane import dates
+from modelane.data import datetimes
+from modelane.data.tensor import Tensor
 from modelane.errors import PredictionFailed
-from modelane.request import Request
-from modelane.tensors import Tensor
-from modelane_worker import batch, culprits
-from modelane_worker.engine import Engine
+from modelane.protocol.predict_request import Request
+from modelane_worker.inference import batching, bisect_failures
+from modelane_worker.inference.engine import Engine
 
 
 class Fussy:
@@ -29,7 +29,7 @@ class Fussy:
 
 def answered(many, is_bad, **options):
     model = Fussy(is_bad)
-    outcomes = batch.answer(many, Engine(a_card(), model), max_rows=4096, **options)
+    outcomes = batching.answer(many, Engine(a_card(), model), max_rows=4096, **options)
     failed = {n for n, outcome in enumerate(outcomes) if isinstance(outcome, PredictionFailed)}
     return failed, model.calls
 
@@ -94,7 +94,7 @@ def test_others_are_served_in_between_while_the_search_takes_long():
     answered(many, is_bad, clock=lambda: now[0], breathe=lambda: breaths.append(now[0]))
 
     assert breaths
-    assert np.diff([0.4, *breaths]).max() < batch.BREATH_S + 2 * 0.4
+    assert np.diff([0.4, *breaths]).max() < batching.BREATH_S + 2 * 0.4
 
 
 def test_in_mixed_rows_what_is_missing_is_suspected_first():
@@ -109,7 +109,7 @@ def test_in_mixed_rows_what_is_missing_is_suspected_first():
         for row in rows.itertuples(index=False)
     ]
 
-    outcomes = batch.answer(many, engine, max_rows=4096)
+    outcomes = batching.answer(many, engine, max_rows=4096)
 
     failed = {n for n, outcome in enumerate(outcomes) if isinstance(outcome, PredictionFailed)}
     assert failed == {*range(0, 256, 10)}
@@ -117,10 +117,10 @@ def test_in_mixed_rows_what_is_missing_is_suspected_first():
 
 
 def plain(value):
-    return None if dates.is_missing(value) else str(value) if hasattr(value, "year") else value
+    return None if datetimes.is_missing(value) else str(value) if hasattr(value, "year") else value
 
 
 def test_a_few_are_tried_one_by_one():
-    assert culprits.FEW == 4
+    assert bisect_failures.FEW == 4
     _, calls = answered([sent((1, -1, 3))] * 4, negative)
     assert calls == 5

@@ -5,11 +5,11 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from lane.models import ROWS, a_card, a_classifier, an_engine
+from modelane.data.tensor import Tensor
 from modelane.errors import BadInput, PredictionFailed, UnknownMethod
-from modelane.request import Request
-from modelane.tensors import Tensor
-from modelane_worker import quick
-from modelane_worker.engine import Engine
+from modelane.protocol.predict_request import Request
+from modelane_worker.inference import fast_forest
+from modelane_worker.inference.engine import Engine
 
 
 def request(rows, **options) -> Request:
@@ -165,7 +165,7 @@ def test_a_warm_engine_has_quickened_its_forest():
 def test_a_forest_that_would_say_something_else_is_left_as_it_is(monkeypatch):
     forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
     engine = Engine(a_card(methods=("predict_proba",)), forest)
-    monkeypatch.setattr(quick, "_mean_of_trees", lambda forest, rows: np.full((len(rows), 2), 0.25))
+    monkeypatch.setattr(fast_forest, "_mean_of_trees", lambda forest, rows: np.full((len(rows), 2), 0.25))
 
     engine.warm_up()
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from modelane.errors import BadInput
-from modelane_worker.card import Feature
-from modelane_worker.frames import column, frame
+from modelane_worker.inference.dataframes import column, frame
+from modelane_worker.registry.card import Feature
 
 AGE, CITY, SINCE = Feature("age", "float64"), Feature("city", "str"), Feature("since", "datetime64[us]")
 

@@ -9,12 +9,12 @@ import pytest
 import redis
 
 from lane.test_intake import a_message
-from modelane import wire
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import QueueKeys
-from modelane.queue import LeasedQueue
-from modelane_worker.handover import Handover
-from modelane_worker.intake import Foreign
+from modelane.protocol import message as wire
+from modelane_worker.lanes.admission import Foreign
+from modelane_worker.lanes.celery_handoff import Handover
 
 
 class MoodyQueue(LeasedQueue):

@@ -8,9 +8,9 @@ import pytest
 
 from acceptance.workplace import eventually
 from modelane.app import build
-from modelane.connection import connect
+from modelane.broker.connection import connect
 from modelane.settings import Settings
-from modelane_worker.herald import Herald
+from modelane_worker.lanes.event_publisher import Herald
 from stock.listener import Listener
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from modelane import wire
+from modelane.broker.leased_queue import Lease
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX
-from modelane.queue import Lease
-from modelane_worker.intake import Call, Later, Refused, admit
+from modelane.protocol import message as wire
+from modelane_worker.lanes.admission import Call, Later, Refused, admit
 
 NOW_S = 1_000_000.0
 
@@ -190,7 +190,9 @@ class TestOfProtocol1:
             assert isinstance(refused.error, Undecodable)
 
     def test_a_large_one_is_refused_before_it_is_read(self, monkeypatch):
-        monkeypatch.setattr("modelane.protocol1.read_envelope", lambda message: pytest.fail("it was read"))
+        monkeypatch.setattr(
+            "modelane.protocol.message_v1.read_envelope", lambda message: pytest.fail("it was read")
+        )
         message = json.dumps({"body": "x" * 2000, "content-type": "application/json"}).encode()
 
         refused = admitted(message, max_bytes=1000)

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import redis
 
-from modelane import wire
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import Expired, Revoked, TryLater
 from modelane.keys import QueueKeys
-from modelane.queue import LeasedQueue
-from modelane_worker.ending import RETRY_DELAY_S
-from modelane_worker.intake import Call
-from modelane_worker.lane import Lane
-from modelane_worker.limits import Limits
-from modelane_worker.supply import Supply
+from modelane.protocol import message as wire
+from modelane.settings import Settings
+from modelane_worker.lanes.admission import Call
+from modelane_worker.lanes.completion import RETRY_DELAY_S
+from modelane_worker.lanes.lane import Lane
+from modelane_worker.lanes.prefetch import Supply
 
 NAME = "modelane.predict.m"
 DEADLINE_S = 20.0
-LIMITS = Limits(
+LIMITS = Settings(
     max_batch_requests=10,
     max_batch_rows=4,
     max_batch_bytes=10**6,

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelane_worker.lane import InHand
-from modelane_worker.lanes import EXIT_HUNG, Lanes
+from modelane_worker.lanes.lane import InHand
+from modelane_worker.lanes.manager import EXIT_HUNG, Lanes
 
 LIMIT_S = 60.0
 

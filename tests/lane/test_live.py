@@ -7,13 +7,13 @@ import pytest
 
 from lane.models import a_card, a_classifier
 from modelane.errors import TryLater, UnknownModel, UntrustedModel
-from modelane_worker import artefact
-from modelane_worker.card import new_version
-from modelane_worker.live import RETRY_REFUSED_S, LiveModel, Models
-from modelane_worker.signing import SigningKey
-from modelane_worker.store import Store
-from modelane_worker.versions import MAX_KEPT
-from modelane_worker.versions import RETRY_REFUSED_S as RETRY_VERSION_S
+from modelane_worker.registry import artifact
+from modelane_worker.registry.card import new_version
+from modelane_worker.registry.signing import SigningKey
+from modelane_worker.registry.store import Store
+from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel, Models
+from modelane_worker.serving.version_cache import MAX_KEPT
+from modelane_worker.serving.version_cache import RETRY_REFUSED_S as RETRY_VERSION_S
 
 
 class Shelf:
@@ -28,8 +28,8 @@ class Shelf:
 
     def promote(self, number, **card) -> str:
         version = new_version(datetime(2026, 11, 22, tzinfo=UTC), number.to_bytes(4, "big"))
-        content = artefact.dump(a_classifier(flip=number % 2 == 0))
-        self.store.publish(a_card(version, **card), {artefact.MODEL_FILE: content}, self.key)
+        content = artifact.dump(a_classifier(flip=number % 2 == 0))
+        self.store.publish(a_card(version, **card), {artifact.MODEL_FILE: content}, self.key)
         self.store.promote("churn", version)
         return version
 
@@ -70,7 +70,7 @@ def test_a_rollback_is_followed_too(shelf):
 
 
 def tamper(shelf, version):
-    file = shelf.store.root / "churn" / version / artefact.MODEL_FILE
+    file = shelf.store.root / "churn" / version / artifact.MODEL_FILE
     file.write_bytes(b"!" + file.read_bytes()[1:])
 
 
@@ -98,7 +98,7 @@ def test_a_version_that_fails_its_warm_up_is_refused(shelf):
 
 
 def test_a_version_made_with_other_libraries_is_refused(shelf, caplog):
-    shelf.promote(1, libraries=artefact.libraries() | {"scikit-learn": "0.1.0"})
+    shelf.promote(1, libraries=artifact.libraries() | {"scikit-learn": "0.1.0"})
 
     assert not shelf.live.refresh()
 
@@ -181,7 +181,7 @@ class TestVersionsByName:
             others.engine("../..")
 
     def test_one_that_cannot_be_trusted_is_refused_and_tried_again_later(self, shelf, published):
-        file = shelf.store.root / "churn" / published[0] / artefact.MODEL_FILE
+        file = shelf.store.root / "churn" / published[0] / artifact.MODEL_FILE
         sound = file.read_bytes()
         tamper(shelf, published[0])
         with pytest.raises(UntrustedModel):

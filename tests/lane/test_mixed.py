@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lane.mixed import CITIES, FEATURES, NAMES, PLANS, a_mixed_card, an_engine, rows
-from modelane import wire
+from modelane.data.rows import in_json, to_rows
+from modelane.data.tensor import EXTENSION_CODE, Tensor, extended, from_wire
 from modelane.errors import BadInput, ModelaneError, Undecodable
-from modelane.request import Request, read_request
-from modelane.tables import in_json, to_rows
-from modelane.tensors import EXTENSION_CODE, Tensor, extended, from_wire
-from modelane_worker import batch
-from modelane_worker.engine import Engine
+from modelane.protocol import message
+from modelane.protocol.predict_request import Request, read_request
+from modelane_worker.inference import batching
+from modelane_worker.inference.engine import Engine
 
 ENGINE = an_engine()
 
@@ -79,10 +79,10 @@ requests = st.one_of(
 @settings(max_examples=25, deadline=None)
 @given(st.lists(requests, max_size=12), st.integers(1, 30))
 def test_each_caller_gets_what_he_would_have_got_alone(many, max_rows):
-    together = batch.answer(many, ENGINE, max_rows=max_rows)
+    together = batching.answer(many, ENGINE, max_rows=max_rows)
 
     for one, outcome in zip(many, together, strict=True):
-        (alone,) = batch.answer([one], ENGINE, max_rows=max_rows)
+        (alone,) = batching.answer([one], ENGINE, max_rows=max_rows)
         if isinstance(alone, ModelaneError):
             assert (type(outcome), str(outcome)) == (type(alone), str(alone))
         elif alone.values.dtype.kind == "f":
@@ -95,7 +95,7 @@ def test_it_is_the_answer_that_the_fitted_pipeline_gives():
     data = rows(200, seed=3)
     many = [request(data.iloc[first : first + 4]) for first in range(0, 200, 4)]
 
-    outcomes = batch.answer(many, ENGINE, max_rows=64)
+    outcomes = batching.answer(many, ENGINE, max_rows=64)
 
     answered = np.concatenate([outcome.values for outcome in outcomes])
     np.testing.assert_array_equal(answered, ENGINE._estimator.predict(data))
@@ -105,7 +105,7 @@ def test_it_is_the_answer_that_the_fitted_pipeline_gives():
 def test_forms_of_one_kind_of_rows_share_one_predict():
     many = [request([RECORD]), request([ROW]), in_stock_json([RECORD]), request(pd.DataFrame([RECORD] * 30))]
 
-    outcomes = batch.answer(many, ENGINE, max_rows=100)
+    outcomes = batching.answer(many, ENGINE, max_rows=100)
 
     assert {outcome.batch_rows for outcome in outcomes} == {33}
     assert {label for outcome in outcomes for label in outcome.values.tolist()} <= {"leaves", "stays"}
@@ -167,15 +167,15 @@ def test_what_does_not_fit_is_refused_with_row_and_column(sent, columns, words):
     assert len(str(refused.value)) < 300
 
 
-def packed(rows: bytes) -> wire.Envelope:
+def packed(rows: bytes) -> message.Envelope:
     """A message of our client's form whose rows are these bytes of MessagePack."""
     body = b"\x93\x92\xa5churn" + rows + b"\x80\x80"
-    return wire.Envelope(
+    return message.Envelope(
         body=msgspec.Raw(msgspec.json.encode(body)),
-        content_type=wire.CONTENT_TYPE,
+        content_type=message.CONTENT_TYPE,
         content_encoding="binary",
-        headers=wire.Headers(task="modelane.predict", id="1"),
-        properties=wire.Properties(body_encoding="base64"),
+        headers=message.Headers(task="modelane.predict", id="1"),
+        properties=message.Properties(body_encoding="base64"),
     )
 
 
@@ -211,7 +211,7 @@ def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(row
     envelope = packed(rows)
 
     with pytest.raises(ModelaneError) as refused:
-        ENGINE.block(read_request(envelope, wire.read_body(envelope)))
+        ENGINE.block(read_request(envelope, message.read_body(envelope)))
 
     assert isinstance(refused.value, BadInput | Undecodable)
     assert len(str(refused.value)) < 500
@@ -220,7 +220,7 @@ def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(row
 def test_the_same_rows_without_lies_are_taken():
     envelope = packed(msgspec.msgpack.encode(extended(to_rows([RECORD])[0])))
 
-    assert len(ENGINE.block(read_request(envelope, wire.read_body(envelope))).rows) == 1
+    assert len(ENGINE.block(read_request(envelope, message.read_body(envelope))).rows) == 1
 
 
 def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():

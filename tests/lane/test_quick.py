@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelane_worker.quick import quicken, slow_down
+from modelane_worker.inference.fast_forest import quicken, slow_down
 
 FLOWERS, KINDS = load_iris(return_X_y=True)
 PATIENTS, PROGRESS = load_diabetes(return_X_y=True)

@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.keys import QueueKeys
-from modelane.queue import LeasedQueue
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from modelane import wire
-from modelane.dead import DeadLetters
+from modelane.broker.dead_letters import DeadLetters
+from modelane.broker.leased_queue import LeasedQueue, Settlement
 from modelane.keys import QueueKeys, predict_queue
-from modelane.queue import LeasedQueue, Settlement
+from modelane.protocol import message as wire
 
 
 def a_message(id_: str, priority: int = 0, expires_s: float | None = None) -> bytes:

@@ -8,9 +8,9 @@ import pytest
 import redis
 from celery import Celery
 
+from modelane.broker.leased_queue import LeasedQueue, Settlement
 from modelane.errors import BrokerRefused, BrokerUnavailable, QueueFull
 from modelane.keys import QueueKeys
-from modelane.queue import LeasedQueue, Settlement
 
 #: Seconds: long enough that it never runs out during a test, and short enough that it does.
 HOLDS, RUNS_OUT = 60.0, 0.02

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from acceptance.workplace import Workplace
-from modelane.answer import Progress
-from modelane.embedded import RedisServer
-from modelane.output import Output
-from modelane.supervisor import Program, Supervisor
+from modelane.client.answer import Progress
+from modelane.local.log_output import Output
+from modelane.local.redis_server import RedisServer
+from modelane.local.supervisor import Program, Supervisor
 
 TESTS = Path(__file__).parents[1]
 TABLE = pytest.StashKey[list["Fall"]]()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from modelane_training import process
+from modelane_training.trainer import run_process
 
 
 def celery_app() -> Any:
-    process.COMMAND = (sys.executable, "-m", "retraining.mortal_child")
+    run_process.COMMAND = (sys.executable, "-m", "retraining.mortal_child")
     from modelane_training.celery import app
 
     return app

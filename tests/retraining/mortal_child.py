@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelane import durable
-from modelane_training import child, retrain, trainer
-from modelane_training.fits import Fits
-from modelane_training.retrain import Outcome
+from modelane import atomic_files
+from modelane_training.pipeline import local_run
+from modelane_training.pipeline import run as retrain
+from modelane_training.pipeline.run import Outcome
+from modelane_training.search.parallel_fits import Fits
+from modelane_training.trainer import run_child
 
 MARKS = Path(os.environ["MORTAL_MARKS"])
 
@@ -44,7 +46,7 @@ class Fate:
 
 
 def main() -> None:
-    train, rename, replace, run = trainer.train, Path.rename, durable.replace, retrain.run
+    train, rename, replace, run = local_run.train, Path.rename, atomic_files.replace, retrain.run
     scores = Fits.scores
 
     def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> Outcome:
@@ -80,13 +82,13 @@ def main() -> None:
         # A page takes longer than all else, and only who dies of it has to write one.
         retrain.run = partial(run, report=fate.point == "report")
         Fits.scores = mortal_scores  # type: ignore[method-assign]
-        Path.rename, durable.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
+        Path.rename, atomic_files.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
         outcome = train(settings, recipe, mortal_progress, **options)
         fate.reached("ended")
         return outcome
 
-    trainer.train = mortal_train
-    child.main()
+    local_run.train = mortal_train
+    run_child.main()
 
 
 if __name__ == "__main__":

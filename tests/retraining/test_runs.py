@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from acceptance.workplace import Workplace, eventually
-from modelane.answer import Progress
-from modelane.embedded import RedisServer
+from modelane.client.answer import Progress
 from modelane.errors import RecipeError, Revoked, RunEnded
+from modelane.local.redis_server import RedisServer
 from stock.listener import Listener
 
 HEAD = """

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from acceptance.workplace import Workplace, eventually
-from modelane.embedded import RedisServer
+from modelane.local.redis_server import RedisServer
 
 N_TRIALS = 8
 #: Seconds until processes of processes have started, on a machine that does other things too.

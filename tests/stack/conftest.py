@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelane.output import Output
+from modelane.local.log_output import Output
 from stack.programs import Heard
 
 

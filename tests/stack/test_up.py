@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from modelane import interrupts
-from modelane.embedded import RedisServer
-from modelane.ports import free_port
+from modelane.local import signals
+from modelane.local.ports import free_port
+from modelane.local.redis_server import RedisServer
 from stack.processes import assert_gone, descendants
 from stack.programs import Heard
 
@@ -133,7 +133,7 @@ def test_a_second_signal_ends_everything_at_once(start, ports):
     # When it is told to end, and told again
     up.process.send_signal(signal.SIGTERM)
     up.heard.wait_for("worker: Warm shutdown")
-    time.sleep(interrupts.ONE_S)
+    time.sleep(signals.ONE_S)
     up.process.send_signal(signal.SIGTERM)
 
     # Then it does not wait for the trainer

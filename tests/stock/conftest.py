@@ -11,10 +11,10 @@ import pytest
 from celery import Celery
 
 from acceptance.workplace import Process, Workplace, eventually
-from modelane.embedded import RedisServer
+from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from modelane_training import trainer
-from modelane_training.recipe import recipe_of
+from modelane_training.pipeline import local_run
+from modelane_training.recipe_loader import recipe_of
 from stock.caller import LANE, MODEL, Caller
 from stock.listener import Listener
 
@@ -26,7 +26,7 @@ def published(tmp_path_factory) -> Path:
     """A home with one version of the model and its keys."""
     home = tmp_path_factory.mktemp("published")
     settings = Settings(home=str(home), broker_url="memory://")
-    trainer.train(settings, recipe_of(MODEL, home / "no recipes"), lambda *_: None)
+    local_run.train(settings, recipe_of(MODEL, home / "no recipes"), lambda *_: None)
     return home
 
 

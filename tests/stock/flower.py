@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.workplace import DEADLINE_S, eventually
-from modelane.ports import LOOPBACK, free_port
-from modelane.tether import tethered
+from modelane.local.die_with_parent import tethered
+from modelane.local.ports import LOOPBACK, free_port
 
 
 class Flower:

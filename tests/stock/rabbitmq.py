@@ -12,8 +12,8 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from acceptance.workplace import DEADLINE_S, eventually
-from modelane.ports import LOOPBACK, free_port
-from modelane.tether import tethered
+from modelane.local.die_with_parent import tethered
+from modelane.local.ports import LOOPBACK, free_port
 
 #: Not the one on PATH: that wants to change to a user of its own.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

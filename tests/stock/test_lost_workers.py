@@ -10,8 +10,8 @@ from celery import Celery, chord
 from celery.exceptions import ChordError
 
 from acceptance.workplace import Workplace, eventually
-from modelane.embedded import RedisServer
-from modelane_worker.lanes import EXIT_HUNG
+from modelane.local.redis_server import RedisServer
+from modelane_worker.lanes.manager import EXIT_HUNG
 from stock.caller import LANE, Caller, get, refusal
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelane_worker.card import Card, DataFingerprint, Feature, new_version
-from modelane_worker.signing import SigningKey
-from modelane_worker.store import Store
+from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.signing import SigningKey
+from modelane_worker.registry.store import Store
 
 NOW = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelane_worker.signing import SigningKey, TrustedKeys
-from modelane_worker.store import Store
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.store import Store
 from store.cards import a_card, a_version
 
 

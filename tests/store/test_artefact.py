@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 from modelane.errors import IncompatibleModel, RecipeError
-from modelane_worker import artefact
-from modelane_worker.verified import Verified
+from modelane_worker.registry import artifact
+from modelane_worker.registry.verification import Verified
 from store.cards import a_card
 
 ROWS = np.arange(40, dtype=float).reshape(20, 2)
@@ -21,12 +21,12 @@ def forest():
 
 
 def a_verified(content: bytes | None, **libraries: str) -> Verified:
-    card = a_card(libraries=artefact.libraries() | libraries)
-    return Verified(card, {} if content is None else {artefact.MODEL_FILE: content})
+    card = a_card(libraries=artifact.libraries() | libraries)
+    return Verified(card, {} if content is None else {artifact.MODEL_FILE: content})
 
 
 def test_an_estimator_predicts_the_same_after_its_journey(forest):
-    loaded = artefact.load(a_verified(artefact.dump(forest)))
+    loaded = artifact.load(a_verified(artifact.dump(forest)))
 
     np.testing.assert_array_equal(loaded.predict_proba(ROWS), forest.predict_proba(ROWS))
 
@@ -37,7 +37,7 @@ def test_an_estimator_of_other_libraries_is_not_unpickled(name, other):
     verified = a_verified(b"not a pickle", **{name.replace("-", "_"): other, name: other})
 
     with pytest.raises(IncompatibleModel, match=f"made with {name} {other}, here it is"):
-        artefact.load(verified)
+        artifact.load(verified)
 
 
 def test_every_library_that_differs_is_named():
@@ -45,7 +45,7 @@ def test_every_library_that_differs_is_named():
     trained = {"scikit-learn": "1.8.0"}
 
     with pytest.raises(IncompatibleModel) as caught:
-        artefact.check_libraries(trained, here, "churn 1")
+        artifact.check_libraries(trained, here, "churn 1")
 
     assert str(caught.value) == (
         "churn 1 was made with scikit-learn 1.8.0, here it is 1.9.1 and numpy (not recorded), "
@@ -54,7 +54,7 @@ def test_every_library_that_differs_is_named():
 
 
 def test_a_patch_release_makes_no_difference():
-    artefact.check_libraries(
+    artifact.check_libraries(
         {"scikit-learn": "1.9.0", "numpy": "2.4.0", "python": "3.12.0"},
         {"scikit-learn": "1.9.1", "numpy": "2.4.6", "python": "3.11.7"},
         "churn 1",
@@ -64,14 +64,14 @@ def test_a_patch_release_makes_no_difference():
 @pytest.mark.parametrize("content", [b"", b"not a pickle", b"cno_such_module\nThing\n."])
 def test_bytes_that_do_not_load_are_incompatible(content):
     with pytest.raises(IncompatibleModel, match="does not load here"):
-        artefact.load(a_verified(content))
+        artifact.load(a_verified(content))
 
 
 def test_a_version_without_an_estimator_is_incompatible():
     with pytest.raises(IncompatibleModel, match=r"has no model\.joblib"):
-        artefact.load(a_verified(None))
+        artifact.load(a_verified(None))
 
 
 def test_an_estimator_that_cannot_be_pickled_is_the_recipes_fault():
     with pytest.raises(RecipeError, match="cannot be saved"):
-        artefact.dump(FunctionTransformer(lambda rows: rows))
+        artifact.dump(FunctionTransformer(lambda rows: rows))

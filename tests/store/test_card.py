@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelane.errors import IncompatibleModel, StoreError
-from modelane_worker.card import FORMAT, Card, check_version, decode, is_version, new_version
+from modelane_worker.registry.card import FORMAT, Card, check_version, decode, is_version, new_version
 from store.cards import a_card
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))

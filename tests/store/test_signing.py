@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from modelane.errors import SettingsError, UntrustedModel
-from modelane_worker.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
 
 PEM, PRIVATE, PUBLIC = (
     serialization.Encoding.PEM,

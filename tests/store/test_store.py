@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelane.errors import BadInput, NoSuchVersion, StoreError
-from modelane_worker.store import Aliases, Store
+from modelane_worker.registry.store import Aliases, Store
 from store.cards import a_card, a_version, publish_and_promote
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)

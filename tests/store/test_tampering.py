@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from modelane.errors import IncompatibleModel, NoSuchVersion, StoreError, UntrustedModel
-from modelane_worker.card import FileDigest
-from modelane_worker.signing import SigningKey
+from modelane_worker.registry.card import FileDigest
+from modelane_worker.registry.signing import SigningKey
 from store.cards import a_card, a_version
 
 FIRST, SECOND = a_version(1), a_version(2)

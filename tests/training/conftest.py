@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from modelane_training.recipe import Recipe, load_recipe
-from modelane_training.retrain import Outcome, run
-from modelane_worker.signing import SigningKey, TrustedKeys
-from modelane_worker.store import Store
+from modelane_training.pipeline.run import Outcome, run
+from modelane_training.recipe import Recipe
+from modelane_training.recipe_loader import load_recipe
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.store import Store
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from modelane_training.dataset.table import Table
 from modelane_training.recipe import Budget, Recipe, Resolved
-from modelane_training.table import Table
 
 WORDS = ["late", "early", "broken", "cheap", "great", "parcel", "refund", "price", "colour", "never", "slow"]
 

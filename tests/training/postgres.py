@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acceptance.workplace import DEADLINE_S, eventually
-from modelane.ports import LOOPBACK, free_port
+from modelane.local.ports import LOOPBACK, free_port
 
 PASSWORD = "s3cret/word"
 

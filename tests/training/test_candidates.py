@@ -14,10 +14,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelane.errors import RecipeError
 from modelane_training.candidate import Candidate
-from modelane_training.candidates import BUILT_IN, About, candidates_of
-from modelane_training.plan import Plan
 from modelane_training.recipe import Budget
-from modelane_training.search import search
+from modelane_training.search.builtin_candidates import BUILT_IN, About, candidates_of
+from modelane_training.search.search import search
+from modelane_training.search.search_plan import Plan
 from training.mixed import decided, mixed, numbers
 
 SMALL = About(task="classification", n_rows=500, n_columns=10)

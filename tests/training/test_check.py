@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from modelane.errors import BadData
-from modelane_training.check import check
-from modelane_training.clean import clean
+from modelane_training.dataset.table import Table
+from modelane_training.preparation.cleaning import clean
+from modelane_training.preparation.validation import check
 from modelane_training.recipe import Recipe
 from modelane_training.sources import csv, scikit_learn
-from modelane_training.table import Table
-from modelane_worker.card import Feature
+from modelane_worker.registry.card import Feature
 
 RNG = np.random.default_rng(0)
 N = 400

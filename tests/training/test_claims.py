@@ -11,7 +11,7 @@ from modelane.client import Client
 from modelane.errors import BadData, RunEnded
 from modelane.keys import RETRAIN_QUEUE, RUN_KEY_PREFIX
 from modelane.settings import Settings
-from modelane_training.claims import Claim, Claims, Outcome, UnderWay
+from modelane_training.trainer.run_claims import Claim, Claims, Outcome, UnderWay
 
 LEASE_S = 0.3
 DONE = Outcome({"version": "v1"})

@@ -11,12 +11,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
 from modelane.errors import RecipeError, TrainingError
-from modelane_training import resample, slices
-from modelane_training.answers import Answers, ask, looked_for
-from modelane_training.baseline import baseline
-from modelane_training.evaluate import assess
-from modelane_training.metrics import METRICS, measure
-from modelane_training.table import Table
+from modelane_training.dataset.table import Table
+from modelane_training.evaluation import bootstrap, slices
+from modelane_training.evaluation.baseline import baseline
+from modelane_training.evaluation.evaluate import assess
+from modelane_training.evaluation.metrics import METRICS, measure
+from modelane_training.evaluation.predictions import Answers, ask, looked_for
 
 N = 400
 
@@ -166,7 +166,7 @@ def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
     said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
 
     with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* it has accuracy"):
-        assess("log_loss", said, resample.draw(N, seed=0))
+        assess("log_loss", said, bootstrap.draw(N, seed=0))
 
 
 @pytest.mark.parametrize("n_rows", [60, 400])
@@ -182,9 +182,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_rows):
             truth=truth, predicted=np.where(right, truth, 1 - truth), classes=np.arange(2), positive=1
         )
         errors = answers(np.zeros(n_rows), random.normal(size=n_rows))
-        draws = resample.draw(n_rows, seed=seed, n_resamples=200)
+        draws = bootstrap.draw(n_rows, seed=seed, n_resamples=200)
         for name, of, true in (("accuracy", said, 0.8), ("rmse", errors, 1.0)):
-            low, high = resample.interval(measure(of, draws)[name], draws.n_units)
+            low, high = bootstrap.interval(measure(of, draws)[name], draws.n_units)
             held[name] += low <= true <= high
 
     # Then about 95 % of the intervals hold the true value
@@ -195,11 +195,11 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_rows):
 def test_a_million_rows_are_drawn_in_piles_with_intervals_as_wide_as_they_must_be():
     n_rows = 1_000_000
     error = np.random.default_rng(0).normal(size=n_rows)
-    draws = resample.draw(n_rows, seed=0)
+    draws = bootstrap.draw(n_rows, seed=0)
 
     spread = measure(answers(np.zeros(n_rows), error), draws)["mae"].std()
 
-    assert draws.weights.shape == (resample.RESAMPLES, resample.MAX_UNITS)
+    assert draws.weights.shape == (bootstrap.RESAMPLES, bootstrap.MAX_UNITS)
     assert spread == pytest.approx(np.abs(error).std() / n_rows**0.5, rel=0.1)
 
 
@@ -210,8 +210,8 @@ def test_rows_of_one_group_are_drawn_together_and_widen_the_intervals():
     said = answers(np.zeros(1000), error)
 
     by_row, by_group = (
-        np.diff(resample.interval(measure(said, draws)["mae"], draws.n_units))[0]
-        for draws in (resample.draw(1000, seed=0), resample.draw(1000, seed=0, groups=groups))
+        np.diff(bootstrap.interval(measure(said, draws)["mae"], draws.n_units))[0]
+        for draws in (bootstrap.draw(1000, seed=0), bootstrap.draw(1000, seed=0, groups=groups))
     )
 
     assert by_group > 3 * by_row
@@ -220,14 +220,14 @@ def test_rows_of_one_group_are_drawn_together_and_widen_the_intervals():
 def test_rows_in_order_of_time_are_drawn_in_runs():
     times = np.random.default_rng(0).permutation(1000)
 
-    draws = resample.draw(1000, seed=0, times=times)
+    draws = bootstrap.draw(1000, seed=0, times=times)
 
     assert draws.n_units == 100
     assert len(set(draws.units[np.argsort(times)[:10]])) == 1
 
 
 def test_resamples_are_the_same_for_the_same_seed():
-    one, same, other = (resample.draw(100, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (bootstrap.draw(100, seed=seed) for seed in (1, 1, 2))
 
     np.testing.assert_array_equal(one.weights, same.weights)
     assert (one.weights != other.weights).any()
@@ -239,7 +239,7 @@ def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals()
     truth = np.zeros(500)
     champion = random.normal(size=500) * 10
     candidate = champion * 0.95
-    draws = resample.draw(500, seed=0)
+    draws = bootstrap.draw(500, seed=0)
 
     found = assess("rmse", answers(truth, candidate), draws, champion=answers(truth, champion))
 
@@ -253,7 +253,7 @@ def test_the_same_answers_gain_exactly_nothing():
     estimator, rows, targets = classified(k=3)
     said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
 
-    found = assess("log_loss", said, resample.draw(N, seed=0), champion=said)
+    found = assess("log_loss", said, bootstrap.draw(N, seed=0), champion=said)
 
     assert all((gain.low, gain.value, gain.high) == (0, 0, 0) for gain in found.gains.values())
 
@@ -300,7 +300,7 @@ def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
         answers(np.zeros(n), noise * np.where(minority, 1.4, 0.8)),
     )
 
-    found = assess("mae", candidate, resample.draw(n, seed=0), champion=champion, slices=slices.cut(table))
+    found = assess("mae", candidate, bootstrap.draw(n, seed=0), champion=champion, slices=slices.cut(table))
 
     gains = {part.value: part.gain for part in found.slices}
     assert found.gains["mae"].low > 0
@@ -332,7 +332,7 @@ def test_a_class_that_only_the_champion_knows_costs_it_no_more_than_the_rows_it_
         ask(one, np.zeros((N, 1)), truth, "classification", positive=positive)
         for one in (candidate, champion)
     )
-    found = assess("f1", ours, resample.draw(N, seed=0), champion=theirs)
+    found = assess("f1", ours, bootstrap.draw(N, seed=0), champion=theirs)
 
     assert found.forgotten == (k,)
     assert all(0 <= gain.value < 5 / N for gain in found.gains.values() if gain), found.gains
@@ -363,7 +363,7 @@ def test_the_baseline_knows_the_targets_and_nothing_of_the_rows(task, training, 
 def test_an_evaluation_can_be_read_back_from_a_card():
     import msgspec
 
-    from modelane_training.evaluation import Evaluation
+    from modelane_training.evaluation.results import Evaluation
 
     estimator, rows, targets = classified()
     said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
@@ -371,7 +371,7 @@ def test_an_evaluation_can_be_read_back_from_a_card():
     found = assess(
         "roc_auc",
         said,
-        resample.draw(N, seed=0),
+        bootstrap.draw(N, seed=0),
         baseline=baseline(targets, targets, "classification", "roc_auc", positive=1),
         champion=said,
         slices=slices.cut(table),

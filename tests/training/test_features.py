@@ -11,11 +11,11 @@ import optuna
 import pandas as pd
 import pytest
 
-from modelane_training import features
-from modelane_training.candidates import BUILT_IN
-from modelane_training.plan import Plan
-from modelane_training.table import Table
-from modelane_worker import artefact
+from modelane_training.dataset.table import Table
+from modelane_training.search import feature_pipeline
+from modelane_training.search.builtin_candidates import BUILT_IN
+from modelane_training.search.search_plan import Plan
+from modelane_worker.registry import artifact
 from modelane_worker.transformers import DateParts, Words
 from training.mixed import decided, mixed
 
@@ -43,7 +43,7 @@ def strange(table):
 
 
 def test_columns_are_sorted_by_what_they_hold():
-    found = features.kinds(mixed())
+    found = feature_pipeline.kinds(mixed())
 
     assert found.numbers == ("age", "empty")
     assert (found.few, found.many, found.texts, found.dates) == (
@@ -56,7 +56,7 @@ def test_a_category_of_two_words_is_no_text():
     names = np.array([f"Main Street {number % 40}" for number in range(200)], dtype=object)
     table = Table.of(pd.DataFrame({"street": names}), np.arange(200) % 2)
 
-    assert features.kinds(table).many == ("street",)
+    assert feature_pipeline.kinds(table).many == ("street",)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -99,7 +99,7 @@ def test_missing_numbers_may_come_though_training_had_none(candidate):
 def test_a_model_of_numbers_takes_an_array_and_needs_no_pandas(tmp_path):
     rows = np.random.default_rng(0).normal(size=(80, 3))
     model = fitted(Table.of(rows, (rows[:, 0] > 0).astype(int)), "linear")
-    (tmp_path / "model.joblib").write_bytes(artefact.dump(model))
+    (tmp_path / "model.joblib").write_bytes(artifact.dump(model))
 
     said = _in_a_worker(tmp_path, "import numpy; print(model.predict(numpy.zeros((2, 3))).shape)", "pandas")
 
@@ -109,7 +109,7 @@ def test_a_model_of_numbers_takes_an_array_and_needs_no_pandas(tmp_path):
 def test_a_model_of_all_kinds_loads_and_answers_where_only_the_worker_is_installed(tmp_path):
     table = mixed()
     model = fitted(table, "linear", **{"features.select": True, "features.percent": 50})
-    (tmp_path / "model.joblib").write_bytes(artefact.dump(model))
+    (tmp_path / "model.joblib").write_bytes(artifact.dump(model))
     columns = {name: [None] * 3 for name in table.names}
     types = [(feature.name, feature.dtype) for feature in table.features]
 
@@ -117,8 +117,8 @@ def test_a_model_of_all_kinds_loads_and_answers_where_only_the_worker_is_install
         tmp_path,
         f"""
 import numpy
-from modelane_worker.card import Feature
-from modelane_worker.frames import frame
+from modelane_worker.registry.card import Feature
+from modelane_worker.inference.dataframes import frame
 columns = {{name: numpy.array(values, dtype=object) for name, values in {columns!r}.items()}}
 print(model.predict_proba(frame(columns, [Feature(*each) for each in {types!r}])).shape)
 """,

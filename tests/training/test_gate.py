@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelane.errors import RecipeError
-from modelane_training.evaluation import Evaluation, Gain, Scores, SliceScores
+from modelane_training.evaluation.metrics import LOSSES, METRICS
+from modelane_training.evaluation.results import Evaluation, Gain, Scores, SliceScores
 from modelane_training.gate import Gate, decide
-from modelane_training.metrics import LOSSES, METRICS
 
 SCORES = st.floats(-1e6, 1e6)
 REACH = st.floats(0, 1e6)

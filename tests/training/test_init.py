@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from modelane.cli import main
-from modelane_training.prepare import prepare
-from modelane_training.recipe import recipe_of
+from modelane_training.preparation.prepare import prepare
+from modelane_training.recipe_loader import recipe_of
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelane.errors import IncompatibleModel
-from modelane_worker import artefact
+from modelane_worker.registry import artifact
 
 RECIPE = """
 import math
@@ -37,12 +37,12 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 import numpy as np
-from modelane_worker import artefact
-from modelane_worker.signing import TrustedKeys
-from modelane_worker.store import Store
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import TrustedKeys
+from modelane_worker.registry.store import Store
 home = Path(sys.argv[1])
 verified = Store(home / "models").read("iris", sys.argv[2], TrustedKeys.load(home / "keys/trusted.pem"))
-print(artefact.load(verified).predict_proba(np.full((1, 4), 2.0)).tolist())
+print(artifact.load(verified).predict_proba(np.full((1, 4), 2.0)).tolist())
 """
 
 
@@ -58,7 +58,7 @@ def test_a_worker_answers_with_what_a_recipe_defines(trainer, recipe_from, estim
     recipe = recipe_from(RECIPE.format(estimator=estimator))
     outcome = trainer.run(recipe)
     verified = trainer.store.read("iris", outcome.version, trainer.trusted)
-    expected = artefact.load(verified).predict_proba(np.full((1, 4), 2.0))
+    expected = artifact.load(verified).predict_proba(np.full((1, 4), 2.0))
 
     command = [sys.executable, "-W", "ignore", "-c", WORKER, str(trainer.home), outcome.version]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -71,8 +71,8 @@ def test_code_binds_python_and_a_model_without_does_not(trainer, recipe_from):
     plain = trainer.run(recipe_from(RECIPE.format(estimator="LogisticRegression(max_iter=500)")))
     own = trainer.run(recipe_from(RECIPE.format(estimator="Mine(max_iter=500)")))
     cards = [trainer.store.read("iris", each.version, trainer.trusted).card for each in (plain, own)]
-    here = artefact.libraries() | {"python": "3.99.1"}
+    here = artifact.libraries() | {"python": "3.99.1"}
 
-    artefact.check_libraries(cards[0].libraries, here, "iris")
+    artifact.check_libraries(cards[0].libraries, here, "iris")
     with pytest.raises(IncompatibleModel, match=r"was made with python 3\.\d+\.\d+, here it is 3\.99\.1"):
-        artefact.check_libraries(cards[1].libraries, here, "iris")
+        artifact.check_libraries(cards[1].libraries, here, "iris")

@@ -12,10 +12,10 @@ import pytest
 
 from modelane.errors import BadData, BrokerUnavailable, RecipeError, Revoked, RunEnded, TryLater
 from modelane.settings import Settings
-from modelane_training import memory, process
-from modelane_training.guard import guarded
-from modelane_training.process import run_apart
-from modelane_training.talk import Order
+from modelane_training.trainer import memory_limit, run_process
+from modelane_training.trainer.process_guard import guarded
+from modelane_training.trainer.run_process import run_apart
+from modelane_training.trainer.run_protocol import Order
 from stack.processes import assert_gone
 
 #: What a child of ours does at first; kept free of imports that take long.
@@ -30,7 +30,7 @@ DONE = 'say(type="done", result={"version": "v1"})'
 
 @pytest.fixture
 def run(monkeypatch):
-    monkeypatch.setattr(process, "LOOK_S", 0.05)
+    monkeypatch.setattr(run_process, "LOOK_S", 0.05)
 
     def run(code: str, *, steps=None, may_publish=lambda: None, unwanted=lambda: None, **settings):
         return run_apart(
@@ -85,7 +85,9 @@ def test_a_run_that_goes_on_for_ever_is_ended_by_its_limit(run):
         run("while True: pass", retrain_limit_s=0.5)
 
 
-@pytest.mark.skipif(not memory.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.skipif(
+    not memory_limit.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc"
+)
 def test_a_run_that_takes_too_much_memory_is_ended_with_all_that_it_started(run):
     # Given a run that has another process take the memory
     greedy = "import subprocess; subprocess.run([sys.executable, '-Ic', 'x = b\"1\" * 2**28; input()'])"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from modelane.errors import BadData
-from modelane_training import drift, profile
-from modelane_training.prepare import InService, prepare
+from modelane_training.dataset.table import Table
+from modelane_training.preparation import data_profile, drift
+from modelane_training.preparation.prepare import InService, prepare
 from modelane_training.recipe import Recipe
-from modelane_training.table import Table
 
 
 def a_table(n: int = 500, seed: int = 0, **columns) -> Table:
@@ -74,10 +74,10 @@ def test_neither_text_nor_ids_are_in_a_profile():
 def test_a_profile_is_read_as_it_was_written():
     found = prepared(a_table()).profile
 
-    assert profile.decode(found.encode()) == found
-    assert profile.decode(b"") is None
-    assert profile.decode(b"\xff{") is None
-    assert profile.decode(msgspec.json.encode(msgspec.structs.replace(found, format=2))) is None
+    assert data_profile.decode(found.encode()) == found
+    assert data_profile.decode(b"") is None
+    assert data_profile.decode(b"\xff{") is None
+    assert data_profile.decode(msgspec.json.encode(msgspec.structs.replace(found, format=2))) is None
 
 
 def test_a_profile_of_many_columns_and_long_values_is_bounded():
@@ -95,7 +95,7 @@ def test_numbers_of_any_size_have_a_profile(values):
 
     found = prepared(Table.of(rows, np.arange(len(values)) % 2)).profile
 
-    assert profile.decode(found.encode()) == found
+    assert data_profile.decode(found.encode()) == found
 
 
 def test_the_same_kind_of_data_has_not_moved():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from modelane.errors import BadData, BadInput, RecipeError
-from modelane_training.recipe import MODULE_PREFIX, Recipe, load_recipe, recipe_of
-from modelane_training.table import Table
+from modelane_training.dataset.table import Table
+from modelane_training.recipe import MODULE_PREFIX, Recipe
+from modelane_training.recipe_loader import load_recipe, recipe_of
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))

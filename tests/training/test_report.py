@@ -23,21 +23,21 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from modelane.cli import main
-from modelane_training import resample, slices
-from modelane_training.answers import ask, looked_for
-from modelane_training.baseline import baseline
-from modelane_training.evaluate import assess
-from modelane_training.folds import folds
+from modelane_training.dataset.table import Table
+from modelane_training.evaluation import bootstrap, slices
+from modelane_training.evaluation.baseline import baseline
+from modelane_training.evaluation.evaluate import assess
+from modelane_training.evaluation.predictions import ask, looked_for
 from modelane_training.gate import Gate, decide
 from modelane_training.recipe import Recipe
 from modelane_training.report import compose as composing
 from modelane_training.report.compose import MAX_BYTES, compose
 from modelane_training.report.findings import Findings
 from modelane_training.report.importances import importances
+from modelane_training.report.inputs import Material
 from modelane_training.report.learning import learning_curve
-from modelane_training.report.material import Material
 from modelane_training.report.plots.confusion import confusion_matrix
-from modelane_training.table import Table
+from modelane_training.search.cv_folds import folds
 from training.conftest import Trainer
 
 HOSTILE = "<script>alert('$x$')</script>"
@@ -75,7 +75,7 @@ def material(table, estimator, metric, task="classification", *, champion=None, 
     evaluation = assess(
         metric,
         ours,
-        resample.draw(len(hold_out), seed=0),
+        bootstrap.draw(len(hold_out), seed=0),
         baseline=baseline(training.targets, hold_out.targets, task, metric, positive=positive),
         champion=theirs,
         slices=slices.cut(hold_out),

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from modelane.errors import BadData, RecipeError, StoreError, TrainingError
-from modelane_training import profile
-from modelane_training.prepare import prepare
-from modelane_training.recipe import recipe_of
-from modelane_training.retrain import seed_of
-from modelane_training.split import split
-from modelane_worker import artefact
-from modelane_worker.signing import SigningKey
-from modelane_worker.store import Aliases
+from modelane_training.pipeline.run import seed_of
+from modelane_training.preparation import data_profile
+from modelane_training.preparation.prepare import prepare
+from modelane_training.preparation.split import split
+from modelane_training.recipe_loader import recipe_of
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import SigningKey
+from modelane_worker.registry.store import Aliases
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
@@ -51,7 +51,7 @@ def test_what_was_published_is_verified_described_and_predicts_as_measured(train
     # When a version is read back as a worker reads it
     outcome = trainer.run(forest)
     verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
-    estimator, card = artefact.load(verified), verified.card
+    estimator, card = artifact.load(verified), verified.card
 
     # Then the estimator has the accuracy that its card says, on the hold-out
     _, hold_out = parts(forest)
@@ -63,7 +63,7 @@ def test_what_was_published_is_verified_described_and_predicts_as_measured(train
     assert card.methods == ("predict", "predict_proba", "predict_log_proba")
     assert len(card.features) == len(card.example) == 30
     assert card.data.n_rows == 569
-    assert card.libraries == artefact.libraries()
+    assert card.libraries == artifact.libraries()
 
 
 def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, forest):
@@ -79,7 +79,7 @@ def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, fore
     # And it is a different model indeed
     _, hold_out = parts(forest)
     one, other = (
-        artefact.load(trainer.store.read("breast-cancer", version, trainer.trusted)).predict_proba(
+        artifact.load(trainer.store.read("breast-cancer", version, trainer.trusted)).predict_proba(
             hold_out.matrix()
         )
         for version in (first.version, second.version)
@@ -95,7 +95,7 @@ def test_a_version_can_be_made_again_from_its_name(trainer, forest):
 
     verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
     np.testing.assert_array_equal(
-        again.predict_proba(hold_out.matrix()), artefact.load(verified).predict_proba(hold_out.matrix())
+        again.predict_proba(hold_out.matrix()), artifact.load(verified).predict_proba(hold_out.matrix())
     )
 
 
@@ -322,7 +322,7 @@ def test_a_profile_of_the_data_is_kept_with_the_version_and_compared_with_the_ne
     first, second = trainer.run(recipe), trainer.run(recipe)
 
     kept = [
-        profile.decode(trainer.store.read("iris", version, trainer.trusted).files["profile.json"])
+        data_profile.decode(trainer.store.read("iris", version, trainer.trusted).files["profile.json"])
         for version in (first.version, second.version)
     ]
 

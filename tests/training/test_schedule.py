@@ -14,13 +14,13 @@ import pytest
 import redis
 
 from acceptance.workplace import eventually
-from modelane import wire
 from modelane.keys import RETRAIN_QUEUE
+from modelane.local.die_with_parent import tethered
+from modelane.protocol import message as wire
 from modelane.settings import Settings
-from modelane.tether import tethered
-from modelane_training import schedule
 from modelane_training.celery import build
-from modelane_training.schedule import RecipeScheduler, Scheduled, read
+from modelane_training.trainer import beat_scheduler
+from modelane_training.trainer.beat_scheduler import RecipeScheduler, Scheduled, read
 
 RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
 
@@ -38,7 +38,7 @@ def recipes(settings, tmp_path, monkeypatch):
     """Recipes as they would be read, without the process that reads them."""
     (tmp_path / "recipes").mkdir()
     said = []
-    monkeypatch.setattr(schedule, "read", lambda _: list(said))
+    monkeypatch.setattr(beat_scheduler, "read", lambda _: list(said))
 
     def recipes(**schedules: str) -> None:
         said[:] = [Scheduled(f"{model}.py", model, line) for model, line in schedules.items()]
@@ -57,7 +57,7 @@ def planned(beat: RecipeScheduler) -> dict[str, str]:
 
 def until_planned(beat: RecipeScheduler, plan: dict[str, str]) -> None:
     def is_planned() -> bool:
-        assert beat.tick() <= schedule.LOOK_S
+        assert beat.tick() <= beat_scheduler.LOOK_S
         return planned(beat) == plan
 
     eventually(is_planned, f"the plan {plan}")
@@ -73,7 +73,7 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
     write("print('hello'); 1 / 0", "broken.py")
     write("import os; os._exit(3)", "exits.py")
     write("import time; time.sleep(600)", "hangs.py")
-    monkeypatch.setattr(schedule, "READ_LIMIT_S", 20.0)
+    monkeypatch.setattr(beat_scheduler, "READ_LIMIT_S", 20.0)
 
     found = {recipe.file: recipe for recipe in read(settings)}
 
@@ -123,7 +123,7 @@ def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, t
     beat = scheduler(settings, tmp_path)
     beat.tick()
     is_over = threading.Event()
-    monkeypatch.setattr(schedule, "read", lambda _: [] if is_over.wait(60) else None)
+    monkeypatch.setattr(beat_scheduler, "read", lambda _: [] if is_over.wait(60) else None)
     recipes(hangs="0 4 * * *")
     beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
     beat._heap = None  # where Celery remembers what is due next

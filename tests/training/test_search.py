@@ -9,12 +9,12 @@ import pytest
 from optuna.trial import TrialState
 
 from modelane.errors import RecipeError, TrainingError
-from modelane_training import trials
-from modelane_training.fits import Fits
 from modelane_training.recipe import Budget
-from modelane_training.search import search
-from modelane_training.studies import Alone
-from modelane_worker import artefact
+from modelane_training.search import trials
+from modelane_training.search.parallel_fits import Fits
+from modelane_training.search.search import search
+from modelane_training.search.study_store import Alone
+from modelane_worker.registry import artifact
 from training.mixed import decided, mixed, numbers
 
 QUICK = ("linear", "sgd")
@@ -141,7 +141,7 @@ import time
 from optuna import TrialPruned
 from modelane_training.candidate import Candidate
 from modelane_training import trials
-from modelane_training.fits import Fits
+from modelane_training.search.parallel_fits import Fits
 from modelane_training.recipe import Budget
 
 class Endless(LogisticRegression):
@@ -274,5 +274,5 @@ def test_a_run_without_an_estimator_searches_and_what_it_publishes_answers(train
 
     assert outcome.verdict.promote
     assert "search" in trainer.steps
-    model = artefact.load(trainer.store.read("mixed", outcome.version, trainer.trusted))
+    model = artifact.load(trainer.store.read("mixed", outcome.version, trainer.trusted))
     assert set(model.predict(table.matrix())) == {"yes", "no"}

@@ -8,7 +8,7 @@ import pytest
 
 from modelane.errors import RecipeError
 from modelane_training.recipe import Budget
-from modelane_training.search import search
+from modelane_training.search.search import search
 from training.mixed import decided, mixed
 
 RECIPE = decided(mixed(), candidates=("linear",), budget=Budget(trials=3, minutes=30))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelane.errors import BadData
-from modelane_training.folds import folds
+from modelane_training.search.cv_folds import folds
 from training.mixed import mixed
 
 

@@ -14,10 +14,10 @@ import redis
 
 from modelane.errors import BrokerUnavailable, TrainingError
 from modelane.settings import Settings
-from modelane_training.helping import join
 from modelane_training.recipe import Budget
-from modelane_training.search import search
-from modelane_training.studies import OpenSearch, Studies
+from modelane_training.search.join_search import join
+from modelane_training.search.search import search
+from modelane_training.search.study_store import OpenSearch, Studies
 from training.mixed import decided, numbers
 
 TESTS = Path(__file__).parents[1]
@@ -111,7 +111,7 @@ def test_another_trainer_takes_a_part_of_the_trials(settings):
 
 
 def test_a_lost_helpers_trial_is_given_up_and_the_budget_is_kept(settings, monkeypatch):
-    from modelane_training import trials
+    from modelane_training.search import trials
 
     monkeypatch.setattr(trials, "_HELPERS_LAG_S", 1.0)
 

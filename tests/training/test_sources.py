@@ -10,7 +10,7 @@ import pytest
 from modelane.errors import BadData
 from modelane_training.recipe import Recipe
 from modelane_training.sources import Table, scikit_learn
-from modelane_worker.card import Feature
+from modelane_worker.registry.card import Feature
 
 
 def a_table(**changes: object) -> Table:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelane.errors import BadData
-from modelane_training import positions
+from modelane_training.dataset.table import Table
+from modelane_training.preparation import stable_hash
+from modelane_training.preparation.split import split
 from modelane_training.recipe import Recipe
-from modelane_training.split import split
-from modelane_training.table import Table
 
 
 def a_table(n: int, *, classes: int = 2, seed: int = 0, **more) -> Table:
@@ -242,10 +242,10 @@ def test_classes_of_few_groups_never_take_one_anothers_last_group(seed):
 
 
 def test_places_are_spread_evenly_and_are_the_same_on_every_machine():
-    places = positions.of_values(np.arange(10_000.0), seed=0)
+    places = stable_hash.of_values(np.arange(10_000.0), seed=0)
 
     assert np.histogram(places, bins=10, range=(0, 1))[0].min() > 900
-    assert positions.of_values(np.array(["a", "b"]), seed=1) == pytest.approx([0.21664572, 0.0450516])
-    assert positions.of_values(np.array([1.0, 2.0]), seed=1) == pytest.approx([0.51402216, 0.96522058])
+    assert stable_hash.of_values(np.array(["a", "b"]), seed=1) == pytest.approx([0.21664572, 0.0450516])
+    assert stable_hash.of_values(np.array([1.0, 2.0]), seed=1) == pytest.approx([0.51402216, 0.96522058])
     rows = pd.DataFrame({"x": [0.0, -0.0, np.nan], "s": pd.Series(["a", "a", np.nan], dtype=object)})
-    assert len(set(positions.of_rows(rows, seed=0).tolist())) == 3
+    assert len(set(stable_hash.of_rows(rows, seed=0).tolist())) == 3

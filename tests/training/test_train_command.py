@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from modelane.cli import main
 from modelane.settings import Settings
-from modelane_training.signer import trainers_key
-from modelane_worker.signing import SigningKey, TrustedKeys
-from modelane_worker.store import Store
+from modelane_training.pipeline.signer import trainers_key
+from modelane_worker.registry.signing import SigningKey, TrustedKeys
+from modelane_worker.registry.store import Store
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))

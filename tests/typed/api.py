@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from modelane import Answer, Client, ModelaneError, Prediction, Retrained, Settings, TryLater, errors, testing
 from modelane.app import app, predict, sender
-from modelane.signatures import Predict
+from modelane.celery_tasks import Predict
 
 
 def waiting(client: Client) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 from celery import Celery
 
 from modelane.keys import RETRAIN_TASK
-from modelane.results import PROGRESS
+from modelane.protocol.result import PROGRESS
 from modelane.settings import Settings
-from modelane_training.claims import Claim, Claims, UnderWay
-from modelane_training.claims import Outcome as RunOutcome
-from modelane_training.runs import Runs
-from modelane_training.service import PUT_OFF_S, TrainRole, model_of
-from modelane_worker.program import settings_of, worker_app
+from modelane_training.trainer.retrain_service import PUT_OFF_S, TrainRole, model_of
+from modelane_training.trainer.run_claims import Claim, Claims, UnderWay
+from modelane_training.trainer.run_claims import Outcome as RunOutcome
+from modelane_training.trainer.run_manager import Runs
+from modelane_worker.celery_worker.app_factory import settings_of, worker_app
 
 
 def build(settings: Settings) -> Celery:
     """A Celery application whose worker trains what is asked for on the queue ``modelane.retrain``."""
     app = worker_app(settings, TrainRole(settings))
-    app.conf.beat_scheduler = "modelane_training.schedule:RecipeScheduler"
+    app.conf.beat_scheduler = "modelane_training.trainer.beat_scheduler:RecipeScheduler"
     _register(app, settings)
     return app
 

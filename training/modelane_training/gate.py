@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 from modelane.errors import RecipeError
-from modelane_training.evaluation import Evaluation, Gain, SliceScores
-from modelane_training.metrics import LOSSES
+from modelane_training.evaluation.metrics import LOSSES
+from modelane_training.evaluation.results import Evaluation, Gain, SliceScores
 
 #: Of the champion's score: what any slice may lose, where the gate does not say.
 _SLICE_SHARE = 0.05

@@ -6,17 +6,12 @@ write one, so a model's name from the queue is looked up in the recipes folder a
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-import cloudpickle
 import numpy as np
 from celery.schedules import ParseException, crontab
 from numpy.typing import NDArray
@@ -25,18 +20,14 @@ from sklearn.base import BaseEstimator, clone
 
 from modelane.errors import BadInput, ModelaneError, RecipeError
 from modelane.keys import check_model_name
-from modelane_training.answers import looked_for
-from modelane_training.evaluate import METRICS
+from modelane_training.dataset.build_table import tabulate
+from modelane_training.dataset.table import Table
+from modelane_training.evaluation.evaluate import METRICS
+from modelane_training.evaluation.predictions import looked_for
 from modelane_training.gate import Gate
-from modelane_training.names import file_names
-from modelane_training.seeds import seeded
 from modelane_training.sources import Source, function
-from modelane_training.table import Table
-from modelane_training.tabulate import tabulate
-from modelane_worker.artefact import Estimator
-from modelane_worker.card import Scalar, Task
-
-BUILT_IN = Path(__file__).parent / "recipes"
+from modelane_worker.registry.artifact import Estimator
+from modelane_worker.registry.card import Scalar, Task
 
 #: Recipes run as modules of this name and a digest: it tells a saved estimator that refers to one.
 MODULE_PREFIX = "_modelane_recipe_"
@@ -44,6 +35,9 @@ MODULE_PREFIX = "_modelane_recipe_"
 #: Whole numbers with more different values than this are amounts, not names of classes.
 MAX_NUMBERED_CLASSES = 20
 MIN_ROWS_A_CLASS = 5
+
+
+E = TypeVar("E", bound=BaseEstimator)
 
 
 class Trainable(Estimator, Protocol):
@@ -210,7 +204,7 @@ class Recipe:
         except (ModelaneError, TrialPruned):
             raise
         except Exception as exc:  # a recipe's own code may raise anything
-            raise RecipeError(f"the {part} of {self.model} failed: {_in_words(exc)}") from exc
+            raise RecipeError(f"the {part} of {self.model} failed: {error_with_line(exc)}") from exc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,62 +234,7 @@ def default_metric(recipe: Recipe, targets: NDArray[Any], task: Task) -> str:
     return "roc_auc" if recipe.estimator is None and len(np.unique(targets)) == 2 else "accuracy"
 
 
-def load_recipe(path_or_model: str, folder: Path) -> Recipe:
-    """The recipe in a file, or of a model.  For a person at a keyboard: a path is run.
-
-    Raises:
-        RecipeError: no such recipe, or it does not load.
-    """
-    if path_or_model.endswith(".py"):
-        return _execute(Path(path_or_model))
-    return recipe_of(path_or_model, folder)
-
-
-def recipe_of(model: str, folder: Path) -> Recipe:
-    """The recipe ``MODEL.py`` of ``folder``, else the one that comes with Modelane.
-
-    Raises:
-        BadInput: ``model`` is not a model's name.
-        RecipeError: no such recipe, or it does not load, or it is for another model.
-    """
-    names = file_names(check_model_name(model))
-    places = (*(folder / name for name in names), BUILT_IN / names[-1])
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise RecipeError(f"no recipe for {model}: expected {places[0]} (MODELANE_RECIPES names the folder)")
-    recipe = _execute(path)
-    if recipe.model != model:
-        raise RecipeError(f"{path} is the recipe of {recipe.model}, not of {model}")
-    return recipe
-
-
-def _execute(path: Path) -> Recipe:
-    try:
-        source = path.read_bytes()
-    except OSError as exc:
-        raise RecipeError(f"the recipe {path} cannot be read: {exc.strerror}") from exc
-    digest = hashlib.sha256(str(path.absolute()).encode() + b"\0" + source).hexdigest()
-    module = ModuleType(MODULE_PREFIX + digest[:16])
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # dataclasses and pickle look their module up there
-    try:
-        # Not by an importer: its cache may hold the file as it was a second ago.
-        code = compile(source, path, "exec", dont_inherit=True)
-        exec(code, module.__dict__)  # noqa: S102  # a recipe is code
-    except (Exception, SystemExit) as exc:
-        del sys.modules[module.__name__]
-        if isinstance(exc, RecipeError):
-            raise RecipeError(f"the recipe {path}: {exc}") from exc
-        raise RecipeError(f"the recipe {path} failed: {_in_words(exc)}") from exc
-    found = {id(value): value for value in vars(module).values() if isinstance(value, Recipe)}
-    if len(found) != 1:
-        raise RecipeError(f"the recipe {path} holds {len(found)} Recipe objects, expected one")
-    # Processes that fits run in do not have the module: its classes and functions are sent along.
-    cloudpickle.register_pickle_by_value(module)
-    return next(iter(found.values()))
-
-
-def _in_words(exc: BaseException) -> str:
+def error_with_line(exc: BaseException) -> str:
     """The error and, if there is one, the line of a recipe that it came from."""
     lines = [
         line
@@ -304,3 +243,15 @@ def _in_words(exc: BaseException) -> str:
     ]
     words = f"{type(exc).__name__}: {exc}"
     return words + (f" (line {lines[-1]})" if lines else "")
+
+
+def seeded(estimator: E, seed: int) -> E:
+    """The same estimator with every ``random_state`` that was left open."""
+    state = seed % 2**32
+    left_open = {
+        name: state
+        for name, value in estimator.get_params().items()
+        if name.endswith("random_state") and value is None
+    }
+    estimator.set_params(**left_open)
+    return estimator

@@ -15,17 +15,18 @@ from pathlib import Path
 import msgspec
 import redis
 
-from modelane.bulk.lane import ClientLane
+from modelane.broker.connection import connect
+from modelane.broker.served_models import Served, served_model
+from modelane.bulk.client_lane import ClientLane
 from modelane.bulk.progress import Meter, Show, spoken
-from modelane.bulk.read import Source, open_source, resized
-from modelane.bulk.run import ERROR, Task, columns_of, scored
-from modelane.bulk.watch import Watch
-from modelane.bulk.work import Manifest, Work, fingerprint
+from modelane.bulk.readers.base import Source
+from modelane.bulk.readers.open_file import open_source, resized
+from modelane.bulk.scorer import ERROR, Task, columns_of, scored
+from modelane.bulk.stall_watch import Watch
+from modelane.bulk.workdir import Manifest, Work, fingerprint
 from modelane.client import Client
-from modelane.connection import connect
+from modelane.client.options import Options
 from modelane.errors import BadInput, BrokerUnavailable, BulkError, UnknownMethod
-from modelane.options import Options
-from modelane.served import Served, served_model
 from modelane.settings import Settings
 
 #: Seconds between two looks whether Redis is back.

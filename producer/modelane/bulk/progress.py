@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import Protocol, Self, TextIO
 
 #: Seconds between two lines, where there is no bar.
 LINE_S = 10.0
@@ -110,6 +110,40 @@ class Lines:
         print(text, file=self._stream, flush=True)
 
 
+class Bar:
+    """Show a bar on a terminal; needs rich.
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # noqa: PLC0415  the base install has no rich
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+
+        self._progress = Progress(
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[note]}", style="yellow", markup=False),
+            console=Console(file=stream, highlight=False),
+        )
+        self._task = self._progress.add_task("", total=1.0, note="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def meter(self, meter: Meter) -> None:
+        self._progress.update(self._task, completed=meter.fraction, description=str(meter))
+
+    def note(self, text: str) -> None:
+        self._progress.update(self._task, note=text)
+
+
 @contextmanager
 def shown(stream: TextIO, *, quiet: bool) -> Iterator[Show]:
     """A bar on a terminal if rich is there, lines elsewhere, nothing if ``quiet``."""
@@ -118,11 +152,11 @@ def shown(stream: TextIO, *, quiet: bool) -> Iterator[Show]:
         return
     if stream.isatty():
         try:
-            from modelane.bulk.bar import Bar  # noqa: PLC0415  rich, where it is
+            bar = Bar(stream)
         except ImportError:
-            pass
+            pass  # lines will do
         else:
-            with Bar(stream) as bar:
+            with bar:
                 yield bar
             return
     yield Lines(stream)

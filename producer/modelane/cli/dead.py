@@ -9,8 +9,8 @@ from itertools import islice
 
 import click
 
-from modelane.connection import connect
-from modelane.dead import DeadLetter, DeadLetters
+from modelane.broker.connection import connect
+from modelane.broker.dead_letters import DeadLetter, DeadLetters
 from modelane.keys import predict_queue
 from modelane.settings import Settings
 

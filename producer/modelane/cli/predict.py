@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from modelane.cli.models import ModelName
+from modelane.cli.model_argument import ModelName
 from modelane.settings import Settings
 
 
@@ -63,27 +63,26 @@ def predict(  # noqa: PLR0913  its options
 
     Exit codes: modelane --help.
     """  # noqa: D301  # click wants a real backspace
-    from modelane.cli import answers  # noqa: PLC0415  # `modelane --help` need not load them
-    from modelane.cli import rows as given  # noqa: PLC0415
+    from modelane.broker.connection import connect  # noqa: PLC0415
+    from modelane.broker.served_models import served_model  # noqa: PLC0415
+    from modelane.cli import output, row_input  # noqa: PLC0415
     from modelane.client import Client  # noqa: PLC0415
-    from modelane.connection import connect  # noqa: PLC0415
-    from modelane.served import served_model  # noqa: PLC0415
 
     if csv_file is not None and rows:
         raise click.UsageError("give rows, or --csv FILE, not both")
     settings = Settings.from_env(os.environ)
-    asked: Any = given.from_json(rows, max_chars=settings.max_request_bytes) if csv_file is None else None
+    asked: Any = row_input.from_json(rows, max_chars=settings.max_request_bytes) if csv_file is None else None
     with connect(settings) as server:
         served = served_model(server, settings.prefix, model)
     if csv_file is not None:
-        asked = given.from_csv(csv_file, served, max_chars=settings.max_request_bytes)
+        asked = row_input.from_csv(csv_file, served, max_chars=settings.max_request_bytes)
     with Client(settings=settings) as client:
         answer = client.predict(
             model, asked, method=method, version=version, timeout_s=timeout_s, ttl_s=ttl_s, priority=priority
         )
-    columns = answers.columns(answer, served)
+    columns = output.columns(answer, served)
     if as_json:
-        answers.print_json(columns)
+        output.print_json(columns)
     else:
-        answers.print_table(columns)
+        output.print_table(columns)
         click.echo(f"{answer.model} {answer.version}", err=True)

@@ -16,8 +16,8 @@ from modelane.keys import check_model_name
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
-    from modelane.answer import Progress, Retrained
-    from modelane.prediction import Prediction
+    from modelane.client.answer import Progress, Retrained
+    from modelane.client.prediction import Prediction
 
 #: Seconds in which Redis has to take the task; longer than a restart of it, shorter than cron's patience.
 CONFIRM_S = 10.0
@@ -89,8 +89,8 @@ def _outcome(model: str, future: Prediction[Retrained]) -> Retrained:
 
 
 def _cancel(settings: Settings, model: str) -> str:
-    from modelane.connection import connect, require_lanes  # noqa: PLC0415
-    from modelane.under_way import cancel  # noqa: PLC0415
+    from modelane.broker.connection import connect, require_lanes  # noqa: PLC0415
+    from modelane.broker.retrain_run import cancel  # noqa: PLC0415
 
     require_lanes(settings)
     with connect(settings) as client:

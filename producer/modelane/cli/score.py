@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from modelane.cli import require
-from modelane.cli.models import ModelName
-from modelane.interrupts import interrupts
+from modelane.cli.model_argument import ModelName
+from modelane.local.signals import interrupts
 from modelane.settings import Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)

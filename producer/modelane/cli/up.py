@@ -8,8 +8,8 @@ import threading
 
 import click
 
-from modelane.interrupts import interrupts
-from modelane.output import Output
+from modelane.local.log_output import Output
+from modelane.local.signals import interrupts
 from modelane.settings import Settings
 
 _PORT = click.IntRange(1, 65535)
@@ -38,7 +38,7 @@ def up(redis_port: int, flower_port: int) -> None:
     models=…`.  The first Ctrl-C (or SIGTERM) lets each program finish what it has in hand, the
     second one ends them at once.
     """
-    from modelane.stack import Stack  # noqa: PLC0415  # `modelane --help` need not load it
+    from modelane.local.stack import Stack  # noqa: PLC0415  # `modelane --help` need not load it
 
     own_redis = "MODELANE_BROKER_URL" not in os.environ
     output = Output(sys.stdout, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)

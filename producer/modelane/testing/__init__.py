@@ -16,6 +16,6 @@ messages, and the worker's own code behind them; in between, a dictionary takes 
 from __future__ import annotations
 
 from modelane.testing.client import Client
-from modelane.testing.lanes import Lanes
+from modelane.testing.fake_lanes import Lanes
 
 __all__ = ["Client", "Lanes"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelane import client
+from modelane.broker.once import Once
+from modelane.client import client
+from modelane.client.prediction import Prediction
+from modelane.client.session import Wires
 from modelane.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -14,12 +17,9 @@ from modelane.errors import (
     TimedOut,
     TryLater,
 )
-from modelane.once import Once
-from modelane.prediction import Prediction
 from modelane.settings import Settings
-from modelane.testing.lanes import Lanes
-from modelane.testing.memory import MemoryIds, MemoryQueue, MemoryReplies, MemoryUnserved
-from modelane.wires import Wires
+from modelane.testing.fake_lanes import Lanes
+from modelane.testing.fake_redis import MemoryIds, MemoryQueue, MemoryReplies, MemoryUnserved
 
 #: What a client says by itself; everything else is a worker's answer, and takes its way.
 _CLIENTS_OWN = (QueueFull, BrokerUnavailable, BrokerRefused, TimedOut, ClientClosed)

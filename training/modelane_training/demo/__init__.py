@@ -7,7 +7,7 @@ import sys
 import click
 from rich.console import Console
 
-from modelane.interrupts import interrupts
+from modelane.local.signals import interrupts
 
 EXIT_INTERRUPTED = 130
 
@@ -33,7 +33,7 @@ def demo(keep: bool) -> None:
         1    not so; the last line says what failed
         130  interrupted
     """  # noqa: D301  # click wants a real backspace
-    from modelane_training.demo.story import tell  # noqa: PLC0415  # `modelane --help` need not wait
+    from modelane_training.demo.scenario import tell  # noqa: PLC0415  # `modelane --help` need not wait
 
     try:
         with interrupts():

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from modelane import Answer, Client, Prediction
 from modelane.errors import ModelaneError
 from modelane.settings import Settings
-from modelane_worker import artefact
-from modelane_worker.signing import TrustedKeys
-from modelane_worker.store import Store
+from modelane_worker.registry import artifact
+from modelane_worker.registry.signing import TrustedKeys
+from modelane_worker.registry.store import Store
 
 #: Requests of one row in flight together, and how many there are.
 IN_FLIGHT, MANY = 256, 4096
@@ -108,7 +108,7 @@ class Traffic:
         trusted = TrustedKeys.load(self._settings.trusted_keys_path)
         store = Store(self._settings.store_path)
         for version in self.tally.versions:
-            estimator: Any = artefact.load(store.read(self._model, version, trusted))
+            estimator: Any = artifact.load(store.read(self._model, version, trusted))
             expected = getattr(estimator, METHOD)(self._hold_out)
             for rows, answer in self._answers:
                 if answer.version == version and not _same(answer.values, expected[rows]):

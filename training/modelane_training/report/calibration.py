@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelane_training.answers import Answers
-from modelane_training.metrics import CALIBRATION_BINS, confidences
+from modelane_training.evaluation.metrics import CALIBRATION_BINS, confidences
+from modelane_training.evaluation.predictions import Answers
 from modelane_training.report.findings import CalibrationBin
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelane_training.profile import Profile
+from modelane_training.dataset.table import Table
+from modelane_training.preparation.data_profile import Profile
 from modelane_training.report.findings import ColumnFacts
-from modelane_training.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,11 +13,11 @@ from typing import TypeVar
 import msgspec
 from markupsafe import Markup
 
-from modelane_training.folds import folds
 from modelane_training.report import calibration, columns, confusion, importances, learning
 from modelane_training.report.findings import Findings, LearningPoint
-from modelane_training.report.material import Material
+from modelane_training.report.inputs import Material
 from modelane_training.report.page import page
+from modelane_training.search.cv_folds import folds
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelane_training.answers import Answers
+from modelane_training.evaluation.predictions import Answers
 from modelane_training.report.findings import ClassScores, Confusion
 
 #: More are not legible in one matrix; the rarest of the others make one row.

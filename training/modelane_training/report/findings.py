@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from modelane_training.evaluation import Interval
+from modelane_training.evaluation.results import Interval
 
 
 class Confusion(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from modelane_training.answers import ask
-from modelane_training.metrics import LOSSES, measure
+from modelane_training.evaluation.metrics import LOSSES, measure
+from modelane_training.evaluation.predictions import ask
 from modelane_training.report.findings import Importance
-from modelane_training.report.material import Material
+from modelane_training.report.inputs import Material
 
 MAX_ROWS = 500
 N_SHUFFLES = 3

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from modelane_training.answers import ask
-from modelane_training.metrics import measure
+from modelane_training.evaluation.metrics import measure
+from modelane_training.evaluation.predictions import ask
 from modelane_training.report.findings import LearningPoint
-from modelane_training.report.material import Material
+from modelane_training.report.inputs import Material
 
 N_SIZES = 5
 MAX_FOLDS = 3

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from modelane_training.metrics import LOSSES, MEANINGS
+from modelane_training.evaluation.metrics import LOSSES, MEANINGS
 from modelane_training.report.findings import Findings
-from modelane_training.report.material import Material, Trial
-from modelane_worker import artefact
+from modelane_training.report.inputs import Material, Trial
+from modelane_worker.registry import artifact
 
 MAX_TRIALS, MAX_SLICES, MAX_NOTES = 30, 60, 200
 _PARAMS_LENGTH = 160
@@ -44,7 +44,7 @@ def page(material: Material, findings: Findings, plots: Mapping[str, Markup]) ->
         plots=plots,
         losses=LOSSES,
         meanings=MEANINGS,
-        libraries=artefact.libraries(),
+        libraries=artifact.libraries(),
         trials=_best(material.trials, material.recipe.metric),
         slices=_by_gain(material),
         params=_params,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from modelane_training.report import FILE
 from modelane_training.report.findings import Findings
-from modelane_training.report.material import Material
+from modelane_training.report.inputs import Material
 
 logger = logging.getLogger(__name__)
 

@@ -6,13 +6,14 @@ bring its own.
 
 from __future__ import annotations
 
+from modelane_training.dataset.raw import Raw
+from modelane_training.dataset.table import Table
 from modelane_training.sources.builtin import scikit_learn
 from modelane_training.sources.csv_file import csv
 from modelane_training.sources.folder import folder
 from modelane_training.sources.json_lines_file import json_lines
 from modelane_training.sources.parquet_file import parquet
-from modelane_training.sources.source import Raw, Source
+from modelane_training.sources.source import Source
 from modelane_training.sources.sql import sql
-from modelane_training.table import Table
 
 __all__ = ["Raw", "Source", "Table", "csv", "folder", "json_lines", "parquet", "scikit_learn", "sql"]

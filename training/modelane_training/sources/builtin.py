@@ -7,7 +7,8 @@ import pandas as pd
 from sklearn import datasets
 
 from modelane.errors import BadData
-from modelane_training.sources.source import Raw, Source
+from modelane_training.dataset.raw import Raw
+from modelane_training.sources.source import Source
 
 
 def scikit_learn(name: str) -> Source:

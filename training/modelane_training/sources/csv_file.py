@@ -13,8 +13,9 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from modelane.errors import BadData
-from modelane_training.places import Places
-from modelane_training.sources.source import MAX_BYTES, Raw, Reader
+from modelane_training.dataset.raw import MAX_BYTES, Raw
+from modelane_training.dataset.row_locations import Places
+from modelane_training.sources.source import Reader
 
 #: What stands for no value unless a recipe says otherwise; the words that pandas takes so, too.
 MISSING = frozenset(

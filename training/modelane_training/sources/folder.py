@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from modelane.errors import BadData
-from modelane_training.places import joined
+from modelane_training.dataset.raw import MAX_BYTES, Raw
+from modelane_training.dataset.row_locations import joined
 from modelane_training.sources.csv_file import csv
 from modelane_training.sources.json_lines_file import json_lines
 from modelane_training.sources.parquet_file import parquet
-from modelane_training.sources.source import MAX_BYTES, Raw, Reader
+from modelane_training.sources.source import Reader
 
 _KINDS: dict[str, Callable[..., Reader]] = {
     ".csv": csv,

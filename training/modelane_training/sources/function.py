@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from modelane.errors import RecipeError
+from modelane_training.dataset.raw import Raw
+from modelane_training.dataset.table import Table
 from modelane_training.sources.json_lines_file import columns_of
-from modelane_training.sources.source import Raw, Source
-from modelane_training.table import Table
+from modelane_training.sources.source import Source
 
 
 def read(source: Source, target: str) -> Raw | Table:

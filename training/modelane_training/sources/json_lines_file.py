@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from modelane.errors import BadData
-from modelane_training.places import Places
-from modelane_training.sources.source import MAX_BYTES, Raw, Reader
+from modelane_training.dataset.raw import MAX_BYTES, Raw
+from modelane_training.dataset.row_locations import Places
+from modelane_training.sources.source import Reader
 
 
 def json_lines(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:

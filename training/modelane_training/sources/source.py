@@ -1,46 +1,14 @@
-"""What a recipe's source is, and what it gives."""
+"""What a recipe's source is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from modelane_training.places import BY_INDEX, Places
-
-#: Bytes that a file may hold once it is unpacked, and cells that a query may give: a training copies
-#: the data a few times, and a machine that runs out of memory says nothing useful.
-MAX_BYTES = 4 * 2**30
-MAX_CELLS = 500_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Raw:
-    """Columns as they were read, the target's among them; see :mod:`modelane_training.columns`.
-
-    Attributes:
-        name: where from, in words; never a secret.
-        untyped: every value is a string because the format has no types (CSV).
-        text: columns that are text whatever they look like.
-        decimal: the decimal sign of numbers in strings.
-        missing: strings that stand for no value.
-        notes: what the reader of the data should know.
-    """
-
-    name: str
-    frame: pd.DataFrame
-    places: Places = BY_INDEX
-    untyped: bool = False
-    text: tuple[str, ...] = ()
-    decimal: str = "."
-    missing: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
-
+from modelane_training.dataset.raw import Raw
 
 #: Reads the data anew; takes the name of the recipe's target, or nothing.  Gives a :class:`Raw`, a
-#: :class:`~modelane_training.table.Table`, a DataFrame, a list of records, or rows and targets.
+#: :class:`~modelane_training.dataset.table.Table`, a DataFrame, a list of records, or rows and targets.
 Source = Callable[..., Any]
 
 #: The sources that come with Modelane and take no target.

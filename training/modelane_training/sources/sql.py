@@ -14,8 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from modelane.errors import BadData
-from modelane_training.places import Places
-from modelane_training.sources.source import MAX_CELLS, Raw, Reader
+from modelane_training.dataset.raw import MAX_CELLS, Raw
+from modelane_training.dataset.row_locations import Places
+from modelane_training.sources.source import Reader
 
 _ROWS_AT_ONCE = 10_000
 

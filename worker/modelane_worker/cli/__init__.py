@@ -9,7 +9,7 @@ from pathlib import Path
 from modelane.errors import NoSuchVersion, UnknownModel
 from modelane.keys import check_model_name
 from modelane.settings import Settings
-from modelane_worker.store import Aliases, Store
+from modelane_worker.registry.store import Aliases, Store
 
 
 def open_store() -> tuple[Settings, Store]:

@@ -6,10 +6,10 @@ import click
 
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.settings import Settings
-from modelane_worker import bell
 from modelane_worker.cli import known_model, known_version, open_store
-from modelane_worker.signing import TrustedKeys
-from modelane_worker.store import Aliases, Store
+from modelane_worker.registry import notify
+from modelane_worker.registry.signing import TrustedKeys
+from modelane_worker.registry.store import Aliases, Store
 
 
 @click.command()
@@ -68,7 +68,7 @@ def _told(settings: Settings, model: str, before: str | None, aliases: Aliases) 
         return
     click.echo(f"{model}: {aliases.champion} answers now, {aliases.previous or 'none'} did before")
     try:
-        bell.ring(settings, model)
+        notify.ring(settings, model)
     except (BrokerUnavailable, BrokerRefused) as exc:
         click.echo(
             f"note: workers could not be told ({exc}); they look for themselves every "

@@ -8,9 +8,9 @@ from typing import Any
 import click
 import msgspec
 
-from modelane_worker.card import Card
 from modelane_worker.cli import known_model, known_version, open_store
-from modelane_worker.store import Store
+from modelane_worker.registry.card import Card
+from modelane_worker.registry.store import Store
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from modelane.errors import StoreError
-from modelane_worker.card import Card
 from modelane_worker.cli import known_model, open_store
-from modelane_worker.store import Store
+from modelane_worker.registry.card import Card
+from modelane_worker.registry.store import Store
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from modelane_training.report.findings import Findings
-from modelane_training.report.material import Material
+from modelane_training.report.inputs import Material
 from modelane_training.report.plots.calibration import calibration_curve
 from modelane_training.report.plots.confusion import confusion_matrix
 from modelane_training.report.plots.curves import precision_recall, roc

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from modelane_training.answers import Answers
+from modelane_training.evaluation.predictions import Answers
 from modelane_training.report.plots.canvas import MUTED, OURS, drawn
 
 #: Rows that are drawn; of more, chance takes so many.

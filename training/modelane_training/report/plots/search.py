@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from modelane_training.metrics import LOSSES
-from modelane_training.report.material import Trial
+from modelane_training.evaluation.metrics import LOSSES
+from modelane_training.report.inputs import Trial
 from modelane_training.report.plots.canvas import INK, MUTED, SERIES, drawn, short
 
 #: Kinds of candidates that have a colour of their own; the others share one.

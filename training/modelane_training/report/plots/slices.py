@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from modelane_training.evaluation import SliceScores
+from modelane_training.evaluation.results import SliceScores
 from modelane_training.report.plots.canvas import MUTED, OURS, THEIRS, drawn, short
 
 MAX_SLICES = 24

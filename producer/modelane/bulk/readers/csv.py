@@ -1,0 +1,106 @@
+"""CSV files with a header.  Every value stays the text that it is: what a column means, the card says.
+
+A row with too many or too few values keeps its place, with the reason in :data:`FAULT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from modelane.bulk.readers.base import FAULT, reading
+from modelane.errors import BulkError
+
+#: Bytes that are parsed at once; a row must fit.  The reader holds several, so peak memory grows with it.
+BLOCK_BYTES = 2**20
+
+
+class CsvSource:
+    """See :class:`modelane.bulk.readers.base.Source`."""
+
+    blank_is_missing = True
+    n_rows: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._file: Any = None
+        if not self._size:
+            raise BulkError(f"{path} is empty: expected a header with the names of its columns")
+        self.names: tuple[str, ...] = tuple(self._open(None, []).schema.names)
+
+    def batches(self, columns: Sequence[str], skip_rows: int, max_rows: int) -> Iterator[pa.RecordBatch]:
+        del max_rows  # a block has as many rows as it has
+        faults: list[pc.InvalidRow] = []
+        n_seen = 0
+        with reading(self._path):
+            for batch in self._open(columns, faults):
+                whole = _with_faults(batch, _those_before(faults, n_seen, len(batch)), n_seen)
+                n_seen += len(whole)
+                yield whole.slice(max(0, min(len(whole), skip_rows - (n_seen - len(whole)))))
+            if faults:  # at the very end
+                none = pa.RecordBatch.from_pylist([], schema=self.types(columns))
+                yield _with_faults(none, faults, n_seen).slice(max(0, skip_rows - n_seen))
+
+    def types(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([(name, pa.string()) for name in columns])
+
+    def fraction_read(self) -> float:
+        return min(1.0, self._file.tell() / self._size) if self._file and not self._file.closed else 1.0
+
+    def _open(self, columns: Sequence[str] | None, faults: list[pc.InvalidRow]) -> Any:
+        """A stream of batches; rows that do not fit are added to ``faults`` and left out."""
+
+        def note(row: pc.InvalidRow) -> str:
+            faults.append(row)
+            return "skip"
+
+        self._file = pa.OSFile(str(self._path))
+        types = {name: pa.string() for name in columns or ()}
+        return pc.open_csv(
+            self._file,
+            # In one thread: rows that do not fit have a number only then.
+            read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            convert_options=pc.ConvertOptions(
+                column_types=types, include_columns=None if columns is None else list(columns)
+            ),
+        )
+
+
+def _those_before(faults: list[pc.InvalidRow], n_seen: int, n_good: int) -> list[pc.InvalidRow]:
+    """Take out of ``faults`` those that stand among the next ``n_good`` rows, or right behind them."""
+    n = 0
+    while n < len(faults) and _position(faults[n]) <= n_seen + n_good + n:
+        n += 1
+    taken, faults[:n] = faults[:n], []
+    return taken
+
+
+def _with_faults(batch: pa.RecordBatch, faults: list[pc.InvalidRow], n_seen: int) -> pa.RecordBatch:
+    """``batch`` with a row of missing values wherever one could not be read."""
+    reasons = {_position(row) - n_seen: _reason(row) for row in faults}
+    n_rows = len(batch) + len(reasons)
+    if reasons:
+        good = iter(range(len(batch)))
+        index = [None if position in reasons else next(good) for position in range(n_rows)]
+        batch = batch.take(pa.array(index, pa.int64()))
+    return batch.append_column(
+        FAULT,
+        pa.array([reasons.get(n) for n in range(n_rows)], pa.string())
+        if reasons
+        else pa.nulls(n_rows, pa.string()),
+    )
+
+
+def _position(row: pc.InvalidRow) -> int:
+    """Of a row among all rows, from 0; pyarrow counts the header, and from 1."""
+    return int(row.number) - 2
+
+
+def _reason(row: pc.InvalidRow) -> str:
+    return f"the row has {row.actual_columns} values, the header {row.expected_columns}"

@@ -1,0 +1,140 @@
+"""`modelane init`: a first recipe from a data file.  A person → INIT → draft → recipes/MODEL.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelane.keys import check_model_name
+from modelane.settings import Settings
+
+if TYPE_CHECKING:
+    from modelane_training.preparation.data_profile import Column
+    from modelane_training.scaffold.draft import Draft, Place
+
+_URL_VARIABLE = "DATABASE_URL"
+_MAX_COLUMNS = 40
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="A CSV, Parquet or JSON Lines file, or a folder."
+)
+@click.option("--sql", "url", help=f"A database, by SQLAlchemy's URL; by default the one in {_URL_VARIABLE}.")
+@click.option("--query", help="What to ask the database for.")
+@click.option("--target", required=True, help="The column to predict.")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="By default as the target looks."
+)
+@click.option("--force", is_flag=True, help="Replace a recipe that is there.")
+def init(  # noqa: PLR0913  # one for each option
+    model: str,
+    *,
+    data: Path | None,
+    url: str | None,
+    query: str | None,
+    target: str,
+    task: str | None,
+    force: bool,
+) -> None:
+    """Look at data, and write a first recipe for MODEL into the recipes folder.
+
+    Says what it saw: columns and their kinds, the task, the metric, and what was left out and why.
+
+    \b
+    Example:
+        modelane init churn --data churn.csv --target left
+        modelane init churn --sql sqlite:///crm.db --query "SELECT * FROM customers" --target left
+    """  # noqa: D301  # click wants a real backspace: keep these lines as they are
+    settings = Settings.from_env(os.environ)
+    recipes = Path(settings.recipes)
+    path = recipes / f"{check_model_name(model)}.py"
+    if path.exists() and not force:
+        raise click.ClickException(f"{path} exists; --force replaces it")
+    # `modelane --help` need not wait for scikit-learn.
+    from modelane_training.scaffold.draft import draft  # noqa: PLC0415
+
+    found = draft(model, _place(data, url, query, recipes), target, task)  # type: ignore[arg-type]
+    _tell(found)
+    recipes.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(found.code)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists; --force replaces it") from None
+    except OSError as exc:
+        raise click.ClickException(f"{path} cannot be written: {exc.strerror}") from exc
+    click.echo(f"\nwrote {path}")
+    if f'os.environ["{_URL_VARIABLE}"]' in found.code:
+        click.echo(f"trainers need the database's URL in {_URL_VARIABLE}; it is not in the recipe")
+    click.echo(f"next: modelane train {model}")
+
+
+def _place(data: Path | None, url: str | None, query: str | None, recipes: Path) -> Place:
+    from modelane_training.scaffold.draft import file_place, query_place  # noqa: PLC0415
+
+    if (data is None) == (query is None):
+        raise click.UsageError("give --data FILE, or --query with --sql URL")
+    if data is not None:
+        if url is not None:
+            raise click.UsageError("--sql goes with --query, not with --data")
+        return file_place(data, recipes)
+    assert query is not None
+    known = url or os.environ.get(_URL_VARIABLE)
+    if known is None:
+        raise click.UsageError(f"--query needs --sql URL, or the URL in {_URL_VARIABLE}")
+    return query_place(known, query, from_environment=url is None)
+
+
+def _tell(found: Draft) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table as Grid  # noqa: PLC0415
+
+    profile, recipe = found.prepared.profile, found.prepared.recipe
+    console = Console(highlight=False)
+    console.print(_shown(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}"))
+    for words in found.said:
+        console.print(_shown(words))
+    grid = Grid("column", "kind", "missing", "what is in it", box=None, pad_edge=False)
+    for column in profile.columns[:_MAX_COLUMNS]:
+        missing = f"{column.n_missing / max(profile.n_rows, 1):.1%}" if column.n_missing else "-"
+        grid.add_row(_shown(column.name), column.kind, missing, _shown(_content(column)))
+    if (more := len(profile.columns) - _MAX_COLUMNS) > 0:
+        grid.add_row(f"and {more} more")
+    console.print(grid)
+    for name, why in found.left_out.items():
+        console.print(_shown(f"left out: {name!r} {why}"))
+    classes = ", ".join(
+        f"{each.value} {each.count / profile.n_rows:.1%}" for each in profile.target.classes[:6]
+    )
+    console.print(_shown(f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else "")))
+    console.print(_shown(f"metric: {recipe.metric}: {found.metric_reason}"))
+    for words in profile.in_words():
+        console.print(_shown(f"note: {words}"))
+
+
+def _shown(words: str) -> str:
+    """What may come from the data: no markup of rich's, nothing that a terminal would obey."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))
+
+
+def _content(column: Column) -> str:
+    if column.top:
+        return ", ".join(each.value[:20] for each in column.top[:4]) + (" …" if column.n_distinct > 4 else "")
+    if column.mean_chars is not None:
+        return f"{column.mean_chars:.0f} characters on average"
+    if column.numbers is None:
+        return f"{column.n_distinct:,} different values"
+    low, high = column.numbers.min, column.numbers.max
+    if column.kind == "date":
+        import numpy as np  # noqa: PLC0415
+
+        days = [str(np.datetime64(int(value), "s").astype("datetime64[D]")) for value in (low, high)]
+        return f"{days[0]} to {days[1]}"
+    return f"{low:g} to {high:g}"

@@ -1,0 +1,91 @@
+"""``modelane train``: one run in the foreground.  A person, a crontab → CLI → process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from modelane.settings import Settings
+from modelane_training.trainer.run_process import run_apart
+from modelane_training.trainer.run_protocol import Order
+
+if TYPE_CHECKING:
+    from modelane_training.pipeline.run import Progress
+
+EXIT_KEPT = 3
+EXIT_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--quiet", is_flag=True, help="Print the verdict only.")
+def train(recipe: str, quiet: bool) -> None:
+    """Train RECIPE's model here and now, and put it into service if it is better.
+
+    RECIPE is a model's name, looked up in the recipes folder and among the built-in ones, or the
+    path of a recipe (ending in .py).  It runs in a process of its own, within the same limits as a
+    retraining through the queue: MODELANE_RETRAIN_LIMIT_S seconds, MODELANE_RETRAIN_LIMIT_MB MiB.
+
+    \b
+    Example:
+        modelane train breast-cancer
+        modelane train recipes/churn.py
+
+    \b
+    Exit status:
+        0    trained, published and promoted
+        1    an error; the champion is still the one it was
+        2    wrong usage, or a wrong setting
+        3    trained and published, but the gate kept the champion
+        130  interrupted
+    """  # noqa: D301  # click wants a real backspace: keep these lines as they are
+    settings = Settings.from_env(os.environ)
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    try:
+        with _steps(console) as progress:
+            outcome = _run(recipe, settings, progress)
+    except KeyboardInterrupt:
+        click.echo("modelane train: interrupted; no version was left half-published", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    console.print(_metrics(outcome))
+    verb = "promoted" if outcome["promoted"] else "kept the champion"
+    click.echo(f"{outcome['model']} {outcome['version']} {verb}: {outcome['reason']}")
+    sys.exit(0 if outcome["promoted"] else EXIT_KEPT)
+
+
+def _run(recipe: str, settings: Settings, progress: Progress) -> dict[str, Any]:
+    return run_apart(
+        settings,
+        Order(recipe, run_id="", by_hand=True),
+        progress=progress,
+        may_publish=lambda: None,
+        unwanted=lambda: None,
+    )
+
+
+@contextmanager
+def _steps(console: Console) -> Iterator[Progress]:
+    """A line for each step as it begins, and a spinner while it lasts if somebody watches."""
+    with console.status("") as status:
+
+        def show(step: str, detail: str) -> None:
+            console.print(f"[bold]{step:9}[/] {escape(detail)}")
+            status.update(step)
+
+        yield show
+
+
+def _metrics(outcome: dict[str, Any]) -> Grid:
+    grid = Grid("metric", outcome["version"], f"champion {outcome['champion'] or '-'}")
+    for name, value in outcome["metrics"].items():
+        before = outcome["champion_metrics"].get(name)
+        grid.add_row(name, f"{value:.4f}", "-" if before is None else f"{before:.4f}")
+    return grid
