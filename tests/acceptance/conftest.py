@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acceptance.workplace import MODEL, Workplace
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_training.pipeline import local_run
 from modelane_training.recipe_loader import recipe_of
+from support.workplace import MODEL, Workplace
 
 
 @pytest.fixture(scope="session")

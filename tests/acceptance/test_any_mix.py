@@ -10,9 +10,9 @@ from celery import Celery
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from acceptance.workplace import DEADLINE_S, MODEL, eventually
 from modelane.errors import BadInput, ModelaneError, PredictionFailed, UnknownMethod
 from modelane.keys import predict_queue
+from support.workplace import DEADLINE_S, MODEL, eventually
 
 
 class Wish(NamedTuple):

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from acceptance.workplace import MODEL, eventually
 from modelane.errors import UnknownModel
 from modelane.keys import predict_queue
 from modelane.protocol import result
+from support.workplace import MODEL, eventually
 
 LANE = predict_queue(MODEL)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acceptance.workplace import MODEL, eventually
+from support.workplace import MODEL, eventually
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from acceptance.workplace import Workplace, eventually
 from modelane.errors import BadInput
 from modelane.keys import predict_queue
 from modelane.local.redis_server import RedisServer
@@ -21,6 +20,7 @@ from modelane_training.recipe_loader import recipe_of
 from modelane_worker.inference.dataframes import frame
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
+from support.workplace import Workplace, eventually
 
 RECIPE = """
 from sklearn.compose import make_column_transformer

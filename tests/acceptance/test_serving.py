@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acceptance.workplace import eventually
 from modelane.errors import BadInput, UnknownMethod
 from modelane.keys import predict_queue
+from support.workplace import eventually
 
 MODEL = "breast-cancer"
 LANE = predict_queue(MODEL)

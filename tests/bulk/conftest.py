@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.workplace import Process, eventually
 from bulk.churn import MODEL, publish
 from modelane.broker.connection import connect
 from modelane.broker.served_models import served_models
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
+from support.workplace import Process, eventually
 
 
 @pytest.fixture(scope="session")

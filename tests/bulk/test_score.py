@@ -16,12 +16,12 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from acceptance.workplace import eventually
 from bulk.churn import MODEL, estimator, publish, rows_of, table
 from modelane.app import build
 from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
+from support.workplace import eventually
 
 #: A run whose parts are short, so that a kill finds some.
 SHORT_PARTS = (

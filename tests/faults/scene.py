@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from acceptance.workplace import DEADLINE_S, Process, Workplace, eventually
 from faults import frail
 from faults.load import Ledger, Load, Toll, stored_in
 from modelane.client import Client
 from modelane.keys import QueueKeys, predict_queue
 from modelane.local.redis_server import RedisServer
+from support.workplace import DEADLINE_S, Process, Workplace, eventually
 
 TESTS = Path(__file__).parents[1]
 LANE = predict_queue(frail.MODEL)

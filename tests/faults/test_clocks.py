@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from acceptance.workplace import eventually
+from support.workplace import eventually
 
 HOUR_S = 3600.0
 

@@ -7,11 +7,11 @@ import signal
 import numpy as np
 import pytest
 
-from acceptance.workplace import eventually
 from faults import frail
 from faults.caller import start_caller
 from faults.proxy import Proxy
 from faults.scene import IN_FLIGHT, KEYS
+from support.workplace import eventually
 
 
 def test_each_connection_may_be_closed(scene):

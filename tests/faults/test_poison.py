@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from acceptance.workplace import eventually
 from faults import frail
 from faults.frail import MODEL
 from faults.load import Ledger
 from faults.scene import KEYS
 from modelane.errors import Buried
 from modelane.keys import QueueKeys, predict_queue
+from support.workplace import eventually
 
 #: One batch holds all, and a hung one ends its worker soon.
 LIMITS = {"max_batch_requests": 256, "predict_limit_s": 2.0}

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import redis
 
-from acceptance.workplace import eventually
 from faults.scene import KEYS
 from modelane.local.ports import LOOPBACK
+from support.workplace import eventually
 
 
 def test_redis_may_be_killed_again_and_again(scene):

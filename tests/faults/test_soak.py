@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from acceptance.workplace import eventually
+from support.workplace import eventually
 
 
 @pytest.mark.timeout(0)

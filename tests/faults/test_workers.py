@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from acceptance.workplace import eventually
 from faults.scene import KEYS
+from support.workplace import eventually
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from modelane.errors import BadInput, UnknownModel
 from modelane.keys import SERVED_KEY_PREFIX, SERVED_TTL_S
 from modelane_worker.celery_worker.announcer import Announcer
 from modelane_worker.registry.card import Feature
-from store.cards import a_card as card
-from store.cards import a_version
+from support.cards import a_card as card
+from support.cards import a_version
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from contextlib import closing
 
 import pytest
 
-from acceptance.workplace import eventually
 from modelane.app import build
 from modelane.broker.connection import connect
 from modelane.settings import Settings
 from modelane_worker.lanes.event_publisher import Herald
-from stock.listener import Listener
+from support.event_listener import Listener
+from support.workplace import eventually
 
 
 @pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.workplace import Workplace
 from modelane.client.answer import Progress
 from modelane.local.log_output import Output
 from modelane.local.redis_server import RedisServer
 from modelane.local.supervisor import Program, Supervisor
+from support.workplace import Workplace
 
 TESTS = Path(__file__).parents[1]
 TABLE = pytest.StashKey[list["Fall"]]()

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from acceptance.workplace import Workplace, eventually
 from modelane.client.answer import Progress
 from modelane.errors import RecipeError, Revoked, RunEnded
 from modelane.local.redis_server import RedisServer
-from stock.listener import Listener
+from support.event_listener import Listener
+from support.workplace import Workplace, eventually
 
 HEAD = """
 import ctypes, os, time

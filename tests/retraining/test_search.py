@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from acceptance.workplace import Workplace, eventually
 from modelane.local.redis_server import RedisServer
+from support.workplace import Workplace, eventually
 
 N_TRIALS = 8
 #: Seconds until processes of processes have started, on a machine that does other things too.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelane.local.log_output import Output
-from stack.programs import Heard
+from support.programs import Heard
 
 
 @pytest.fixture

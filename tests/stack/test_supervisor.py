@@ -13,8 +13,8 @@ import pytest
 
 from modelane.local.log_output import Output
 from modelane.local.supervisor import Program, Supervisor
-from stack.processes import assert_gone
-from stack.programs import Heard, python
+from support.processes import assert_gone
+from support.programs import Heard, python
 
 DEADLINE_S = 20
 

@@ -19,8 +19,8 @@ import redis
 from modelane.local import signals
 from modelane.local.ports import free_port
 from modelane.local.redis_server import RedisServer
-from stack.processes import assert_gone, descendants
-from stack.programs import Heard
+from support.processes import assert_gone, descendants
+from support.programs import Heard
 
 
 class Up:

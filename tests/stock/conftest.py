@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from acceptance.workplace import Process, Workplace, eventually
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_training.pipeline import local_run
 from modelane_training.recipe_loader import recipe_of
 from stock.caller import LANE, MODEL, Caller
-from stock.listener import Listener
+from support.event_listener import Listener
+from support.workplace import Process, Workplace, eventually
 
 TESTS = Path(__file__).parents[1]
 

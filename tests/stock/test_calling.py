@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from celery.exceptions import TaskRevokedError
 
-from acceptance.workplace import eventually
 from stock.caller import LANE, TASKS, get, refusal
+from support.workplace import eventually
 
 
 def test_delay_is_answered_with_what_the_model_says(caller, expected):

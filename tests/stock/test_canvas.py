@@ -6,8 +6,8 @@ import pytest
 from celery import chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
 
-from acceptance.workplace import eventually
 from stock.caller import LANE, MODEL, TASKS, get, refusal
+from support.workplace import eventually
 
 pytestmark = pytest.mark.parametrize("queue", [TASKS, LANE], ids=["own queue", "lane"])
 

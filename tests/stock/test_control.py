@@ -10,8 +10,8 @@ import pytest
 from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as NoAnswer
 
-from acceptance.workplace import eventually
 from stock.caller import LANE, MODEL, TASKS, get, refusal
+from support.workplace import eventually
 
 QUESTIONS = ("active", "reserved", "scheduled", "active_queues", "registered", "stats", "ping", "revoked")
 

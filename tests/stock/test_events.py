@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from celery import chain, chord
 
-from acceptance.workplace import eventually
 from stock.caller import LANE, TASKS, get, refusal
-from stock.flower import running_flower
+from support.flower import running_flower
+from support.workplace import eventually
 
 SUCCEEDED = ["received", "started", "succeeded"]
 FAILED = ["received", "started", "failed"]

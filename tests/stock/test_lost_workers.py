@@ -9,10 +9,10 @@ import pytest
 from celery import Celery, chord
 from celery.exceptions import ChordError
 
-from acceptance.workplace import Workplace, eventually
 from modelane.local.redis_server import RedisServer
 from modelane_worker.lanes.manager import EXIT_HUNG
 from stock.caller import LANE, Caller, get, refusal
+from support.workplace import Workplace, eventually
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acceptance.workplace import eventually
 from stock.caller import LANE, MODEL, TASKS, get, refusal
+from support.workplace import eventually
 
 
 @pytest.fixture

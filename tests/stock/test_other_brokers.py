@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from celery import Celery, chord
 
-from acceptance.workplace import Process, eventually
 from modelane.client import Client
 from modelane.errors import SettingsError
 from modelane.settings import Settings
-from stock import rabbitmq
 from stock.caller import LANE, MODEL, TASKS, Caller, get, refusal
-from stock.listener import Listener
 from stock.scenario import everything
+from support import rabbitmq
+from support.event_listener import Listener
+from support.workplace import Process, eventually
 
 Start = Callable[..., Process]
 

@@ -9,7 +9,7 @@ import pytest
 
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
-from store.cards import a_card, a_version
+from support.cards import a_card, a_version
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 from modelane.errors import IncompatibleModel, RecipeError
 from modelane_worker.registry import artifact
 from modelane_worker.registry.verification import Verified
-from store.cards import a_card
+from support.cards import a_card
 
 ROWS = np.arange(40, dtype=float).reshape(20, 2)
 

@@ -9,7 +9,7 @@ import pytest
 
 from modelane.errors import IncompatibleModel, StoreError
 from modelane_worker.registry.card import FORMAT, Card, check_version, decode, is_version, new_version
-from store.cards import a_card
+from support.cards import a_card
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))
 

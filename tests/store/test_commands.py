@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from modelane.cli import main
 from modelane.keys import MODELS_CHANNEL
 from modelane_worker.registry.card import Feature, Judgement
-from store.cards import a_card, a_version
+from support.cards import a_card, a_version
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)
 

@@ -11,7 +11,7 @@ import redis
 from modelane.keys import HELD_KEY, HELD_TTL_S
 from modelane_worker.registry.held_versions import Holdings
 from modelane_worker.registry.retention import STALE_S, prune, remove, sweep
-from store.cards import a_version
+from support.cards import a_version
 
 
 @pytest.fixture

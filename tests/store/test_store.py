@@ -10,7 +10,7 @@ import pytest
 
 from modelane.errors import BadInput, NoSuchVersion, StoreError
 from modelane_worker.registry.store import Aliases, Store
-from store.cards import a_card, a_version, publish_and_promote
+from support.cards import a_card, a_version, publish_and_promote
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)
 

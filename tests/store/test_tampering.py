@@ -10,7 +10,7 @@ import pytest
 from modelane.errors import IncompatibleModel, NoSuchVersion, StoreError, UntrustedModel
 from modelane_worker.registry.card import FileDigest
 from modelane_worker.registry.signing import SigningKey
-from store.cards import a_card, a_version
+from support.cards import a_card, a_version
 
 FIRST, SECOND = a_version(1), a_version(2)
 

@@ -16,7 +16,7 @@ from modelane_training.trainer import memory_limit, run_process
 from modelane_training.trainer.process_guard import guarded
 from modelane_training.trainer.run_process import run_apart
 from modelane_training.trainer.run_protocol import Order
-from stack.processes import assert_gone
+from support.processes import assert_gone
 
 #: What a child of ours does at first; kept free of imports that take long.
 HEAD = """

@@ -13,7 +13,6 @@ import psutil
 import pytest
 import redis
 
-from acceptance.workplace import eventually
 from modelane.keys import RETRAIN_QUEUE
 from modelane.local.die_with_parent import tethered
 from modelane.protocol import message as wire
@@ -21,6 +20,7 @@ from modelane.settings import Settings
 from modelane_training.celery import build
 from modelane_training.trainer import beat_scheduler
 from modelane_training.trainer.beat_scheduler import RecipeScheduler, Scheduled, read
+from support.workplace import eventually
 
 RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from modelane.errors import BadData
 from modelane_training.recipe import Recipe
 from modelane_training.sources import sql
-from training import postgres
+from support import postgres
 
 QUERY = "SELECT age, plan, since, owes, left_us FROM customers ORDER BY id"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from acceptance.workplace import DEADLINE_S, eventually
 from modelane.local.ports import LOOPBACK, free_port
+from support.workplace import DEADLINE_S, eventually
 
 PASSWORD = "s3cret/word"
 

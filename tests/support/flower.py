@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from acceptance.workplace import DEADLINE_S, eventually
 from modelane.local.die_with_parent import tethered
 from modelane.local.ports import LOOPBACK, free_port
+from support.workplace import DEADLINE_S, eventually
 
 
 class Flower:

@@ -11,9 +11,9 @@ from pathlib import Path
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from acceptance.workplace import DEADLINE_S, eventually
 from modelane.local.die_with_parent import tethered
 from modelane.local.ports import LOOPBACK, free_port
+from support.workplace import DEADLINE_S, eventually
 
 #: Not the one on PATH: that wants to change to a user of its own.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from celery import Celery
 
-from acceptance.workplace import eventually
+from support.workplace import eventually
 
 Event = dict[str, Any]
 
