@@ -1,8 +1,13 @@
-"""Fixtures for all tests.  Redis is a real server on a free port; nothing needs a network."""
+"""Fixtures for all tests, and their two tiers.
+
+Redis is a real server on a free port; nothing needs a network.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -11,10 +16,51 @@ import redis
 from modelane.local import ports
 from modelane.local.redis_server import RedisServer
 from modelane.settings import ENV_PREFIX
+from support import tiers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", type=float, default=0.0, help="break everything at random for so many seconds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[tiers.COUNTS] = Counter()
+    # A script that starts pytest in the background has it ignore these signals, and children inherit that. A
+    # handler that does nothing is as deaf, and children start with the default.
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(ignored) is signal.SIG_IGN:
+            signal.signal(ignored, lambda *_: None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run a few files in this process: another one would take longer to start than they take."""
+    return 0 if config.args != config.getini("testpaths") else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[tiers.COUNTS] = tiers.count_full(items)
+    items.sort(key=tiers.order_of)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(tiers.group_of(item)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["full"] = dict(session.config.stash[tiers.COUNTS])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    node.config.stash[tiers.COUNTS] = Counter(getattr(node, "workeroutput", {}).get("full", {}))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash[tiers.COUNTS]
+    if counts and config.option.markexpr == "not full":
+        terminalreporter.write_line(tiers.last_line(counts))
 
 
 @pytest.fixture(autouse=True, scope="session")

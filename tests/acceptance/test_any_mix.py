@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modelane.errors import BadInput, ModelaneError, PredictionFailed, UnknownMethod
 from modelane.keys import predict_queue
-from support.workplace import DEADLINE_S, MODEL, eventually
+from support.waiting import DEADLINE_S, eventually
+from support.workplace import MODEL
 
 
 class Wish(NamedTuple):

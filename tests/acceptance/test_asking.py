@@ -9,7 +9,8 @@ import pytest
 from modelane.errors import UnknownModel
 from modelane.keys import predict_queue
 from modelane.protocol import result
-from support.workplace import MODEL, eventually
+from support.waiting import eventually
+from support.workplace import MODEL
 
 LANE = predict_queue(MODEL)
 

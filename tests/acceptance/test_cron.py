@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.workplace import MODEL, eventually
+from support.waiting import eventually
+from support.workplace import MODEL
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -14,6 +14,8 @@ import pytest
 
 from modelane.client import Client
 
+pytestmark = pytest.mark.full
+
 
 @pytest.mark.timeout(240)
 def test_the_kept_demo_serves_until_it_is_told_to_end(tmp_path: Path):

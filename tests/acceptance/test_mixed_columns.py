@@ -20,7 +20,8 @@ from modelane_training.recipe_loader import recipe_of
 from modelane_worker.inference.dataframes import frame
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
-from support.workplace import Workplace, eventually
+from support.waiting import eventually
+from support.workplace import Workplace
 
 RECIPE = """
 from sklearn.compose import make_column_transformer

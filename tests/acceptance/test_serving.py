@@ -14,7 +14,7 @@ import pytest
 
 from modelane.errors import BadInput, UnknownMethod
 from modelane.keys import predict_queue
-from support.workplace import eventually
+from support.waiting import eventually
 
 MODEL = "breast-cancer"
 LANE = predict_queue(MODEL)
@@ -221,6 +221,7 @@ def test_celery_and_flower_see_a_lane_as_a_queue(workplace, rows):
     assert waiting.result().model == MODEL
 
 
+@pytest.mark.full
 def test_the_whole_demo_runs_as_the_readme_says(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "modelane", "demo"],

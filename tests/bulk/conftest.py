@@ -13,7 +13,8 @@ from modelane.broker.connection import connect
 from modelane.broker.served_models import served_models
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from support.workplace import Process, eventually
+from support.waiting import eventually
+from support.workplace import Process
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from modelane.app import build
 from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
-from support.workplace import eventually
+from support.waiting import eventually
 
 #: A run whose parts are short, so that a kill finds some.
 SHORT_PARTS = (

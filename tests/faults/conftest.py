@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from faults.load import Toll
 from faults.scene import Scene
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
+from support.tables import rows_of
 
-TABLE = pytest.StashKey[list[Toll]]()
+ROW = "fault table"
 HEADINGS = (
     "fault",
     "times",
@@ -30,10 +31,6 @@ HEADINGS = (
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLE] = []
-
-
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("published")
@@ -42,15 +39,15 @@ def published(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def scene(published: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(published: Path, tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[Scene]:
     shutil.copytree(published, tmp_path / "home")
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
-        yield Scene(tmp_path / "home", server, ends, request.config.stash[TABLE])
+        yield Scene(tmp_path / "home", server, ends, lambda toll: record_property(ROW, asdict(toll)))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not (table := config.stash[TABLE]):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not (table := [Toll(**row) for row in rows_of(terminalreporter, ROW)]):
         return
     terminalreporter.section("fault table")
     width = max(len(toll.fault) for toll in table)

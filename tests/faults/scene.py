@@ -18,7 +18,8 @@ from faults.load import Ledger, Load, Toll, stored_in
 from modelane.client import Client
 from modelane.keys import QueueKeys, predict_queue
 from modelane.local.redis_server import RedisServer
-from support.workplace import DEADLINE_S, Process, Workplace, eventually
+from support.waiting import DEADLINE_S, eventually
+from support.workplace import Process, Workplace
 
 TESTS = Path(__file__).parents[1]
 LANE = predict_queue(frail.MODEL)
@@ -33,9 +34,11 @@ _FENCED = re.compile(r"(\d+) answers came after their lease had run out")
 class Scene(Workplace):
     """A workplace whose model is frail and whose end is counted."""
 
-    def __init__(self, home: Path, server: RedisServer, ends: ExitStack, table: list[Toll]) -> None:
+    def __init__(
+        self, home: Path, server: RedisServer, ends: ExitStack, report: Callable[[Toll], None]
+    ) -> None:
         super().__init__(home, server, ends, max_batch_requests=BATCH)
-        self._table = table
+        self._report = report
         self._folder = home.parent / "redis"
         self._write_before_answering()
 
@@ -90,7 +93,7 @@ class Scene(Workplace):
         ledger.wait()
         eventually(self.is_at_rest, "an empty lane")
         toll = ledger.toll(fault, self.stored(), self.fenced())
-        self._table.append(toll)
+        self._report(toll)
         assert (toll.lost, toll.wrong, toll.not_once) == (0, 0, 0), self._words(ledger)
         assert toll.times > 0
 

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 HOUR_S = 3600.0
 

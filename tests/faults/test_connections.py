@@ -11,7 +11,9 @@ from faults import frail
 from faults.caller import start_caller
 from faults.proxy import Proxy
 from faults.scene import IN_FLIGHT, KEYS
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 
 def test_each_connection_may_be_closed(scene):

@@ -11,7 +11,9 @@ from faults.load import Ledger
 from faults.scene import KEYS
 from modelane.errors import Buried
 from modelane.keys import QueueKeys, predict_queue
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 #: One batch holds all, and a hung one ends its worker soon.
 LIMITS = {"max_batch_requests": 256, "predict_limit_s": 2.0}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
+import pytest
 import redis
 
 from faults.scene import KEYS
 from modelane.local.ports import LOOPBACK
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 
 def test_redis_may_be_killed_again_and_again(scene):

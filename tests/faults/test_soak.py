@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 
 @pytest.mark.timeout(0)

@@ -8,7 +8,9 @@ import signal
 import pytest
 
 from faults.scene import KEYS
-from support.workplace import eventually
+from support.waiting import eventually
+
+pytestmark = pytest.mark.full
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from modelane.broker.connection import connect
 from modelane.settings import Settings
 from modelane_worker.lanes.event_publisher import Herald
 from support.event_listener import Listener
-from support.workplace import eventually
+from support.waiting import eventually
 
 
 @pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])

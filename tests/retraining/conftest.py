@@ -18,10 +18,11 @@ from modelane.client.answer import Progress
 from modelane.local.log_output import Output
 from modelane.local.redis_server import RedisServer
 from modelane.local.supervisor import Program, Supervisor
+from support.tables import rows_of
 from support.workplace import Workplace
 
 TESTS = Path(__file__).parents[1]
-TABLE = pytest.StashKey[list["Fall"]]()
+ROW = "killed retrainings"
 
 #: Seconds until all runs have ended, on a machine that does other things too.
 DEADLINE_S = 1500.0
@@ -94,27 +95,21 @@ class Fall:
     n_tried: tuple[int, ...] = ()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLE] = []
-
-
 @pytest.fixture(scope="session")
-def falls(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[Fall]:
+def falls(tmp_path_factory: pytest.TempPathFactory) -> list[Fall]:
     """All cases at the same time: each on a model of its own, on two trainers."""
     folder = tmp_path_factory.mktemp("falls")
     for name in ("home", "marks", "recipes"):
         (folder / name).mkdir()
     for victim, point in CASES:
         (folder / "recipes" / f"{victim}-at-{point}.py").write_text(SEARCH if "trial" in point else RECIPE)
-    table = request.config.stash[TABLE]
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer())
         workplace = Workplace(
             folder / "home", server, ends, recipes=str(folder / "recipes"), result_ttl_s=DEADLINE_S
         )
         with _trainers(workplace, folder):
-            table += _fall(workplace, folder / "marks")
-    return table
+            return list(_fall(workplace, folder / "marks"))
 
 
 def _fall(workplace: Workplace, marks: Path) -> Iterator[Fall]:
@@ -179,8 +174,8 @@ def _trainers(workplace: Workplace, folder: Path) -> ExitStack:
     return ends
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if not (table := config.stash[TABLE]):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not (table := [Fall(**row) for row in rows_of(terminalreporter, ROW)]):
         return
     terminalreporter.section("killed retrainings")
     width = max(map(len, POINTS.values()))

@@ -13,7 +13,8 @@ from modelane.client.answer import Progress
 from modelane.errors import RecipeError, Revoked, RunEnded
 from modelane.local.redis_server import RedisServer
 from support.event_listener import Listener
-from support.workplace import Workplace, eventually
+from support.waiting import eventually
+from support.workplace import Workplace
 
 HEAD = """
 import ctypes, os, time

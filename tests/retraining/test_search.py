@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from modelane.local.redis_server import RedisServer
-from support.workplace import Workplace, eventually
+from support.waiting import eventually
+from support.workplace import Workplace
 
 N_TRIALS = 8
 #: Seconds until processes of processes have started, on a machine that does other things too.
@@ -64,6 +65,7 @@ def trials_of(run) -> int:
     return int(found[1]) if found else 0
 
 
+@pytest.mark.full
 def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workplace, tmp_path):
     # Given a search that one trainer has begun
     workplace.trainer()

@@ -122,6 +122,7 @@ def test_up_is_ready_restarts_what_dies_refuses_a_second_one_and_ends_warmly(sta
         assert_gone(pid)
 
 
+@pytest.mark.full
 def test_a_second_signal_ends_everything_at_once(start, ports):
     up = start(*ports)
     up.ready()
@@ -143,6 +144,7 @@ def test_a_second_signal_ends_everything_at_once(start, ports):
         assert_gone(pid)
 
 
+@pytest.mark.full
 def test_a_broker_of_the_user_s_own_is_used_and_its_password_is_not_shown(start, ports):
     # Given a Redis that runs already and wants a password
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
@@ -161,6 +163,7 @@ def test_a_broker_of_the_user_s_own_is_used_and_its_password_is_not_shown(start,
         assert up.end() == 0
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
 def test_everything_ends_when_up_is_killed(start, ports):
     up = start(*ports)

@@ -16,7 +16,8 @@ from modelane_training.pipeline import local_run
 from modelane_training.recipe_loader import recipe_of
 from stock.caller import LANE, MODEL, Caller
 from support.event_listener import Listener
-from support.workplace import Process, Workplace, eventually
+from support.waiting import eventually
+from support.workplace import Process, Workplace
 
 TESTS = Path(__file__).parents[1]
 

@@ -9,7 +9,7 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 from stock.caller import LANE, TASKS, get, refusal
-from support.workplace import eventually
+from support.waiting import eventually
 
 
 def test_delay_is_answered_with_what_the_model_says(caller, expected):

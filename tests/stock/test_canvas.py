@@ -7,7 +7,7 @@ from celery import chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
 
 from stock.caller import LANE, MODEL, TASKS, get, refusal
-from support.workplace import eventually
+from support.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("queue", [TASKS, LANE], ids=["own queue", "lane"])
 

@@ -11,7 +11,7 @@ from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as NoAnswer
 
 from stock.caller import LANE, MODEL, TASKS, get, refusal
-from support.workplace import eventually
+from support.waiting import eventually
 
 QUESTIONS = ("active", "reserved", "scheduled", "active_queues", "registered", "stats", "ping", "revoked")
 

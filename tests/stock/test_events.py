@@ -12,7 +12,7 @@ from celery import chain, chord
 
 from stock.caller import LANE, TASKS, get, refusal
 from support.flower import running_flower
-from support.workplace import eventually
+from support.waiting import eventually
 
 SUCCEEDED = ["received", "started", "succeeded"]
 FAILED = ["received", "started", "failed"]

@@ -12,7 +12,8 @@ from celery.exceptions import ChordError
 from modelane.local.redis_server import RedisServer
 from modelane_worker.lanes.manager import EXIT_HUNG
 from stock.caller import LANE, Caller, get, refusal
-from support.workplace import Workplace, eventually
+from support.waiting import eventually
+from support.workplace import Workplace
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def test_a_member_that_kills_its_workers_is_buried_and_its_chord_is_told(alone, 
     assert alone.redis.hkeys(f"{LANE}.dead") == [b"deadly"]
 
 
+@pytest.mark.full
 def test_a_task_that_lost_its_worker_runs_again(alone, caller):
     nap = caller.task("nap", 3.0, queue=LANE).delay()
     first = alone.worker("--include", "stock.tasks")
@@ -61,6 +63,7 @@ def test_a_task_that_lost_its_worker_runs_again(alone, caller):
     eventually(lambda: not alone.redis.hlen(f"{LANE}.leased"), "its acknowledgement")
 
 
+@pytest.mark.full
 def test_a_task_out_of_the_lane_that_hangs_ends_its_worker_and_another_one_goes_on(alone, caller):
     caller.task("nap", 600.0, queue=LANE).set(task_id="hangs").delay()
     worker = alone.worker("--include", "stock.tasks", ready=False, predict_limit_s=1.0, max_attempts=1)

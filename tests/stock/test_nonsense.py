@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stock.caller import LANE, MODEL, TASKS, get, refusal
-from support.workplace import eventually
+from support.waiting import eventually
 
 
 @pytest.fixture

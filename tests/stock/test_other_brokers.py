@@ -20,7 +20,9 @@ from stock.caller import LANE, MODEL, TASKS, Caller, get, refusal
 from stock.scenario import everything
 from support import rabbitmq
 from support.event_listener import Listener
-from support.workplace import Process, eventually
+from support.services import is_missing
+from support.waiting import eventually
+from support.workplace import Process
 
 Start = Callable[..., Process]
 
@@ -34,7 +36,7 @@ def on_lanes(app, worker, rows) -> dict[str, object]:
 @pytest.fixture(scope="session")
 def rabbit_url(tmp_path_factory) -> Iterator[str]:
     if not rabbitmq.is_installed():
-        pytest.skip(f"no RabbitMQ: {rabbitmq.SERVER} comes with Debian's rabbitmq-server")
+        is_missing(f"no RabbitMQ: {rabbitmq.SERVER} comes with Debian's rabbitmq-server")
     with rabbitmq.running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as url:
         yield url
 
@@ -72,6 +74,7 @@ def queues(app: Celery, process: Process) -> set[str]:
     return {queue["name"] for queue in answers.get(process.name, ())}
 
 
+@pytest.mark.full
 def test_rabbitmq_gives_the_same_answers_and_errors_as_lanes(rabbit, start, rows, on_lanes):
     worker = start()
 
@@ -93,6 +96,7 @@ def test_the_in_memory_broker_gives_the_same_answers_and_errors_as_lanes(home, r
     assert json.loads(done.stdout) == json.loads(json.dumps(on_lanes))
 
 
+@pytest.mark.full
 def test_each_request_has_its_three_events(rabbit, start, rows):
     worker = start()
     caller = Caller(rabbit, rows)
@@ -106,6 +110,7 @@ def test_each_request_has_its_three_events(rabbit, start, rows):
         assert "values" not in listener.of(right.id)[-1]["result"]
 
 
+@pytest.mark.full
 def test_a_queue_can_be_added_and_cancelled(rabbit, start, rows):
     worker = start("--models", "another", queue=TASKS)
     assert LANE not in queues(rabbit, worker)
@@ -120,6 +125,7 @@ def test_a_queue_can_be_added_and_cancelled(rabbit, start, rows):
     eventually(lambda: LANE not in queues(rabbit, worker), "its end")
 
 
+@pytest.mark.full
 def test_a_cancelled_queue_stays_cancelled_and_comes_back_when_it_is_added(rabbit, start, rows):
     worker = start()
     rabbit.control.cancel_consumer(LANE, destination=[worker.name], reply=True)
@@ -131,6 +137,7 @@ def test_a_cancelled_queue_stays_cancelled_and_comes_back_when_it_is_added(rabbi
     assert get(waiting)["model"] == MODEL
 
 
+@pytest.mark.full
 def test_a_model_that_appears_later_gets_its_queue_by_itself(rabbit, start, rows, home):
     (home / "models" / MODEL).rename(home / "later")
     worker = start(queue=TASKS)
@@ -142,6 +149,7 @@ def test_a_model_that_appears_later_gets_its_queue_by_itself(rabbit, start, rows
     assert LANE in queues(rabbit, worker)
 
 
+@pytest.mark.full
 def test_results_on_redis_give_chords_and_the_results_of_links(rabbit_url, rabbit, start, rows, redis_url):
     start(result_url=redis_url)
     caller = Caller(Celery("stock", broker=rabbit_url, backend=redis_url, set_as_current=False), rows)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from celery import Celery
 
-from support.workplace import eventually
+from support.waiting import eventually
 
 Event = dict[str, Any]
 

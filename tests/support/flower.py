@@ -14,7 +14,7 @@ from typing import Any
 
 from modelane.local.die_with_parent import tethered
 from modelane.local.ports import LOOPBACK, free_port
-from support.workplace import DEADLINE_S, eventually
+from support.waiting import DEADLINE_S, eventually
 
 
 class Flower:

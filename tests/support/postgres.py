@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelane.local.ports import LOOPBACK, free_port
-from support.workplace import DEADLINE_S, eventually
+from support.waiting import DEADLINE_S, eventually
 
 PASSWORD = "s3cret/word"
 

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from modelane.local.die_with_parent import tethered
 from modelane.local.ports import LOOPBACK, free_port
-from support.workplace import DEADLINE_S, eventually
+from support.waiting import DEADLINE_S, eventually
 
 #: Not the one on PATH: that wants to change to a user of its own.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,19 +28,9 @@ from modelane_training.recipe_loader import recipe_of
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
 from modelane_worker.registry.store import Store
+from support.waiting import DEADLINE_S, eventually
 
 MODEL = "breast-cancer"
-
-#: Seconds until a process on a busy machine has started, or something has happened.
-DEADLINE_S = 60.0
-
-
-def eventually(question: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Ask until the answer is yes; a test that waits says for what."""
-    until_s = time.monotonic() + deadline_s
-    while not question():
-        assert time.monotonic() < until_s, f"{what}: not within {deadline_s:g} s"
-        time.sleep(0.05)
 
 
 class Process:

@@ -38,6 +38,7 @@ from modelane_training.report.inputs import Material
 from modelane_training.report.learning import learning_curve
 from modelane_training.report.plots.confusion import confusion_matrix
 from modelane_training.search.cv_folds import folds
+from support.services import is_missing
 from training.conftest import Trainer
 
 HOSTILE = "<script>alert('$x$')</script>"
@@ -437,11 +438,12 @@ def test_a_report_that_was_changed_after_signing_is_not_shown(shop):
     assert result.stdout == ""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
 def test_a_browser_shows_it_without_a_request_or_an_error(two_classes, tmp_path, scheme, width):
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser_path is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+        is_missing("no Chromium here (Debian: apt-get install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api")
     _, report = two_classes
     (tmp_path / "report.html").write_bytes(report.html)

@@ -20,7 +20,7 @@ from modelane.settings import Settings
 from modelane_training.celery import build
 from modelane_training.trainer import beat_scheduler
 from modelane_training.trainer.beat_scheduler import RecipeScheduler, Scheduled, read
-from support.workplace import eventually
+from support.waiting import eventually
 
 RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
 

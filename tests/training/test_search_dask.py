@@ -18,6 +18,7 @@ def find(recipe):
     return search(mixed(), recipe, seed=1, progress=lambda step, detail: None)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_search_on_a_dask_cluster_fits_there_and_finds_the_same():
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")

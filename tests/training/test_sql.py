@@ -13,6 +13,7 @@ from modelane.errors import BadData
 from modelane_training.recipe import Recipe
 from modelane_training.sources import sql
 from support import postgres
+from support.services import is_missing
 
 QUERY = "SELECT age, plan, since, owes, left_us FROM customers ORDER BY id"
 
@@ -24,7 +25,7 @@ CREATE TABLE customers (id integer, age integer, plan varchar(20), since date, o
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
     if postgres.programs() is None:
-        pytest.skip("no PostgreSQL: /usr/lib/postgresql comes with Debian's postgresql")
+        is_missing("no PostgreSQL: /usr/lib/postgresql comes with Debian's postgresql")
     with postgres.running_postgres() as url:
         engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
         with engine.begin() as connection:
@@ -57,6 +58,7 @@ def collect(url: str, query: str = QUERY, target: str = "left_us", **options):
     return Recipe(model="churn", source=sql(url, query, **options), target=target).collect()
 
 
+@pytest.mark.full
 def test_a_query_on_postgresql_gives_columns_of_every_type(postgres_url):
     table = collect(postgres_url)
 
@@ -83,6 +85,7 @@ def test_a_query_on_sqlite_does_too(sqlite_url):
     assert table.where([3]) == "the query's row 4"
 
 
+@pytest.mark.full
 def test_no_password_is_on_the_card_or_in_an_error(postgres_url):
     # Given a query that works, one that does not, and a password that is wrong
     wrong_table = "SELECT * FROM nobody_has_this"
@@ -108,11 +111,13 @@ def test_what_a_query_changes_is_rolled_back(sqlite_url):
     assert len(collect(sqlite_url)) == 29
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("query", ["SELECT '10:30:00' AS a, 'x%y :z' AS b, 1::int AS left_us"])
 def test_a_query_is_in_the_databases_own_words(postgres_url, query):
     assert collect(postgres_url, query).rows["b"].tolist() == ["x%y :z"]
 
 
+@pytest.mark.full
 def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
     with pytest.raises(BadData, match=r"more than 100,000 values: give it a LIMIT"):
         collect(postgres_url, max_cells=100_000)

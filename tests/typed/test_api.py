@@ -14,6 +14,7 @@ from modelane import errors
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.full
 def test_a_type_checker_reads_it_as_it_is_meant_and_finds_no_fault_in_the_examples():
     checked = [ROOT / "tests/typed/api.py", *sorted((ROOT / "examples").glob("*.py"))]
 
