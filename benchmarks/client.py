@@ -17,7 +17,7 @@ TARGET_MS = 20.0
 THREADS = (1, 8, 64)
 LIMIT_S = 300.0
 #: How Python's garbage collector is set, by what :mod:`benchmarks.service` is asked for.
-COLLECTORS = {"spared": "set as docs/asyncio.md says", "awaits": "as Python sets it"}
+COLLECTORS = {"spared": "set as docs/how-to/asyncio.md says", "awaits": "as Python sets it"}
 
 
 def measure(effort: Effort) -> Figure:

@@ -33,7 +33,7 @@ def awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
 
 
 def spared(client: Client, n: int, seconds: float) -> dict[str, Any]:
-    """The same, with the garbage collector set as docs/asyncio.md says."""
+    """The same, with the garbage collector set as docs/how-to/asyncio.md says."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(700, 3, 5000)

@@ -23,7 +23,7 @@ ENV_PREFIX = "MODELANE_"
 
 #: Brokers that lanes run on.
 LANE_SCHEMES = frozenset({"redis", "rediss"})
-#: Brokers where Celery's own consumer takes the place of lanes (docs/other-brokers.md).
+#: Brokers where Celery's own consumer takes the place of lanes (docs/how-to/other-brokers.md).
 OTHER_SCHEMES = frozenset({"amqp", "amqps", "memory"})
 
 _DAY_S = 86_400.0

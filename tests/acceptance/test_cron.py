@@ -1,4 +1,4 @@
-"""From the README's crontab line to another answer: the very line, by a process of cron's own making."""
+"""The crontab line of docs/how-to/retrain.md, run as cron runs it, ends in another answer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 from support.waiting import eventually
 from support.workplace import MODEL
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "retrain.md"
 
 
 def crontab_line() -> str:
-    """What stands behind the five fields of the README's line."""
-    (line,) = re.findall(r"^0 3 \* \* \* +(\S.*)$", README.read_text(), re.MULTILINE)
+    """Return the command behind the five fields of the line."""
+    (line,) = re.findall(r"^0 3 \* \* \* +(\S.*)$", PAGE.read_text(), re.MULTILINE)
     return line
 
 

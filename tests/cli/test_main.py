@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
-from pathlib import Path
 
 import click
 import pytest
@@ -15,8 +13,6 @@ from click.testing import CliRunner
 
 from modelane import cli, errors
 from modelane.cli import main
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -131,13 +127,6 @@ def test_every_exit_code_is_told_by_help():
 
     for code in (0, 1, *cli.EXIT_CODES.values(), cli.INTERRUPTED):
         assert f"\n      {code:<5}" in told
-
-
-def test_readme_tells_the_same_exit_codes():
-    codes = re.findall(r"^    +(\d+)  ", run("--help").output, re.MULTILINE)
-    (told,) = re.findall(r"Exit codes of all commands: ([^.]+)\.", README.read_text())
-
-    assert [part.split()[0] for part in told.split("·")] == codes
 
 
 def test_a_wrong_setting_is_refused_in_words(monkeypatch):

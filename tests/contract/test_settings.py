@@ -1,4 +1,4 @@
-"""Settings: from the environment, refused in words, told in the README."""
+"""Settings: from the environment, refused with a clear error, documented."""
 
 import re
 import traceback
@@ -11,7 +11,7 @@ from modelane.broker.connection import connect
 from modelane.errors import SettingsError
 from modelane.settings import ENV_PREFIX, Settings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 
 def test_unset_variables_keep_their_defaults():
@@ -119,8 +119,8 @@ def test_the_store_may_be_a_folder_or_a_file_url():
     assert Settings(store_url="/srv/my%20models").store_path == Path("/srv/my%20models")
 
 
-def test_the_readme_has_every_setting_with_its_default_and_meaning():
-    rows = dict(re.findall(r"^\| `(MODELANE_\w+)` \| (.+) \|$", README.read_text(), re.MULTILINE))
+def test_the_settings_page_has_every_setting_with_its_default_and_meaning():
+    rows = dict(re.findall(r"^\| `(MODELANE_\w+)` \| (.+) \|$", PAGE.read_text(), re.MULTILINE))
 
     expected = {
         ENV_PREFIX + field.name.upper(): f"{_default(field.default)} | {_meaning(field)}"

@@ -164,5 +164,5 @@ def test_results_on_redis_give_chords_and_the_results_of_links(rabbit_url, rabbi
 
 
 def test_our_own_client_says_that_it_needs_redis():
-    with pytest.raises(SettingsError, match=r"Celery's own client \(docs/other-brokers.md\)"):
+    with pytest.raises(SettingsError, match=r"Celery's own client \(docs/how-to/other-brokers.md\)"):
         Client("amqp://somewhere")

@@ -30,7 +30,7 @@ def require_lanes(settings: Settings) -> None:
     if not settings.has_lanes:
         raise SettingsError(
             "MODELANE_BROKER_URL is no Redis, and this needs one: elsewhere, send tasks with Celery's own "
-            "client (docs/other-brokers.md)"
+            "client (docs/how-to/other-brokers.md)"
         )
 
 
