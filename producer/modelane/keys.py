@@ -1,4 +1,4 @@
-r"""Every Redis key, channel, queue and task name of Modelane, in one table::
+r"""Every Redis key, channel, queue and task name of Modelane, in one table.
 
     name                               type        holds                                     lives
     modelane.predict.<model>           list        messages that wait, Celery's own form     until reserved
