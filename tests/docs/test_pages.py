@@ -22,8 +22,8 @@ from support.pages import PAGES, ROOT, blocks, commands
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
-#: Pages with code that runs by itself.  Test modules, recipes, the programs of the tutorial, the Django page and
-#: the retraining need more than a worker: each has a test of its own.
+#: Pages with code that runs by itself.  Modules of tests, recipes, the tutorial, the Django project and the
+#: retraining need more than a worker: each has a test of its own.
 PROGRAMS = {
     page: found
     for page in PAGES
