@@ -70,7 +70,7 @@ def test_a_command_whose_extra_is_missing_says_what_to_install(install, module, 
     used = run("train", "recipe.py", "--quick", "-v")
     assert used.exit_code == 1
     assert used.output.startswith(
-        f'Error: `modelane train` needs more: pip install "modelane[{extra}]" (No module named'
+        f'Error: `modelane train` needs more packages: pip install "modelane[{extra}]" (No module named'
     )
     assert used.output.count("\n") == 1
 
@@ -87,7 +87,7 @@ def test_an_unknown_command_is_a_usage_error():
     [
         (errors.BrokerRefused("Redis refuses"), 1),
         (errors.SettingsError("MODELANE_LEASE_S='x': expected a number"), 2),
-        (errors.BadInput("there are no rows"), 4),
+        (errors.BadInput("no rows given"), 4),
         (errors.BrokerUnavailable("Redis does not answer"), 5),
         (errors.QueueFull("lane", 9, 8, 0.5), 5),
         (errors.TimedOut("no answer came in time"), 6),
@@ -159,4 +159,6 @@ def test_scoring_without_pyarrow_says_what_to_install(monkeypatch):
     refused = run("score", "churn", "in.csv", "out.csv")
 
     assert refused.exit_code == 1
-    assert refused.output.startswith('Error: `modelane score` needs more: pip install "modelane[bulk]" (')
+    assert refused.output.startswith(
+        'Error: `modelane score` needs more packages: pip install "modelane[bulk]" ('
+    )

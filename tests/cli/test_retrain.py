@@ -81,20 +81,20 @@ def test_ctrl_c_stops_waiting_and_says_that_the_run_goes_on(answer, monkeypatch)
     stopped = run("churn")
 
     assert stopped.exit_code == 130
-    assert "churn: the retraining goes on; to stop it: modelane retrain churn --cancel" in stopped.stderr
+    assert "churn: the retraining continues; to stop it: modelane retrain churn --cancel" in stopped.stderr
 
 
 def test_the_run_under_way_is_cancelled_with_those_who_wait_for_it(redis_url, monkeypatch):
     monkeypatch.setenv("MODELANE_BROKER_URL", redis_url)
     with redis.Redis.from_url(redis_url) as server:
-        assert run("churn", "--cancel").output == "churn: no retraining is under way\n"
+        assert run("churn", "--cancel").output == "churn: there is no retraining to cancel\n"
 
         server.hset(f"{RUN_KEY_PREFIX}churn", mapping={"id": "one", "holder": "x", "joined two": ""})
         assert run("churn", "--cancel").output == "churn: cancelled one, two\n"
         assert set(server.zrange(REVOKED_KEY, 0, -1)) == {b"one", b"two"}
 
         server.hset(f"{RUN_KEY_PREFIX}churn", "outcome", "{}")
-        assert run("churn", "--cancel").output == "churn: no retraining is under way\n"
+        assert run("churn", "--cancel").output == "churn: there is no retraining to cancel\n"
 
 
 def test_a_failure_is_told_and_exits_with_1(answer):

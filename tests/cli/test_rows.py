@@ -66,14 +66,14 @@ def test_a_pipe_may_carry_a_document_or_one_a_line(pipe, text, expected, argumen
     ],
 )
 def test_what_is_no_json_is_shown_where(arguments, where):
-    with pytest.raises(BadInput, match=f"no JSON: {where}: Expecting"):
+    with pytest.raises(BadInput, match=f"not valid JSON: {where}: Expecting"):
         from_json(*arguments)
 
 
 def test_of_json_lines_the_line_is_shown(pipe):
     pipe("[1, 2]\n\n[3, 4\n")
 
-    with pytest.raises(BadInput, match="no JSON: line 3, column 6: Expecting"):
+    with pytest.raises(BadInput, match="not valid JSON: line 3, column 6: Expecting"):
         from_json()
 
 
@@ -81,9 +81,9 @@ def test_of_json_lines_the_line_is_shown(pipe):
 def test_what_json_itself_cannot_read_is_refused_in_words(pipe, text):
     pipe(text)
 
-    with pytest.raises(BadInput, match="no JSON that can be read"):
+    with pytest.raises(BadInput, match="not valid JSON"):
         from_json(max_chars=10**6)
-    with pytest.raises(BadInput, match="no JSON that can be read"):
+    with pytest.raises(BadInput, match="not valid JSON"):
         from_json(text)
 
 
@@ -97,7 +97,7 @@ def test_json_that_is_no_rows_says_what_rows_are(value):
 def test_no_rows_at_all_are_refused(pipe, text):
     pipe(text)
 
-    with pytest.raises(BadInput, match="there are no rows"):
+    with pytest.raises(BadInput, match="no rows given"):
         from_json()
 
 
@@ -132,11 +132,11 @@ def test_of_a_csv_file_the_columns_of_the_model_are_taken_by_name(tmp_path):
     ("content", "sentence"),
     [
         ("", "is empty: expected a header"),
-        ("age,city\n", "has no rows"),
-        ("age,town\n1,Bern\n", "churn takes a column 'city', and .* has age, town"),
-        ("age,city,age\n1,Bern,2\n", "has 2 of that name"),
-        ("age,city\n1,Bern\n2\n", "line 3 has 1 values, the header 2"),
-        ("age,city\n1,Bern\nold,Basel\n", "line 3: column 'age' takes numbers, this is another text"),
+        ("age,city\n", "has a header, but no rows"),
+        ("age,town\n1,Bern\n", "model churn needs the column 'city', but .* has only age, town"),
+        ("age,city,age\n1,Bern,2\n", "has 2 columns of that name"),
+        ("age,city\n1,Bern\n2\n", "line 3 has 1 values, but the header has 2 columns"),
+        ("age,city\n1,Bern\nold,Basel\n", "line 3: column 'age' takes numbers, but the value is not one"),
         ('age,city\n1,"Bern\n', "line 3 cannot be read"),
     ],
 )
@@ -172,7 +172,7 @@ def test_of_a_csv_file_no_more_is_read_than_a_request_may_have(tmp_path, content
     file.write_text(content)
     read = []
 
-    with pytest.raises(TooLarge, match="more than 100 characters came in: modelane score is for large"):
+    with pytest.raises(TooLarge, match="more than 100 characters: use modelane score for large"):
         from_csv(str(file), max_chars=100)
     with pytest.raises(TooLarge), file.open() as opened:
         read.extend(row_input._at_most(100, opened))
@@ -182,9 +182,9 @@ def test_of_a_csv_file_no_more_is_read_than_a_request_may_have(tmp_path, content
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("big.parquet", r"no CSV file: modelane score churn .*big\.parquet OUT answers Parquet"),
-        ("big.jsonl", r"no CSV file: pipe it in, as in modelane predict churn < .*big\.jsonl"),
-        ("big.csv", r"line 1 cannot be read, is it CSV, in UTF-8\?"),
+        ("big.parquet", r"not a CSV file: use modelane score churn .*big\.parquet OUT for Parquet"),
+        ("big.jsonl", r"not a CSV file: pipe it in: modelane predict churn < .*big\.jsonl"),
+        ("big.csv", r"line 1 cannot be read as CSV in UTF-8"),
     ],
 )
 def test_a_file_of_another_format_leads_to_what_reads_it(tmp_path, name, hint):

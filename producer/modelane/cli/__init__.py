@@ -1,7 +1,7 @@
 """The command line: one group whose commands come from every installed package.
 
-Each command is an entry point of the group ``modelane.commands``, so that imports go one way: the
-trainer's commands are found by name and loaded when they are used.
+Each command is an entry point of the group ``modelane.commands``. So the base package does not import the
+packages of workers and trainers; a command is loaded when it is used.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from modelane.errors import (
 
 GROUP = "modelane.commands"
 
-#: The extra that installs what a package imports.
+#: The extra that installs the dependencies of a package.
 _EXTRAS = {"modelane_worker": "worker", "modelane_training": "training"}
 
 
-#: By an error's branch; 0 is done, and any other error 1.  :func:`main` tells them, and README.
+#: Exit code for each branch of errors; other errors end with 1. docs/reference/commands.md lists them.
 EXIT_CODES: dict[type[ModelaneError], int] = {
-    SettingsError: 2,  # as for a usage that click refuses
+    SettingsError: 2,  # the code that click uses for wrong usage
     RequestError: 4,
     TryLater: 5,
     NotAnswered: 6,
     PredictionFailed: 7,
 }
-INTERRUPTED = 130  # as shells count Ctrl-C
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 class Commands(click.Group):
-    """Loads a command when it is used; one that cannot be loaded says what to install."""
+    """A group that loads a command when it is used, and says what to install if it cannot be loaded."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *entry_points(group=GROUP).names})
@@ -58,7 +58,9 @@ class Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a terminal without ✓ shows ?, and no traceback
+                stream.reconfigure(
+                    errors="replace"
+                )  # a terminal that cannot show ✓ shows ? instead of failing
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -72,7 +74,7 @@ class Commands(click.Group):
 
 
 def _failed(sentence: str, exit_code: int, cause: BaseException) -> click.exceptions.Exit:
-    """Say why, and what else was noted; return what ends the program."""
+    """Print the error and its notes, and return the exception that ends the program."""
     for said in (f"Error: {sentence}", *getattr(cause, "__notes__", ())):
         click.echo(said, err=True)
     return click.exceptions.Exit(exit_code)
@@ -86,19 +88,29 @@ def main() -> None:
     \b
     Exit codes:
         0    done
-        1    it failed; one sentence on standard error says why
-        2    asked wrongly: the usage, or a setting
-        3    trained, but the champion was kept (modelane train)
-        4    the request is refused; sending it again cannot help
-        5    try later: the lane is full, or Redis does not answer
-        6    not answered: expired, revoked, timed out, or buried
-        7    the model raised, or answered in the wrong shape
+        1    failed; the message on standard error says why
+        2    wrong usage, or a wrong setting
+        3    trained and published, but the gate kept the champion (modelane train)
+        4    the request is wrong; sending it again does not help
+        5    try again later: the lane is full, or Redis does not answer
+        6    not answered: expired, revoked, timed out, or a dead letter
+        7    the model raised an error, or returned a wrong shape
         130  interrupted with Ctrl-C
+
+    \b
+    Start with:
+        modelane demo                     # the main job from end to end, on this machine
+        modelane up                       # Redis, worker, trainer, beat and Flower
+        modelane init churn --data churn.csv --target left
     """  # noqa: D301  # click wants a real backspace
 
 
 def require(module: str, *, extra: str, command: str) -> None:
-    """Raises :class:`click.ClickException`: ``module`` is not there; the sentence says what to install."""
+    """Check that a module can be imported.
+
+    Raises:
+        click.ClickException: it cannot; the message says what to install.
+    """
     try:
         import_module(module)
     except ImportError as exc:
@@ -106,7 +118,7 @@ def require(module: str, *, extra: str, command: str) -> None:
 
 
 def _missing(command: str, extra: str, why: ImportError) -> click.ClickException:
-    return click.ClickException(f"`modelane {command}` needs more: {_remedy(extra)} ({why})")
+    return click.ClickException(f"`modelane {command}` needs more packages: {_remedy(extra)} ({why})")
 
 
 def _remedy(extra: str) -> str:
@@ -114,7 +126,7 @@ def _remedy(extra: str) -> str:
 
 
 def _not_installed(entry: EntryPoint, why: ImportError) -> click.Command:
-    """A stand-in that keeps `--help` whole, and speaks when it is used."""
+    """Return a command that stays in `--help`, and says what to install when it is used."""
     extra = _EXTRAS.get(entry.module.partition(".")[0], "all")
 
     def refuse(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""`modelane completion`: what makes a shell complete commands, options, and names of models."""
+"""`modelane completion`: scripts that let a shell complete commands, options and names of models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that lets SHELL complete `modelane`.
+    """Print a shell completion script.
+
+    It completes commands, options and the names of models in service.
 
     \b
     Example:
         modelane completion bash > ~/.local/share/bash-completion/completions/modelane
-        modelane completion zsh  > ~/.zfunc/_modelane      # a folder of $fpath
+        modelane completion zsh  > ~/.zfunc/_modelane      # a folder in $fpath
         modelane completion fish > ~/.config/fish/completions/modelane.fish
     """  # noqa: D301  # click wants a real backspace
     script = get_completion_class(shell)

@@ -1,4 +1,4 @@
-"""`modelane dead`: look at what was given up, send it again, or drop it."""
+"""`modelane dead`: list dead letters, put them back into their lane, or delete them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from modelane.broker.dead_letters import DeadLetter, DeadLetters
 from modelane.keys import predict_queue
 from modelane.settings import Settings
 
-#: Letters that `list` shows unless it is told otherwise.
+#: Dead letters that `list` shows by default.
 SHOWN = 50
 
 
 @click.group()
 def dead() -> None:
-    """Look at dead letters, send them again, or drop them.
+    """List, redrive or delete dead letters.
 
-    A request becomes a dead letter when it has lost MODELANE_MAX_ATTEMPTS workers, or when it is no
-    message at all. Its caller has been told.
+    A request becomes a dead letter when it has lost MODELANE_MAX_ATTEMPTS workers, or when the message
+    cannot be read. Its caller gets the error Buried.
 
     \b
     Example:
@@ -35,10 +35,21 @@ def dead() -> None:
 
 
 @dead.command(name="list")
-@click.option("--model", help="Only those of this model's lane.")
-@click.option("--limit", type=click.IntRange(1), default=SHOWN, show_default=True)
+@click.option("--model", help="Only dead letters of this model.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=SHOWN,
+    show_default=True,
+    help="Show at most this many.",
+)
 def list_(model: str | None, limit: int) -> None:
-    """Show id, queue and reason of each, one a line."""
+    """List dead letters, one per line: id, queue and reason.
+
+    \b
+    Example:
+        modelane dead list --model churn
+    """  # noqa: D301  # click wants a real backspace
     with _dead_letters() as letters:
         found = list(islice(_of(letters, model), limit + 1))
     for letter in found[:limit]:
@@ -46,14 +57,19 @@ def list_(model: str | None, limit: int) -> None:
     if not found:
         click.echo("no dead letters", err=True)
     if len(found) > limit:
-        click.echo(f"… and more: --limit {limit * 10}", err=True)
+        click.echo(f"there are more: modelane dead list --limit {limit * 10}", err=True)
 
 
 @dead.command()
 @click.argument("id_", metavar="ID")
-@click.option("--message", is_flag=True, help="Print the message too; it holds the caller's rows.")
+@click.option("--message", is_flag=True, help="Print the message, too. It contains the caller's rows.")
 def show(id_: str, message: bool) -> None:
-    """Show what is known of one."""
+    """Show the details of a dead letter.
+
+    \b
+    Example:
+        modelane dead show 6f1c…
+    """  # noqa: D301  # click wants a real backspace
     with _dead_letters() as letters:
         letter = _find(letters, id_)
     click.echo(f"id        {letter.id}\nqueue     {letter.queue}\nreason    {letter.reason}")
@@ -68,28 +84,45 @@ def show(id_: str, message: bool) -> None:
 
 @dead.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--model", help="With --all: only those of this model's lane.")
-@click.option("--all", "all_", is_flag=True, help="All of them.")
+@click.option("--model", help="With --all: only dead letters of this model.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
 def redrive(ids: tuple[str, ...], model: str | None, all_: bool) -> None:
-    """Put dead letters back into their lane, with no attempts counted and without their deadline."""
+    """Put dead letters back into their lane.
+
+    Their attempts start at zero, and they have no deadline.
+
+    \b
+    Example:
+        modelane dead redrive 6f1c…
+        modelane dead redrive --all --model churn
+    """  # noqa: D301  # click wants a real backspace
     with _dead_letters() as letters:
         chosen = _chosen(letters, ids, model, all_)
         done = [letter.id for letter in chosen if letters.redrive(letter)]
     for letter in chosen:
         if letter.envelope is None:
-            click.echo(f"{letter.id} is no Celery message: it can only be dropped", err=True)
+            click.echo(
+                f"{letter.id} is not a Celery message and cannot be put back: modelane dead drop {letter.id}",
+                err=True,
+            )
     click.echo(f"{len(done)} put back")
 
 
 @dead.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--model", help="With --all: only those of this model's lane.")
-@click.option("--all", "all_", is_flag=True, help="All of them.")
+@click.option("--model", help="With --all: only dead letters of this model.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
 def drop(ids: tuple[str, ...], model: str | None, all_: bool) -> None:
-    """Forget dead letters."""
+    """Delete dead letters.
+
+    \b
+    Example:
+        modelane dead drop 6f1c…
+        modelane dead drop --all --model churn
+    """  # noqa: D301  # click wants a real backspace
     with _dead_letters() as letters:
         done = [letter.id for letter in _chosen(letters, ids, model, all_) if letters.drop(letter)]
-    click.echo(f"{len(done)} dropped")
+    click.echo(f"{len(done)} deleted")
 
 
 @contextmanager
@@ -106,12 +139,12 @@ def _of(letters: DeadLetters, model: str | None) -> Iterator[DeadLetter]:
 
 def _chosen(letters: DeadLetters, ids: tuple[str, ...], model: str | None, all_: bool) -> list[DeadLetter]:
     if bool(ids) == all_:
-        raise click.UsageError("name the ids, or say --all")
+        raise click.UsageError("give the ids of dead letters, or --all")
     return list(_of(letters, model)) if all_ else [_find(letters, id_) for id_ in ids]
 
 
 def _find(letters: DeadLetters, id_: str) -> DeadLetter:
     letter = letters.find(id_)
     if letter is None:
-        raise click.ClickException(f"no dead letter {id_}: modelane dead list")
+        raise click.ClickException(f"no dead letter {id_}: `modelane dead list` shows all ids")
     return letter

@@ -1,4 +1,4 @@
-"""The argument MODEL, which shells complete."""
+"""The argument MODEL, which shells complete with the models in service."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import click
 from click.shell_completion import CompletionItem
 
-#: Seconds in which Redis has to answer while somebody presses Tab.
-PATIENCE_S = 0.3
+#: Seconds that Redis has to answer after a user pressed Tab.
+COMPLETION_TIMEOUT_S = 0.3
 
 
 class ModelName(click.ParamType[str]):
-    """A model's name; those that are in service are offered."""
+    """The name of a model; completion offers the models in service."""
 
     name = "model"
 
@@ -24,8 +24,8 @@ class ModelName(click.ParamType[str]):
 
 
 def _served() -> list[str]:
-    """None at all if that cannot be told at once."""
-    import redis  # noqa: PLC0415  # only when somebody presses Tab
+    """Return the names of models in service; none if Redis does not answer in time."""
+    import redis  # noqa: PLC0415  # only for completion
 
     from modelane.broker.served_models import served_models  # noqa: PLC0415
     from modelane.errors import ModelaneError  # noqa: PLC0415
@@ -34,7 +34,9 @@ def _served() -> list[str]:
     try:
         settings = Settings.from_env(os.environ)
         with redis.Redis.from_url(
-            settings.broker_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
+            settings.broker_url,
+            socket_timeout=COMPLETION_TIMEOUT_S,
+            socket_connect_timeout=COMPLETION_TIMEOUT_S,
         ) as client:
             return [served.model for served in served_models(client, settings.prefix)]
     except (ModelaneError, ValueError):

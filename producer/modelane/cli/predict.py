@@ -1,4 +1,4 @@
-"""`modelane predict`: a few rows from the command line, a pipe or a CSV file, answered at once."""
+"""`modelane predict`: predictions for a few rows from the command line, a pipe or a CSV file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from modelane.settings import Settings
 @click.command()
 @click.argument("model", type=ModelName())
 @click.argument("rows", metavar="[ROWS]...", nargs=-1)
-@click.option("--csv", "csv_file", metavar="FILE", help="Rows from a CSV file with a header; - is a pipe.")
-@click.option("--method", default="predict", show_default=True, help="What to ask of the model.")
-@click.option("--version", help="Which version has to answer; by default the one in service.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: an object a row.")
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    help="Read rows from a CSV file with a header; - reads standard input.",
+)
+@click.option("--method", default="predict", show_default=True, help="Method of the model to call.")
+@click.option("--version", help="Version that answers; by default the champion.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one object per row.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -25,14 +30,14 @@ from modelane.settings import Settings
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the answer.",
+    help="Seconds to wait for the answer.",
 )
 @click.option(
     "--ttl",
     "ttl_s",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="After how long no worker begins with it any more; by default the timeout.",
+    help="Seconds after which no worker starts the request; by default the timeout.",
 )
 @click.option(
     "--priority", type=click.IntRange(0, 9), default=0, show_default=True, help="0 is served first, 9 last."
@@ -49,11 +54,11 @@ def predict(  # noqa: PLR0913  its options
     ttl_s: float | None,
     priority: int,
 ) -> None:
-    """Ask MODEL about ROWS, and print its answers.
+    """Predict rows, and print the answers.
 
-    ROWS are JSON: a row `[1, 2]`, rows `[[1, 2], [3, 4]]`, a record `{"age": 41}`, or records.  Without them
-    they are read from standard input, as JSON or JSON Lines.  Of a CSV file the columns that the model takes
-    are sent, whatever else it has.
+    ROWS are JSON: a row `[1, 2]`, rows `[[1, 2], [3, 4]]`, a record `{"age": 41}`, or a list of records.
+    Without ROWS, standard input is read as JSON or JSON Lines. From a CSV file only the columns that the
+    model takes are sent; other columns are ignored.
 
     \b
     Example:
@@ -61,7 +66,7 @@ def predict(  # noqa: PLR0913  its options
         modelane predict churn --csv customers.csv --method predict_proba --json
         cat customers.jsonl | modelane predict churn
 
-    Exit codes: modelane --help.
+    Exit codes: see modelane --help.
     """  # noqa: D301  # click wants a real backspace
     from modelane.broker.connection import connect  # noqa: PLC0415
     from modelane.broker.served_models import served_model  # noqa: PLC0415
@@ -69,7 +74,7 @@ def predict(  # noqa: PLR0913  its options
     from modelane.client import Client  # noqa: PLC0415
 
     if csv_file is not None and rows:
-        raise click.UsageError("give rows, or --csv FILE, not both")
+        raise click.UsageError("give either ROWS or --csv FILE, not both")
     settings = Settings.from_env(os.environ)
     asked: Any = row_input.from_json(rows, max_chars=settings.max_request_bytes) if csv_file is None else None
     with connect(settings) as server:
@@ -84,5 +89,5 @@ def predict(  # noqa: PLR0913  its options
     if as_json:
         output.print_json(columns)
     else:
-        output.print_table(columns)
+        output.print_answers(columns)
         click.echo(f"{answer.model} {answer.version}", err=True)

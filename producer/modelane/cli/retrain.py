@@ -1,4 +1,4 @@
-"""`modelane retrain`: ask the trainers for a new version; what cron runs."""
+"""`modelane retrain`: request a new version from the trainers; made for cron, too."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from modelane.client.answer import Progress, Retrained
     from modelane.client.prediction import Prediction
 
-#: Seconds in which Redis has to take the task; longer than a restart of it, shorter than cron's patience.
+#: Seconds in which Redis has to accept the task: longer than a restart of Redis takes.
 CONFIRM_S = 10.0
-#: Seconds between two lines about the same step where nobody can watch one line change.
-SAY_AGAIN_S = 10.0
+#: Seconds between two lines about the same step, where the output is not a terminal.
+REPEAT_S = 10.0
 
 
 @click.command()
@@ -31,24 +31,26 @@ SAY_AGAIN_S = 10.0
     "--wait/--no-wait",
     default=True,
     show_default=True,
-    help="Wait for the outcome, or only enqueue and print the task's id.",
+    help="Wait for the outcome, or only enqueue the task and print its id.",
 )
 @click.option(
-    "--quiet", is_flag=True, help="Print nothing unless it fails: for cron, which mails what is printed."
+    "--quiet", is_flag=True, help="Print only errors: for cron, which mails everything that is printed."
 )
 @click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="How long to wait; by default MODELANE_RETRAIN_LIMIT_S.  The retraining itself goes on.",
+    help="Seconds to wait; by default MODELANE_RETRAIN_LIMIT_S. After that, the retraining continues.",
 )
-@click.option("--cancel", "is_cancel", is_flag=True, help="Stop the retraining of MODEL that is under way.")
+@click.option("--cancel", "is_cancel", is_flag=True, help="Stop the current retraining of MODEL.")
 def retrain(model: str, *, wait: bool, quiet: bool, timeout_s: float | None, is_cancel: bool) -> None:
-    """Retrain MODEL on a trainer, and publish it if it passes its gate.
+    """Retrain MODEL on a trainer.
 
-    One retraining of a model goes on at a time: asking again meanwhile waits for the same outcome.
-    Ctrl-C only stops waiting.
+    The gate of its recipe decides whether the new version becomes the champion.
+
+    A model has at most one retraining at a time: a second request shares the result of the first.
+    Ctrl-C only stops waiting; the retraining continues.
 
     \b
     Example:
@@ -56,8 +58,12 @@ def retrain(model: str, *, wait: bool, quiet: bool, timeout_s: float | None, is_
         modelane retrain churn --quiet      # in a crontab
         modelane retrain churn --cancel
 
-    Exits with 0 when the trainer has done its work, or, without waiting, when Redis has the task; with 5 when
-    Redis has not confirmed that, with 6 when the wait was too long (`modelane --help` has the other codes).
+    \b
+    Exit codes:
+        0    the retraining has finished; with --no-wait: Redis has accepted the task
+        5    Redis has not accepted the task
+        6    the retraining did not finish within --timeout
+    Other codes: see modelane --help.
     """  # noqa: D301  # click wants a real backspace
     settings = Settings.from_env(os.environ)
     say: Callable[[str], object] = (lambda _: None) if quiet else click.echo
@@ -83,7 +89,7 @@ def _outcome(model: str, future: Prediction[Retrained]) -> Retrained:
         return future.result()
     except KeyboardInterrupt:
         click.echo(
-            f"{model}: the retraining goes on; to stop it: modelane retrain {model} --cancel", err=True
+            f"{model}: the retraining continues; to stop it: modelane retrain {model} --cancel", err=True
         )
         raise
 
@@ -95,12 +101,12 @@ def _cancel(settings: Settings, model: str) -> str:
     require_lanes(settings)
     with connect(settings) as client:
         ids = cancel(client, settings.prefix, check_model_name(model))
-    return f"{model}: cancelled {', '.join(ids)}" if ids else f"{model}: no retraining is under way"
+    return f"{model}: cancelled {', '.join(ids)}" if ids else f"{model}: there is no retraining to cancel"
 
 
 @contextmanager
 def _steps(quiet: bool) -> Iterator[Callable[[Progress], object] | None]:
-    """Shows each step as it begins: a line that changes if somebody watches, else a line now and then."""
+    """Show each step when it starts: a changing line on a terminal, else a line every few seconds."""
     if quiet:
         yield None
     elif sys.stderr.isatty() and find_spec("rich"):
@@ -118,7 +124,7 @@ def _steps(quiet: bool) -> Iterator[Callable[[Progress], object] | None]:
 
 
 class _Shown:
-    """Tells a new step from news about the same one."""
+    """Print a line for a new step, and repeat the current step from time to time."""
 
     def __init__(
         self, show: Callable[[Progress], object], update: Callable[[Progress], object] | None = None
@@ -131,7 +137,7 @@ class _Shown:
     def __call__(self, progress: Progress) -> None:
         is_new, now_s = progress.step != self._step, time.monotonic()
         if is_new or (self._update is None and now_s >= self._again_s):
-            self._step, self._again_s = progress.step, now_s + SAY_AGAIN_S
+            self._step, self._again_s = progress.step, now_s + REPEAT_S
             self._show(progress)
         if self._update is not None:
             self._update(progress)

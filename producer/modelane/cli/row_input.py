@@ -1,4 +1,4 @@
-"""Rows as people give them to `modelane predict`: JSON, JSON Lines, CSV."""
+"""Read the rows of `modelane predict`: JSON, JSON Lines, CSV."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from modelane.errors import BadInput, TooLarge
 
 STANDARD_INPUT = "-"
 
-#: What is done with a file of another format, by the ending of its name.
-_INSTEAD = dict.fromkeys([".parquet", ".pq"], "modelane score {model} {path} OUT answers Parquet files") | (
-    dict.fromkeys([".json", ".jsonl", ".ndjson"], "pipe it in, as in modelane predict {model} < {path}")
+#: What to do with a file of another format, by its suffix.
+_INSTEAD = dict.fromkeys([".parquet", ".pq"], "use modelane score {model} {path} OUT for Parquet files") | (
+    dict.fromkeys([".json", ".jsonl", ".ndjson"], "pipe it in: modelane predict {model} < {path}")
 )
 
 _EXPECTED = "expected a row [1, 2], rows [[1, 2], [3, 4]], a record {…}, or records [{…}, {…}]"
 
 
 def from_json(arguments: Sequence[str], *, max_chars: int) -> list[Any]:
-    """Rows of all arguments together, or, if there are none, of standard input.
+    """Return the rows of all arguments, or of standard input if there are none.
 
     Args:
         arguments: JSON; ``-`` is standard input, where JSON Lines are taken too.
-        max_chars: that are read from standard input.
+        max_chars: largest number of characters to read from standard input.
 
     Raises:
-        BadInput: no JSON, and where; or no rows.
+        BadInput: the text is not JSON (the message says where), or there are no rows.
         TooLarge: more than ``max_chars``.
     """
     rows: list[Any] = []
@@ -44,28 +44,30 @@ def from_json(arguments: Sequence[str], *, max_chars: int) -> list[Any]:
         else:
             rows += _rows(_parsed(argument, f"argument {number}, "), f"argument {number}: ")
     if not rows:
-        raise BadInput(f"there are no rows: {_EXPECTED}")
+        raise BadInput(f"no rows given: {_EXPECTED}")
     if len(set(map(type, rows))) > 1:
-        raise BadInput("rows and records are mixed: give either lists or objects")
+        raise BadInput("lists and records are mixed: give either only lists or only records")
     return rows
 
 
 def from_csv(path: str, served: Served, *, max_chars: int) -> list[dict[str, Any]]:
-    """Records with the columns that a model takes; an empty value is a missing one.
+    """Return records with the columns that a model takes; an empty value is missing.
 
     Raises:
-        BadInput: the file cannot be read, has not these columns, or a value that its column does not take.
-        TooLarge: more than ``max_chars``; no more is read.
+        BadInput: the file cannot be read, lacks a column, or has a value that its column does not take.
+        TooLarge: the file has more than ``max_chars`` characters.
     """
     if (instead := _INSTEAD.get(Path(path).suffix.lower())) is not None:
-        raise BadInput(f"{path} is no CSV file: {instead.format(path=path, model=served.model)}")
+        raise BadInput(f"{path} is not a CSV file: {instead.format(path=path, model=served.model)}")
     with _open(path) as file:
         lines = csv.reader(_at_most(max_chars, file), strict=True)
         try:
             header = next(lines, None)
             if header is None:
-                raise BadInput(f"{path} is empty: expected a header with the names of its columns")
-            header[:1] = [name.removeprefix("\ufeff") for name in header[:1]]  # as a pipe brings it
+                raise BadInput(f"{path} is empty: expected a header line with the column names")
+            header[:1] = [
+                name.removeprefix("\ufeff") for name in header[:1]
+            ]  # a byte order mark; only files are decoded as utf-8-sig
             places = [_place(column, header, path, served.model) for column in served.features]
             records = []
             for line in lines:
@@ -73,7 +75,9 @@ def from_csv(path: str, served: Served, *, max_chars: int) -> list[dict[str, Any
                     continue
                 where = f"{path} line {lines.line_num}"
                 if len(line) != len(header):
-                    raise BadInput(f"{where} has {len(line)} values, the header {len(header)}")
+                    raise BadInput(
+                        f"{where} has {len(line)} values, but the header has {len(header)} columns"
+                    )
                 records.append(
                     {
                         column.name: _value(line[place], column, where)
@@ -82,15 +86,17 @@ def from_csv(path: str, served: Served, *, max_chars: int) -> list[dict[str, Any
                 )
         except (csv.Error, UnicodeDecodeError) as exc:
             where = f"{path} line {lines.line_num + 1}"
-            raise BadInput(f"{where} cannot be read, is it CSV, in UTF-8?  {exc}") from exc
+            raise BadInput(f"{where} cannot be read as CSV in UTF-8: {exc}") from exc
     if not records:
-        raise BadInput(f"{path} has no rows")
+        raise BadInput(f"{path} has a header, but no rows")
     return records
 
 
 def _standard_input(max_chars: int) -> str:
     if sys.stdin.isatty():
-        raise click.UsageError("give rows, as JSON, --csv FILE, or pipe them in")
+        raise click.UsageError(
+            "no rows given: pass JSON arguments, --csv FILE, or pipe rows into standard input"
+        )
     text = sys.stdin.read(max_chars + 1)
     if len(text) > max_chars:
         raise _too_large(max_chars)
@@ -107,11 +113,11 @@ def _at_most(max_chars: int, file: TextIO) -> Iterator[str]:
 
 
 def _too_large(max_chars: int) -> TooLarge:
-    return TooLarge(f"more than {max_chars} characters came in: modelane score is for large files")
+    return TooLarge(f"the input has more than {max_chars} characters: use modelane score for large files")
 
 
 def _from_text(text: str) -> list[Any]:
-    """One JSON document, or one a line."""
+    """Read one JSON document, or one per line."""
     if not text.strip():
         return []
     try:
@@ -121,7 +127,7 @@ def _from_text(text: str) -> list[Any]:
         if len(lines) < 2 or not text.lstrip().startswith(("{", "[")) or not _is_json(lines[0][1]):
             raise _no_json(exc, "") from exc
     except (ValueError, RecursionError) as exc:
-        raise BadInput(f"no JSON that can be read: {exc}") from exc
+        raise BadInput(f"the input is not valid JSON: {exc}") from exc
     rows: list[Any] = []
     for number, line in lines:
         rows += _rows(_parsed(line, "", line_number=number), f"line {number}: ")
@@ -134,7 +140,7 @@ def _parsed(text: str, where: str, *, line_number: int | None = None) -> Any:
     except json.JSONDecodeError as exc:
         raise _no_json(exc, where, line_number) from exc
     except (ValueError, RecursionError) as exc:
-        raise BadInput(f"{where}no JSON that can be read: {exc}") from exc
+        raise BadInput(f"{where}not valid JSON: {exc}") from exc
 
 
 def _is_json(text: str) -> bool:
@@ -147,7 +153,7 @@ def _is_json(text: str) -> bool:
 
 def _no_json(exc: json.JSONDecodeError, where: str, line_number: int | None = None) -> BadInput:
     at = f"line {line_number or exc.lineno}, column {exc.colno}"
-    return BadInput(f"no JSON: {where}{at}: {exc.msg}; {_EXPECTED}")
+    return BadInput(f"not valid JSON: {where}{at}: {exc.msg}; {_EXPECTED}")
 
 
 def _rows(value: Any, where: str) -> list[Any]:
@@ -179,8 +185,8 @@ def _place(column: Column, header: list[str], path: str, model: str) -> int:
     found = header.count(column.name)
     if found == 1:
         return header.index(column.name)
-    has = f"has {', '.join(header)}" if not found else f"has {found} of that name"
-    raise BadInput(f"{model} takes a column {column.name!r:.60}, and {path} {has:.500}")
+    has = f"has only {', '.join(header)}" if not found else f"has {found} columns of that name"
+    raise BadInput(f"model {model} needs the column {column.name!r:.60}, but {path} {has:.500}")
 
 
 def _value(text: str, column: Column, where: str) -> str | float | None:
@@ -189,4 +195,4 @@ def _value(text: str, column: Column, where: str) -> str | float | None:
     try:
         return number_of(text)
     except ValueError as exc:
-        raise BadInput(f"{where}: column {column.name!r} takes numbers, this is another text") from exc
+        raise BadInput(f"{where}: column {column.name!r} takes numbers, but the value is not one") from exc

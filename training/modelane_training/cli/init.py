@@ -1,4 +1,4 @@
-"""`modelane init`: a first recipe from a data file.  A person → INIT → draft → recipes/MODEL.py."""
+"""`modelane init`: write a first recipe for a data set."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ _MAX_COLUMNS = 40
 @click.command()
 @click.argument("model")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="A CSV, Parquet or JSON Lines file, or a folder."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="A CSV, Parquet or JSON Lines file, or a folder of such files.",
 )
-@click.option("--sql", "url", help=f"A database, by SQLAlchemy's URL; by default the one in {_URL_VARIABLE}.")
-@click.option("--query", help="What to ask the database for.")
-@click.option("--target", required=True, help="The column to predict.")
+@click.option("--sql", "url", help=f"SQLAlchemy URL of a database; by default the value of {_URL_VARIABLE}.")
+@click.option("--query", help="SQL query that returns the rows.")
+@click.option("--target", required=True, help="Column to predict.")
 @click.option(
-    "--task", type=click.Choice(["classification", "regression"]), help="By default as the target looks."
+    "--task", type=click.Choice(["classification", "regression"]), help="By default decided from the target."
 )
-@click.option("--force", is_flag=True, help="Replace a recipe that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing recipe.")
 def init(  # noqa: PLR0913  # one for each option
     model: str,
     *,
@@ -41,9 +43,10 @@ def init(  # noqa: PLR0913  # one for each option
     task: str | None,
     force: bool,
 ) -> None:
-    """Look at data, and write a first recipe for MODEL into the recipes folder.
+    """Write a first recipe for a data set.
 
-    Says what it saw: columns and their kinds, the task, the metric, and what was left out and why.
+    Reads the data, prints what it found (columns and their kinds, task, metric, what is left out and why),
+    and writes the recipe of MODEL to the recipes folder.
 
     \b
     Example:
@@ -54,8 +57,8 @@ def init(  # noqa: PLR0913  # one for each option
     recipes = Path(settings.recipes)
     path = recipes / f"{check_model_name(model)}.py"
     if path.exists() and not force:
-        raise click.ClickException(f"{path} exists; --force replaces it")
-    # `modelane --help` need not wait for scikit-learn.
+        raise click.ClickException(f"{path} exists already: use --force to overwrite it")
+    # Imported here because `modelane --help` does not need scikit-learn.
     from modelane_training.scaffold.draft import draft  # noqa: PLC0415
 
     found = draft(model, _place(data, url, query, recipes), target, task)  # type: ignore[arg-type]
@@ -65,12 +68,14 @@ def init(  # noqa: PLR0913  # one for each option
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(found.code)
     except FileExistsError:
-        raise click.ClickException(f"{path} exists; --force replaces it") from None
+        raise click.ClickException(f"{path} exists already: use --force to overwrite it") from None
     except OSError as exc:
         raise click.ClickException(f"{path} cannot be written: {exc.strerror}") from exc
     click.echo(f"\nwrote {path}")
     if f'os.environ["{_URL_VARIABLE}"]' in found.code:
-        click.echo(f"trainers need the database's URL in {_URL_VARIABLE}; it is not in the recipe")
+        click.echo(
+            f"set {_URL_VARIABLE} to the URL of the database on trainers; the recipe does not contain it"
+        )
     click.echo(f"next: modelane train {model}")
 
 
@@ -78,15 +83,15 @@ def _place(data: Path | None, url: str | None, query: str | None, recipes: Path)
     from modelane_training.scaffold.draft import file_place, query_place  # noqa: PLC0415
 
     if (data is None) == (query is None):
-        raise click.UsageError("give --data FILE, or --query with --sql URL")
+        raise click.UsageError("give either --data FILE, or --query with --sql URL")
     if data is not None:
         if url is not None:
-            raise click.UsageError("--sql goes with --query, not with --data")
+            raise click.UsageError("--sql needs --query, and cannot be used with --data")
         return file_place(data, recipes)
     assert query is not None
     known = url or os.environ.get(_URL_VARIABLE)
     if known is None:
-        raise click.UsageError(f"--query needs --sql URL, or the URL in {_URL_VARIABLE}")
+        raise click.UsageError(f"--query needs --sql URL, or the variable {_URL_VARIABLE}")
     return query_place(known, query, from_environment=url is None)
 
 
@@ -99,7 +104,7 @@ def _tell(found: Draft) -> None:
     console.print(_shown(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}"))
     for words in found.said:
         console.print(_shown(words))
-    grid = Grid("column", "kind", "missing", "what is in it", box=None, pad_edge=False)
+    grid = Grid("column", "kind", "missing", "content", box=None, pad_edge=False)
     for column in profile.columns[:_MAX_COLUMNS]:
         missing = f"{column.n_missing / max(profile.n_rows, 1):.1%}" if column.n_missing else "-"
         grid.add_row(_shown(column.name), column.kind, missing, _shown(_content(column)))
@@ -118,7 +123,7 @@ def _tell(found: Draft) -> None:
 
 
 def _shown(words: str) -> str:
-    """What may come from the data: no markup of rich's, nothing that a terminal would obey."""
+    """Return text from the data without rich markup and without control characters."""
     from rich.markup import escape  # noqa: PLC0415
 
     return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))

@@ -1,4 +1,4 @@
-"""`modelane report`: where a version's report is, once its signature is found right."""
+"""`modelane report`: the report on a version, after its signature was verified."""
 
 from __future__ import annotations
 
@@ -21,31 +21,28 @@ NEWEST = "newest"
 @click.option(
     "--version",
     "-v",
-    help="An id, its beginning or end, champion, previous, or newest.  [default: champion, or the newest]",
+    help="Id of a version, its beginning or end, or an alias, or newest.  [default: champion, else newest]",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the report there, too; - is this terminal."
-)
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--out", type=click.Path(path_type=Path), help="Copy the report to this file; - prints it.")
+@click.option("--open", "show", is_flag=True, help="Open the report in the browser.")
 def report(model: str, version: str | None, out: Path | None, show: bool) -> None:
-    """Print the path of the report on a version of MODEL, one HTML file that needs nothing else.
+    """Show the report on a version of MODEL.
 
-    It says how the gate decided and why, and shows metrics with intervals, where the model is wrong,
-    what it looks at, how the search went, and the data. Nothing is shown whose signature is not right.
+    Prints the path of the report, one HTML file without external resources. It explains the verdict of the
+    gate, and shows metrics with intervals, errors, feature importances, the search, and the data. A report
+    whose signature is wrong is not shown.
 
     \b
     Example:
         modelane report churn --open
-        modelane report churn --version newest       # the last one trained, promoted or not
+        modelane report churn --version newest       # the newest version, promoted or not
         modelane report churn -v previous --out report.html
     """  # noqa: D301  # click wants a real backspace
     settings, store = open_store()
     wanted = _version(store, known_model(store, model), version)
     verified = store.read(model, wanted, TrustedKeys.load(settings.trusted_keys_path))
     if FILE not in verified.files:
-        raise NoSuchVersion(
-            f"{model} {wanted} has no report: it was made by an older Modelane, or without one"
-        )
+        raise NoSuchVersion(f"{model} {wanted} has no report: it was published without one")
     path = (store.root / model / wanted / FILE).absolute()
     if out == Path("-"):
         click.echo(verified.files[FILE], nl=False)
@@ -54,7 +51,7 @@ def report(model: str, version: str | None, out: Path | None, show: bool) -> Non
         path = _written(out, verified.files[FILE])
     click.echo(str(path))
     if show and not webbrowser.open(path.as_uri()):
-        raise click.ClickException(f"no browser could be started here; open {path}")
+        raise click.ClickException(f"cannot start a browser: open {path} yourself")
 
 
 def _version(store: Store, model: str, name: str | None) -> str:

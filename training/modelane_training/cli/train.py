@@ -1,4 +1,4 @@
-"""``modelane train``: one run in the foreground.  A person, a crontab → CLI → process."""
+"""`modelane train`: one training in the foreground."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from modelane_training.pipeline.run import Progress
 
 EXIT_KEPT = 3
-EXIT_INTERRUPTED = 130
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--quiet", is_flag=True, help="Print the verdict only.")
+@click.option("--quiet", is_flag=True, help="Print only the verdict.")
 def train(recipe: str, quiet: bool) -> None:
-    """Train RECIPE's model here and now, and put it into service if it is better.
+    """Train a model on this machine.
 
-    RECIPE is a model's name, looked up in the recipes folder and among the built-in ones, or the
-    path of a recipe (ending in .py).  It runs in a process of its own, within the same limits as a
-    retraining through the queue: MODELANE_RETRAIN_LIMIT_S seconds, MODELANE_RETRAIN_LIMIT_MB MiB.
+    The new version is published; it becomes the champion if it passes the gate of its recipe.
+
+    RECIPE is the name of a model, whose recipe is in the recipes folder or built in, or the path of a recipe
+    (ending in .py). It runs in a process of its own, within the same limits as a retraining through the
+    queue: MODELANE_RETRAIN_LIMIT_S seconds and MODELANE_RETRAIN_LIMIT_MB MiB.
 
     \b
     Example:
@@ -40,21 +41,21 @@ def train(recipe: str, quiet: bool) -> None:
         modelane train recipes/churn.py
 
     \b
-    Exit status:
+    Exit codes:
         0    trained, published and promoted
-        1    an error; the champion is still the one it was
+        1    failed; the champion has not changed
         2    wrong usage, or a wrong setting
         3    trained and published, but the gate kept the champion
-        130  interrupted
+        130  interrupted with Ctrl-C
     """  # noqa: D301  # click wants a real backspace: keep these lines as they are
     settings = Settings.from_env(os.environ)
     console = Console(stderr=True, quiet=quiet, highlight=False)
     try:
         with _steps(console) as progress:
             outcome = _run(recipe, settings, progress)
-    except KeyboardInterrupt:
-        click.echo("modelane train: interrupted; no version was left half-published", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stopped:
+        stopped.add_note("nothing was published")
+        raise
     console.print(_metrics(outcome))
     verb = "promoted" if outcome["promoted"] else "kept the champion"
     click.echo(f"{outcome['model']} {outcome['version']} {verb}: {outcome['reason']}")
@@ -73,7 +74,7 @@ def _run(recipe: str, settings: Settings, progress: Progress) -> dict[str, Any]:
 
 @contextmanager
 def _steps(console: Console) -> Iterator[Progress]:
-    """A line for each step as it begins, and a spinner while it lasts if somebody watches."""
+    """Print a line for each step when it starts, and show a spinner on a terminal."""
     with console.status("") as status:
 
         def show(step: str, detail: str) -> None:

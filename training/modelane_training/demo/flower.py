@@ -1,4 +1,4 @@
-"""What Flower saw, by its own API."""
+"""Ask Flower's API which tasks it saw."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _PAUSE_S = 0.3
 
 
 def succeeded(flower_url: str, task: str, *, at_least: int, limit_s: float = SEEN_LIMIT_S) -> int:
-    """How many tasks of a name Flower shows as succeeded; waits until it is as many as there must be.
+    """Return how many tasks of a name Flower shows as succeeded.
+
+    Waits until there are ``at_least`` so many, at most ``limit_s`` seconds.
 
     Raises:
         StackError: Flower does not answer.

@@ -1,4 +1,4 @@
-"""What the demo does: train → stack → traffic → Flower → the table and the verdict."""
+"""Run the demo: train, start the stack, send requests, ask Flower, print the verdict."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from modelane_training.recipe_loader import recipe_of
 
 MODEL = "breast-cancer"
 
-#: Lines of the programs' log that are shown when something fails.
+#: Lines of the programs' log to print after a failure.
 LOG_LINES = 30
 
 
 def tell(console: Console, *, keep: bool) -> list[str]:
-    """Run all of it; what failed, in words, or nothing.
+    """Run the demo, and return a sentence for each check that failed.
 
     Args:
-        keep: if all is well, leave everything running until a KeyboardInterrupt.
+        keep: after success, keep everything running until a KeyboardInterrupt.
     """
     with tempfile.TemporaryDirectory(prefix="modelane-demo-") as folder:
         home = Path(folder)
-        # Not from the environment: a demo must not train into somebody's store.
+        # Not from the environment: the demo must not publish into a real store.
         settings = Settings(home=str(home))
         with (home / "programs.log").open("w", encoding="utf-8") as log, ExitStack() as ends:
             try:
@@ -56,14 +56,14 @@ def tell(console: Console, *, keep: bool) -> list[str]:
             summary.show(console, tally, seen, failures)
             if keep and not failures:
                 console.print(stage.stack.ready_line(), markup=False, soft_wrap=True)
-                with suppress(KeyboardInterrupt):  # that is how it is meant to end
+                with suppress(KeyboardInterrupt):  # Ctrl-C is the way to end --keep
                     threading.Event().wait()
             return failures
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What runs while requests are sent."""
+    """The programs that run while requests are sent."""
 
     recipe: Recipe
     stack: Stack
@@ -110,7 +110,7 @@ def _ask_flower(stage: _Stage, tally: Tally, console: Console) -> int:
 
 @contextmanager
 def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
-    """A line when it is done; a spinner meanwhile, if somebody watches."""
+    """Show a spinner during a step, and print a line after it."""
     said: list[str] = []
     with console.status(title):
         yield said.append

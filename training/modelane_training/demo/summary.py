@@ -1,4 +1,4 @@
-"""The demo's table and verdict."""
+"""Print the table and the verdict of the demo."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from modelane_training.demo.traffic import Tally
 
 
 def failures(tally: Tally, seen: int) -> list[str]:
-    """What is not as it must be, in words; empty if all is well."""
+    """Return a sentence for each check that failed."""
     found = []
     if tally.answered != tally.requests:
-        example = f", the first: {tally.errors[0]}" if tally.errors else ""
-        found.append(f"{tally.requests - tally.answered} requests were not answered{example}")
+        example = f"; first error: {tally.errors[0]}" if tally.errors else ""
+        found.append(f"{tally.requests - tally.answered} requests got no answer{example}")
     if tally.wrong:
         found.append(f"{tally.wrong} answers differ from the in-process prediction")
     if len(tally.versions) < 2:
-        found.append("the version that answers did not change")
+        found.append("the champion did not change")
     if seen != tally.answered:
-        found.append(f"Flower saw {seen} predictions succeed, {tally.answered} did")
+        found.append(f"Flower saw {seen} successful predictions of {tally.answered}")
     return found
 
 
 def show(console: Console, tally: Tally, seen: int, failed: list[str]) -> None:
-    """Print the table, and as the last line the verdict."""
+    """Print the table, and the verdict as the last line."""
     p50, p99 = np.percentile(tally.latency_s, [50, 99]) * 1e3
     grid = Grid(show_header=False)
     for name, value in (

@@ -1,4 +1,4 @@
-"""The demo's requests, and what became of each."""
+"""Send the requests of the demo, and count their outcomes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
 from modelane_worker.registry.store import Store
 
-#: Requests of one row in flight together, and how many there are.
+#: Largest number of one-row requests in flight, and how many are sent.
 IN_FLIGHT, MANY = 256, 4096
 #: Requests that each hold the whole hold-out.
 BULK = 16
 #: How far an answer may be from the in-process one.
 TOLERANCE = 1e-9
-#: Answers of the new version that are waited for after a retrain, and for how long, in seconds.
+#: Answers of the new version to wait for after a retraining, and the longest wait in seconds.
 NEW_ANSWERS, SWAP_LIMIT_S = 256, 150.0
-#: Seconds between two floods while a retraining goes on: it needs some of this machine, too, and Flower
-#: remembers 100,000 tasks.
+#: Seconds between two floods during a retraining: the trainer needs a part of the machine, and Flower keeps
+#: only 100,000 tasks.
 PAUSE_S = 0.25
 
 METHOD = "predict_proba"
@@ -38,20 +38,20 @@ Rows = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Tally:
-    """What was sent and what came back."""
+    """Counts of requests and answers."""
 
     requests: int = 0
     answered: int = 0
     wrong: int = 0
     errors: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)  #: version → answers
-    latency_s: list[float] = field(default_factory=list)  #: of requests that were alone
+    latency_s: list[float] = field(default_factory=list)  #: of requests sent one by one
     requests_per_s: float = 0.0
     rows_per_s: float = 0.0
 
 
 class Traffic:
-    """Sends the hold-out in several ways; keeps every answer for :meth:`compare`."""
+    """Send the hold-out in several ways, and keep every answer for :meth:`compare`."""
 
     def __init__(self, client: Client, settings: Settings, model: str, hold_out: Rows) -> None:
         self.tally = Tally()
@@ -62,7 +62,7 @@ class Traffic:
         self._answers: list[tuple[slice, Answer]] = []
 
     def one_by_one(self) -> str:
-        """Each row alone, the next one after the answer: the latency of an idle lane."""
+        """Send each row after the answer to the one before: measures the latency of an idle lane."""
         for number in range(len(self._hold_out)):
             began_s = time.perf_counter()
             self._collect([self._submit(slice(number, number + 1))])
@@ -71,14 +71,14 @@ class Traffic:
         return f"{len(self._hold_out)} requests, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
     def all_at_once(self) -> str:
-        """Single rows with many in flight: what the lane gathers by itself."""
+        """Send single rows with many in flight: the lane gathers them into batches."""
         began_s = time.perf_counter()
         self._flood(self._one_row(number) for number in range(MANY))
         self.tally.requests_per_s = MANY / (time.perf_counter() - began_s)
         return f"{MANY} requests, {self.tally.requests_per_s:,.0f} a second"
 
     def in_bulk(self) -> str:
-        """The whole hold-out in each request."""
+        """Send the whole hold-out with each request."""
         began_s = time.perf_counter()
         self._flood([slice(None)] * BULK)
         rows = BULK * len(self._hold_out)
@@ -86,7 +86,7 @@ class Traffic:
         return f"{BULK} requests of {len(self._hold_out)} rows, {self.tally.rows_per_s:,.0f} rows a second"
 
     def through_a_retrain(self) -> str:
-        """Go on asking while a trainer makes a new version and the worker swaps to it.
+        """Keep sending while a trainer makes a new version and the worker swaps to it.
 
         Raises:
             ModelaneError: the retraining failed.
@@ -101,10 +101,12 @@ class Traffic:
                 break
             time.sleep(PAUSE_S)
         outcome = retraining.result()
-        return f"{self.tally.requests - sent} requests, {outcome.version} answers now ({outcome.reason})"
+        return (
+            f"{self.tally.requests - sent} requests, {outcome.version} is the champion now ({outcome.reason})"
+        )
 
     def compare(self) -> str:
-        """Predict everything again in this process, by the version that answered."""
+        """Predict all requests again in this process, with the version that answered each."""
         trusted = TrustedKeys.load(self._settings.trusted_keys_path)
         store = Store(self._settings.store_path)
         for version in self.tally.versions:

@@ -1,4 +1,4 @@
-"""A first recipe for data that nobody has described yet.  sources, check → DRAFT → init."""
+"""Draft a first recipe from data, for `modelane init`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from modelane_training.sources.folder import kind_of as kind_of_file
 from modelane_training.sources.sql import anywhere, has_password
 from modelane_worker.registry.card import Task
 
-#: Where the recipe finds a database whose URL has a password.
+#: Environment variable for the URL of a database, if the URL has a password.
 URL_VARIABLE = "DATABASE_URL"
 
-#: Of two classes, the share of the rarer one below which ranking is judged by the rare rows found.
+#: If the rarer of two classes has a smaller share, the metric is average precision.
 _RARE = 0.1
 
 
@@ -36,16 +36,16 @@ class Draft:
     prepared: Prepared
     left_out: dict[str, str]  #: column → why
     metric_reason: str
-    code: str  #: of the recipe's file
-    said: list[str] = field(default_factory=list)  #: how the data had to be read
+    code: str  #: content of the recipe file
+    said: list[str] = field(default_factory=list)  #: how the data was read, if not with the defaults
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the data is, and how a recipe names it."""
+    """Location of the data, and the code for it in a recipe."""
 
     function: str
-    where: str  #: Python, the first argument
+    where: str  #: Python code of the first argument
     first: Any
     arguments: dict[str, Any]
 
@@ -59,35 +59,40 @@ class Place:
 
 
 def file_place(path: Path, recipes: Path) -> Place:
-    """A file or a folder; the recipe names it from where it lies itself.
+    """Return the place of a file or folder; the recipe names it relative to its own path.
 
     Raises:
-        BadData: there is none, or it is of no kind that can be read.
+        BadData: the path does not exist, or its format is not supported.
     """
     if not path.exists():
-        raise BadData(f"{path} cannot be read: No such file or directory")
+        raise BadData(f"{path} does not exist")
     relative = os.path.relpath(path.resolve(), recipes.resolve())
     where = f"Path(__file__).parent / {_quoted(Path(relative).as_posix())}"
     if path.is_dir():
         return Place("folder", where, path, {})
     reader = kind_of_file(path)
     if reader is None:
-        raise BadData(f"{path}: expected a name that ends in .csv, .parquet or .jsonl, or a folder of them")
+        raise BadData(
+            f"{path}: expected a file that ends in .csv, .parquet or .jsonl, or a folder of such files"
+        )
     return Place(reader.__name__, where, path, {})
 
 
 def query_place(url: str, query: str, *, from_environment: bool) -> Place:
-    """A query; its URL stays out of the recipe if it has a password, or came from the environment."""
+    """Return the place of a query.
+
+    The URL stays out of the recipe if it has a password, or if it came from the environment.
+    """
     hidden = from_environment or has_password(url)
     where = f'os.environ["{URL_VARIABLE}"]' if hidden else _quoted(anywhere(url))
     return Place("sql", where, url, {"query": query})
 
 
 def draft(model: str, place: Place, target: str, task: Task | None = None) -> Draft:
-    """Look at the data, and write down what was decided.
+    """Read the data, decide the options of a recipe, and write its code.
 
     Raises:
-        BadData: it cannot be trained on.
+        BadData: the data cannot be used for training.
     """
     table, place, said = _collected(model, place, target)
     bare = Recipe(model=model, source=place.source(), target=target, task=task)
@@ -101,10 +106,13 @@ def draft(model: str, place: Place, target: str, task: Task | None = None) -> Dr
 
 
 def _collected(model: str, place: Place, target: str) -> tuple[Table, Place, list[str]]:
-    """The data, read once more in another way where a CSV file asks for it."""
+    """Read the data; read a CSV file again with other options if its error calls for them."""
     remedies = {
         "holds a decimal comma": ({"decimal": ","}, "numbers have a decimal comma"),
-        "is not text in utf-8": ({"encoding": "cp1252"}, "text is not UTF-8: read as Windows' cp1252"),
+        "is not text in utf-8": (
+            {"encoding": "cp1252"},
+            "the text is not UTF-8; it was read as cp1252 (Windows)",
+        ),
     }
     said: list[str] = []
     while True:
@@ -119,7 +127,7 @@ def _collected(model: str, place: Place, target: str) -> tuple[Table, Place, lis
 
 
 def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:
-    """Columns that are no features, each with the reason."""
+    """Return columns that are not used as features, each with the reason."""
     table = with_targets(table)
     reasons = {}
     for number, feature in enumerate(table.features):
@@ -127,36 +135,37 @@ def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:
         if why := without_meaning(values):
             reasons[feature.name] = why
         elif kind_of(values, feature) == "id" or (feature.dtype == NUMBER and is_row_number(values)):
-            reasons[feature.name] = "names its row: nothing to learn from"
+            reasons[feature.name] = "identifies the row, so there is nothing to learn from it"
     rest = table.without(reasons)
     if len(rest) >= leakage.MIN_ROWS and len(rest.features) >= leakage.MIN_COLUMNS:
         task = recipe.resolve(rest).task
         check(rest, task)
         for leak in leakage.find(rest, task):
             reasons[leak.column] = (
-                f"gives the target away ({leak.told(task)}); known when you ask? name it in keep"
+                f"gives the target away ({leak.told(task)}); "
+                "if it is known before the prediction, name it in keep"
             )
     return reasons
 
 
 def _metric(table: Table, recipe: Resolved) -> tuple[str, str]:
     if recipe.task == "regression":
-        return "r2", "the share of the target's variance that is explained; 0 is guessing its mean"
+        return "r2", "share of the variance of the target that the model explains; 0 is as good as its mean"
     counts = np.sort(np.unique(table.targets, return_counts=True)[1])
     share = counts[0] / counts.sum()
     if len(counts) == 2:
         if share < _RARE:
-            return "average_precision", f"one class is rare ({share:.1%}): what counts is to find it"
-        return "roc_auc", "how well the two classes are told apart, whatever the threshold"
+            return "average_precision", f"one class is rare ({share:.1%}), so finding it counts"
+        return "roc_auc", "how well the two classes are separated, independent of a threshold"
     if counts[0] * 2 < counts.mean():
-        return "balanced_accuracy", "the classes are of different size, and each counts the same"
-    return "accuracy", "the classes are of about one size: the share of right answers"
+        return "balanced_accuracy", "the classes differ in size, and each counts the same"
+    return "accuracy", "the classes have similar sizes, so the share of correct answers counts"
 
 
 def _code(recipe: Resolved, place: Place, left_out: dict[str, str], reason: str) -> str:
     imports = ["import os"] if "os.environ" in place.where else []
     imports += ["from pathlib import Path"] if "Path(" in place.where else []
-    lines = [f'"""The recipe of {recipe.model}.  Written by `modelane init`; yours to change."""', ""]
+    lines = [f'"""The recipe of {recipe.model}.  Written by `modelane init`; change it as you like."""', ""]
     lines += [*imports, ""] if imports else []
     lines += [
         "from modelane_training.recipe import Budget, Recipe",
@@ -177,9 +186,9 @@ def _code(recipe: Resolved, place: Place, left_out: dict[str, str], reason: str)
         lines += ["    ),"]
     lines += [
         f"    budget=Budget(trials={recipe.budget.trials}, minutes={recipe.budget.minutes:g}),",
-        '    # schedule="0 4 * * *",  # every night, by `celery beat` or `modelane up`',
-        '    # groups="customer",     # rows of one value stay on one side of every split',
-        '    # time="day",            # the latest rows are held out',
+        '    # schedule="0 4 * * *",  # every night at four (UTC), requested by celery beat',
+        '    # groups="customer",     # rows with the same value stay on the same side of a split',
+        '    # time="day",            # the latest rows are the hold-out',
         ")",
         "",
     ]
@@ -187,5 +196,5 @@ def _code(recipe: Resolved, place: Place, left_out: dict[str, str], reason: str)
 
 
 def _quoted(value: Any) -> str:
-    """A literal of Python, in double quotes, whatever is in it."""
+    """Return a Python literal; strings in double quotes."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
