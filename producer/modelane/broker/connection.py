@@ -53,7 +53,18 @@ def connect(settings: Settings) -> redis.Redis:
         )
     except ValueError:
         # Without its cause: that repeats parts of the URL, and the password may be among them.
-        raise SettingsError("MODELANE_BROKER_URL cannot be read: expected redis://HOST:PORT/DB") from None
+        raise SettingsError("MODELANE_BROKER_URL cannot be parsed: expected redis://HOST:PORT/DB") from None
+
+
+def server_time_s(client: redis.Redis) -> float:
+    """Return the time on the clock of Redis, in Unix seconds.
+
+    Raises:
+        BrokerUnavailable: Redis does not answer.
+    """
+    with broker_errors():
+        seconds, microseconds = client.time()
+    return float(seconds) + microseconds / 1e6
 
 
 @contextmanager
