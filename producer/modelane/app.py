@@ -20,7 +20,7 @@ from kombu.serialization import register
 
 from modelane import celery_tasks
 from modelane.keys import DEFAULT_QUEUE, PREDICT_TASK, RETRAIN_TASK
-from modelane.protocol import message, result
+from modelane.protocol import message, serializer
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
     """
     register(
         SERIALIZER,
-        result.dumps,
-        result.loads,
+        serializer.dumps,
+        serializer.loads,
         content_type=message.CONTENT_TYPE,
         content_encoding="binary",
     )

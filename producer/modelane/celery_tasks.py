@@ -28,7 +28,8 @@ from modelane.keys import (
     check_model_name,
     predict_queue,
 )
-from modelane.protocol.predict_request import describe, request_of
+from modelane.protocol.predict_request import request_of
+from modelane.protocol.redaction import describe
 from modelane.settings import Settings
 
 Options = dict[str, Any]

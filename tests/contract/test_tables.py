@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from modelane.data.rows import in_json, to_rows
 from modelane.data.tensor import Tensor, extended, from_wire
 from modelane.errors import BadInput
-from modelane.protocol.predict_request import describe
+from modelane.protocol.redaction import describe
 from modelane_worker.inference.request_rows import Reader
 from modelane_worker.registry.card import Feature
 

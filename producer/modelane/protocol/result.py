@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from modelane.data.tensor import from_wire, to_plain, to_wire
+from modelane.data.tensor import to_plain, to_wire
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
 from modelane.protocol.iso8601 import write_moment
 from modelane.protocol.message import Envelope
@@ -70,8 +70,8 @@ def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> byt
     return _document(envelope, status, failure, now_s)
 
 
-def write_taken(id_: str, is_ignored: bool) -> bytes:
-    """What stands in the place of a result as long as there is none: the id is taken."""
+def write_placeholder(id_: str, *, is_ignored: bool) -> bytes:
+    """Return what is stored under an id that a caller chose until the result replaces it."""
     if not is_ignored:
         return _msgpack_encoder.encode(ResultDocument(task_id=id_, status="PENDING", result=None))
     sentence = f"{id_} was sent with ignore_result: its answer is not stored"
@@ -91,20 +91,3 @@ def _document(envelope: Envelope, status: str, result: object, now_s: float) -> 
             parent_id=envelope.headers.parent_id,
         )
     )
-
-
-def dumps(value: Any) -> bytes:
-    """kombu serializer: any value of ours, as MessagePack."""
-    return _msgpack_encoder.encode(value)
-
-
-def loads(data: bytes | str) -> Any:
-    """kombu serializer: MessagePack of ours, or JSON; arrays come back as numpy arrays.
-
-    Both, because Modelane's own Celery app reads results of every client.
-    """
-    raw = data.encode() if isinstance(data, str) else bytes(data)
-    if raw[:1] in b"{[":
-        # MessagePack never starts so here: our documents are maps (0x80…) and our bodies arrays (0x90…).
-        return msgspec.json.decode(raw)
-    return msgspec.msgpack.decode(raw, ext_hook=lambda code, payload: from_wire(code, payload).array())
