@@ -17,7 +17,7 @@ r"""Every Redis key, channel, queue and task name of Modelane, in one table.
     modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
     modelane.tasks                     list        what Celery's own consumer runs           until taken
     modelane.revoked                   sorted set, id → Redis time at which it was revoked   REVOKED_TTL_S
-                                       channel     ids that a client revokes, as JSON        -
+                                       channel     ids that were revoked just now, as JSON   -
     modelane.attached                  string      some request has further waiters          until they stop
     modelane.attached.<id>             set         channels of clients that wait for it, too until they stop
     modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S

@@ -16,12 +16,12 @@ MAX_BYTES = 64 * 1024
 MAX_LEASES = 4096
 
 
-class Scheduled:
+class DelayedMessages:
     """The messages of one queue whose ETA is still to come."""
 
     def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
         self._keys = keys
-        self._script = Script(client, "scheduled")
+        self._script = Script(client, "delayed")
 
     def soonest(self, most: int) -> list[tuple[float, wire.Envelope]]:
         """Pairs of a due time (Unix seconds, by Redis) and a message, those due first.

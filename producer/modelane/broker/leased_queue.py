@@ -22,7 +22,6 @@ import redis
 from redis.exceptions import NoScriptError
 
 from modelane.broker.connection import broker_errors
-from modelane.broker.once import Once
 from modelane.broker.scripts import Script, ask
 from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import (
@@ -87,6 +86,20 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     bury_reason: str = ""
 
 
+class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
+    """Put a message only if its id is free: no request with it waits, is computed or was answered.
+
+    Attributes:
+        id: of the request.
+        placeholder: result document stored under the id until the answer replaces it.
+        ttl_s: how long the placeholder is kept if no answer comes.
+    """
+
+    id: str
+    placeholder: bytes
+    ttl_s: float
+
+
 class LeasedQueue:
     """One queue on Redis.  Safe to share between threads.
 
@@ -108,8 +121,8 @@ class LeasedQueue:
         self._settle = Script(client, "settle")
         self._release = Script(client, "release")
         self._renew = Script(client, "renew")
-        self._tell = Script(client, "tell")
-        self._look = Script(client, "look")
+        self._progress = Script(client, "progress")
+        self._ready = Script(client, "ready")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate, keys.prefix + ATTACHED_KEY)
@@ -122,49 +135,27 @@ class LeasedQueue:
         max_depth: int,
         priority: int = 0,
         token: str | None = None,
-    ) -> int:
-        """Append messages, all or none; return how many wait now.
+        idempotency_keys: Sequence[IdempotencyKey] = (),
+    ) -> list[int]:
+        """Append messages, all or none, except those whose id is taken.
 
         Args:
-            messages: Celery protocol-2 messages as kombu would write them.
-            max_depth: refuse if more than this would wait.
+            messages: Celery protocol-2 messages as kombu writes them.
+            max_depth: messages that may wait in the queue.
             priority: Celery's 0 to 9; on Redis 0 is served first.
-            token: makes a repeat harmless; the same one for the same messages.
+            token: identifies this put: a repeat with the same token and messages changes nothing.
+            idempotency_keys: one for each message, or none at all.
+
+        Returns:
+            Positions of the messages that were left out because their id is taken.
 
         Raises:
-            QueueFull: nothing was put.
+            QueueFull: more than ``max_depth`` messages would wait; nothing was put.
         """
-        return self._call_put(messages, max_depth, priority, token, ())[0]
-
-    def put_once(
-        self,
-        messages: Sequence[bytes],
-        *,
-        max_depth: int,
-        priority: int = 0,
-        token: str | None = None,
-        once: Sequence[Once],
-    ) -> list[int]:
-        """:meth:`put`, but for those whose id is known already; return their positions.
-
-        Args:
-            messages: as for :meth:`put`, as are the arguments that are not named here.
-            once: one for each message, or none at all.
-        """
-        return self._call_put(messages, max_depth, priority, token, once)[1]
-
-    def _call_put(
-        self,
-        messages: Sequence[bytes],
-        max_depth: int,
-        priority: int,
-        token: str | None,
-        once: Sequence[Once],
-    ) -> tuple[int, list[int]]:
         token = token or os.urandom(9).hex()
-        results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{each.id}" for each in once)
+        results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{key.id}" for key in idempotency_keys)
         with broker_errors():
-            accepted, depth, said = self._put(
+            accepted, depth, details = self._put(
                 keys=(
                     *self.keys.priorities,
                     *(self.keys.put(token), self.keys.rate, self.keys.leased),
@@ -174,15 +165,15 @@ class LeasedQueue:
                     *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time()),
                     *(RATE_LOOKS_BACK_S, RATE_TTL_S),
                     *messages,
-                    *(each.record for each in once),
-                    *(math.ceil(each.ttl_s) for each in once),
+                    *(key.placeholder for key in idempotency_keys),
+                    *(math.ceil(key.ttl_s) for key in idempotency_keys),
                 ),
             )
         if not accepted:
-            room_s = float(said or DEFAULT_RETRY_AFTER_S)
+            room_s = float(details or DEFAULT_RETRY_AFTER_S)
             retry_after_s = min(max(room_s, SHORTEST_RETRY_AFTER_S), LONGEST_RETRY_AFTER_S)
             raise QueueFull(self.keys.queue, depth, max_depth, retry_after_s)
-        return int(depth), [int(position) for position in said.split()]
+        return [int(position) for position in details.split()]
 
     def reserve(  # noqa: PLR0913  a batch has this many limits
         self,
@@ -280,7 +271,9 @@ class LeasedQueue:
         with broker_errors():
             return int(self._renew(keys=self._lease_keys, args=(lease_s, *batches)))
 
-    def tell(self, tag: bytes, id_: str, value: bytes, *, ttl_s: float, reply_to: str = "") -> bool:
+    def report_progress(
+        self, tag: bytes, id_: str, value: bytes, *, ttl_s: float, reply_to: str = ""
+    ) -> bool:
         """Store and publish how far a leased request has come; False if the lease was lost.
 
         Args:
@@ -293,11 +286,11 @@ class LeasedQueue:
         prefix = self.keys.prefix
         batch, _, number = tag.rpartition(b":")
         with broker_errors():
-            told = self._tell(
+            is_ours = self._progress(
                 keys=(f"{self.keys.leased}.{batch.decode()}", f"{prefix}{RESULT_KEY_PREFIX}{id_}"),
                 args=(number, value, math.ceil(ttl_s), prefix + reply_to if reply_to else ""),
             )
-        return bool(told)
+        return bool(is_ours)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something is put into the first list, at most ``timeout_s``; takes nothing.
@@ -311,9 +304,9 @@ class LeasedQueue:
         move = ("BLMOVE", self.keys.first, self.keys.first, "RIGHT", "RIGHT", timeout_s)
         with broker_errors():
             try:
-                _, found = ask(self._redis, move, self._look.command(keys, ()))
+                _, found = ask(self._redis, move, self._ready.command(keys, ()))
             except NoScriptError:
-                found = self._look(keys, ())
+                found = self._ready(keys, ())
         return bool(found)
 
     def depth(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from modelane.broker.connection import broker_errors
-from modelane.broker.request_control import Ids
+from modelane.broker.request_control import RequestControl
 from modelane.keys import RUN_KEY_PREFIX
 
 _JOINED = "joined "
@@ -26,5 +26,5 @@ def under_way(client: redis.Redis, prefix: str, model: str) -> list[str]:
 def cancel(client: redis.Redis, prefix: str, model: str) -> list[str]:
     """Revoke the run of a model, and those who wait for it, so that none of them begins anew; their ids."""
     if ids := under_way(client, prefix, model):
-        Ids(client, prefix, "").revoke(ids)
+        RequestControl(client, prefix).revoke(ids)
     return ids

@@ -1,4 +1,4 @@
--- look: whether there is something to reserve; changes nothing.
+-- ready: whether there is something to reserve; changes nothing.
 --
 -- KEYS[1..4]  the lane's lists
 -- KEYS[5]     leases: sorted set, batch -> Redis time at which its messages return

@@ -1,4 +1,4 @@
--- scheduled: what waits for its time, soonest first; changes nothing.
+-- delayed: what waits for its time, soonest first; changes nothing.
 --
 -- KEYS[1]     leased; KEYS[1].<batch> is the list of a batch's messages
 -- KEYS[2]     leases: sorted set, batch -> Redis time at which its messages return

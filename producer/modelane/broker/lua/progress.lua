@@ -1,4 +1,4 @@
--- tell: store and publish how far a request has come, as long as it is leased; its result comes after it.
+-- progress: store and publish how far a request has come, as long as it is leased; its result comes after it.
 --
 -- KEYS[1]     list of the batch that the request was leased in
 -- KEYS[2]     the request's result, and its channel
