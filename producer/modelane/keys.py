@@ -84,7 +84,7 @@ PUT_TTL_S = 120
 GIVEN_UP_TTL_S = 120
 
 #: Time constant of a lane's average rate, and how long the rate is kept after the last settle; seconds.
-RATE_LOOKS_BACK_S = 5
+RATE_TIME_CONSTANT_S = 5
 RATE_TTL_S = 3600
 
 #: How many revoked ids are kept and for how many seconds; the same as Celery's workers keep.

@@ -18,7 +18,7 @@ from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S
 
 
 class RequestControl:
-    """Requests of one Redis, whoever sent them; thread-safe.
+    """The requests in one Redis, from any sender; thread-safe.
 
     Every method raises ``BrokerUnavailable`` if Redis does not answer; repeating the call is harmless.
 

@@ -1,11 +1,11 @@
--- progress: store and publish how far a request has come, as long as it is leased; its result comes after it.
+-- progress: store and publish the progress of a request while it is leased; its result replaces it later.
 --
--- KEYS[1]     list of the batch that the request was leased in
--- KEYS[2]     the request's result, and its channel
--- ARGV[1]     number of the message in the batch: only who still holds it may tell (fencing)
--- ARGV[2]     value: a result document that is not final
+-- KEYS[1]     list of the messages of its batch
+-- KEYS[2]     result of the request; also its channel
+-- ARGV[1]     number of the message in the batch: without the lease nothing is stored (fencing)
+-- ARGV[2]     result document with a state that is not final
 -- ARGV[3]     seconds to keep it
--- ARGV[4]     channel that gets it, as a MessagePack array of one; '': the result's own channel
+-- ARGV[4]     channel that gets it, as a MessagePack array of one; '': the channel of the result
 -- returns     1, or 0 if the lease was lost
 
 local message = redis.call('LINDEX', KEYS[1], -ARGV[1])
