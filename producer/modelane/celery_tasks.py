@@ -18,7 +18,7 @@ from modelane.broker.connection import broker_errors, connect
 from modelane.broker.served_models import served_models
 from modelane.client.options import check_columns
 from modelane.client.unknown_models import unknown
-from modelane.data.rows import in_json, to_rows
+from modelane.data.rows import to_json, to_rows
 from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable
 from modelane.keys import (
     PREDICT_TASK,
@@ -150,7 +150,7 @@ class Predict(_RemoteTask):
             args = (kwargs.pop("rows"), *args)
         if args:
             body, columns, _ = to_rows(args[0], check_columns(kwargs.get("columns")))
-            args = (in_json(body), *args[1:])
+            args = (to_json(body), *args[1:])
             if columns is not None:
                 kwargs["columns"] = list(columns)
             request_of("", args, kwargs)

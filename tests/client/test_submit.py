@@ -49,7 +49,7 @@ itself.append(itself)
         ({"rows": []}, "there are no rows"),
         ({"rows": [[HALF_A_PAIR]]}, "the request cannot be sent"),
         ({"rows": [[10**400, 1.5]]}, "row 0, column 0 is too large"),
-        ({"rows": [itself]}, "row 0, column 0 is a list"),
+        ({"rows": [itself]}, "row 0, column 0 is of type list"),
     ],
     ids=lambda value: ascii(value)[:40] if isinstance(value, dict) else "",
 )

@@ -41,7 +41,7 @@ from modelane.client.options import (
 )
 from modelane.client.prediction import Prediction
 from modelane.data.rows import to_rows
-from modelane.data.tensor import extended
+from modelane.data.tensor import to_msgpack
 from modelane.errors import ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.protocol.message import write_message
@@ -168,7 +168,7 @@ class Client(Streaming):
             ),
             task=PREDICT_TASK,
             queue=queue,
-            args=(model, extended(body)),
+            args=(model, to_msgpack(body)),
             kwargs={name: value for name, value in kwargs.items() if value is not None},
             rows=n_rows,
             argsrepr=f"({model!r}, {describe(body)})",

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from modelane.data.tensor import to_plain, to_wire
+from modelane.data.tensor import to_builtin, to_wire
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
 from modelane.protocol.iso8601 import write_moment
 from modelane.protocol.message import Envelope
@@ -23,7 +23,7 @@ MAX_SENTENCE = 1000
 #: State of a request that says how far it has come; not one of Celery's, as Celery allows it.
 PROGRESS = "PROGRESS"
 
-_json_encoder = msgspec.json.Encoder(enc_hook=to_plain)
+_json_encoder = msgspec.json.Encoder(enc_hook=to_builtin)
 _msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
 
