@@ -83,7 +83,7 @@ def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_
         full = future.exception(0)
         assert isinstance(full, QueueFull)
         assert (full.depth, full.limit) == (200, 200)
-        assert "holds 200 messages, its limit is 200" in str(full)
+        assert "200 messages wait, and its limit is 200" in str(full)
     lane.answer(lane.take(200))
     assert sum(len(future.result(10)) for future in futures if future not in refused) == 400
 

@@ -232,7 +232,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
         stored = result.write_result(wire.read_envelope(message), {"values": value}, 0.0)
         document = serializer.loads(stored)
         if document["status"] == "FAILURE":
-            assert "cannot be sent" in document["result"]["exc_message"][0]
+            assert "cannot be encoded" in document["result"]["exc_message"][0]
         else:
             assert document["result"]["values"] is not None
 

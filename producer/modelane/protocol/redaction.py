@@ -9,14 +9,14 @@ from modelane.protocol.message import Body, Envelope
 
 
 def redact(envelope: Envelope, body: Body) -> None:
-    """Describe the arguments anew: other clients describe them by showing them."""
+    """Replace the description of a message's arguments, since other clients describe them by their values."""
     args, kwargs, _ = body
     rows = kwargs.get("rows", args[-1] if args else None)
     envelope.headers.argsrepr, envelope.headers.kwargsrepr = f"({describe(rows)})", "{}"
 
 
 def describe(rows: Any) -> str:
-    """What rows are, for Flower and logs; never what they hold."""
+    """Describe rows by shape and type, never by their values: ``[128x4 rows]``."""
     if isinstance(rows, Tensor):
         return str(rows)
     if isinstance(rows, list):

@@ -12,17 +12,18 @@ _encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
 
 def dumps(value: Any) -> bytes:
-    """kombu serializer: any value of ours, as MessagePack."""
+    """Encode a value as MessagePack, for kombu."""
     return _encoder.encode(value)
 
 
 def loads(data: bytes | str) -> Any:
-    """kombu serializer: MessagePack of ours, or JSON; arrays come back as numpy arrays.
+    """Decode MessagePack or JSON, for kombu; arrays are returned as numpy arrays.
 
-    Both, because Modelane's own Celery app reads results of every client.
+    It accepts both, because Modelane's Celery application reads the results of all clients.
     """
     raw = data.encode() if isinstance(data, str) else bytes(data)
     if raw[:1] in b"{[":
-        # MessagePack never starts so here: our documents are maps (0x80…) and our bodies arrays (0x90…).
+        # Modelane's MessagePack never starts with these bytes: documents are maps (0x80…), bodies arrays
+        # (0x90…).
         return msgspec.json.decode(raw)
     return msgspec.msgpack.decode(raw, ext_hook=lambda code, payload: from_wire(code, payload).array())
