@@ -88,7 +88,9 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
-    """Put a message only if its id is free: no request with it waits, is computed or was answered.
+    """The id of a request that is put only once.
+
+    The message is left out if a request with this id waits, is being computed or was answered.
 
     Attributes:
         id: of the request.
@@ -195,8 +197,8 @@ class LeasedQueue:
         Args:
             lease_s: seconds until the leases expire.
             max_requests: maximum number of messages.
-            max_rows: maximum sum of their rows; the first message is leased whatever its size.
-            max_bytes: maximum sum of their bytes; likewise.
+            max_rows: maximum sum of their rows; the first message may exceed it.
+            max_bytes: maximum sum of their bytes; the first message may exceed it.
             max_attempts: attempts after which a message becomes a dead letter.
             only_first_attempts: leave messages that have lost a worker to others.
         """

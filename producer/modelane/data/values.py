@@ -176,5 +176,5 @@ def to_compact(column: NDArray[Any] | list[Any]) -> Tensor | list[Any]:
 def to_list(column: NDArray[Any] | list[Any]) -> list[Any]:
     """Convert a column of :func:`to_column` to a list of plain values."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return [None if np.isnat(moment) else str(moment) for moment in column]
+        return [None if np.isnat(value) else str(value) for value in column]
     return column if isinstance(column, list) else column.tolist()

@@ -16,25 +16,25 @@ DEADLINES_PER_S = 100
 
 
 @lru_cache(maxsize=256)
-def write_moment(unix_s: float) -> str:
+def format_time(unix_s: float) -> str:
     """Return the ISO 8601 form of a Unix time, in UTC."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat()
 
 
-def write_deadline(unix_s: float) -> str:
+def format_deadline(unix_s: float) -> str:
     """Return the ISO 8601 form of a deadline, rounded up by at most 10 ms."""
-    return write_moment(math.ceil(unix_s * DEADLINES_PER_S) / DEADLINES_PER_S)
+    return format_time(math.ceil(unix_s * DEADLINES_PER_S) / DEADLINES_PER_S)
 
 
 @lru_cache(maxsize=256)
-def read_moment(moment: str) -> float:
+def parse_time(text: str) -> float:
     """Return the Unix time of an ISO 8601 time; without a time zone it is in UTC, as in Celery.
 
     Raises:
-        Undecodable: ``moment`` is not an ISO 8601 time.
+        Undecodable: ``text`` is not an ISO 8601 time.
     """
     try:
-        parsed = datetime.fromisoformat(moment)
+        parsed = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise Undecodable(f"{moment!r:.40} is not an ISO 8601 time") from exc
+        raise Undecodable(f"{text!r:.40} is not an ISO 8601 time") from exc
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -25,7 +25,7 @@ from modelane.data.tensor import from_wire, to_wire
 from modelane.errors import BadInput, Undecodable
 from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
 from modelane.protocol.compression import decompress
-from modelane.protocol.iso8601 import read_moment, write_deadline
+from modelane.protocol.iso8601 import format_deadline, parse_time
 
 CONTENT_TYPE = "application/x-modelane"
 JSON_TYPE = "application/json"
@@ -105,8 +105,8 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Earliest time to start, in Unix seconds on the clock of Redis."""
         return self._redis_time(self.headers.eta)
 
-    def _redis_time(self, moment: str | None) -> float | None:
-        return read_moment(moment) + self.clock_off_s if moment else None
+    def _redis_time(self, text: str | None) -> float | None:
+        return parse_time(text) + self.clock_off_s if text else None
 
 
 class _Identity(msgspec.Struct):
@@ -275,7 +275,7 @@ def write_message(  # noqa: PLR0913  one per part of a message
         body = _msgpack_encoder.encode((args, kwargs, Embed()))
     except (NotImplementedError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise BadInput(f"the request cannot be encoded: {exc}") from exc
-    expires = None if expires_s is None else write_deadline(expires_s)
+    expires = None if expires_s is None else format_deadline(expires_s)
     return msgspec.json.encode(
         Envelope(
             rows=rows,

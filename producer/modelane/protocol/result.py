@@ -14,7 +14,7 @@ import msgspec
 
 from modelane.data.tensor import to_builtin, to_wire
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
-from modelane.protocol.iso8601 import write_moment
+from modelane.protocol.iso8601 import format_time
 from modelane.protocol.message import Envelope
 
 #: Maximum length of an error message, in characters; the exception of a model may repeat all of its rows.
@@ -94,7 +94,7 @@ def _document(envelope: Envelope, status: str, result: object, now_s: float) -> 
             task_id=envelope.headers.id,
             status=status,
             result=result,
-            date_done=write_moment(now_s),
+            date_done=format_time(now_s),
             group_id=envelope.headers.group,
             parent_id=envelope.headers.parent_id,
         )

@@ -4,7 +4,7 @@
 -- KEYS[5]     leased: hash, batch -> number of its messages still leased; KEYS[5].<batch>: list of its messages
 -- KEYS[6]     leases: sorted set, batch -> Redis time at which its messages return
 -- ARGV[1]     lease, seconds
--- ARGV[2..4]  maximum number of messages, rows and bytes; the first message is leased whatever its size
+-- ARGV[2..4]  maximum number of messages, rows and bytes; the first message may exceed them
 -- ARGV[5]     token of this call, unique
 -- ARGV[6]     attempts after which a message becomes a dead letter
 -- ARGV[7]     1: only messages that have lost no worker
