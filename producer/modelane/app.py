@@ -1,5 +1,7 @@
 """Modelane's Celery application, whose configuration services, workers, trainers and Flower share.
 
+Send the tasks like any other task of Celery::
+
     from modelane.app import predict
 
     result = predict.delay("churn", rows)                    # or apply_async(…, priority=…, expires=…)

@@ -1,5 +1,7 @@
 """All errors of Modelane in one tree; the branch of an error says what the caller can do.
 
+The tree::
+
     ModelaneError
     ├── RequestError            the request is wrong; sending it again fails again
     │   ├── BadInput            rows, columns or arguments that the model does not accept
@@ -30,7 +32,7 @@
     ├── SettingsError           a setting has a wrong value
     └── StackError              `modelane up`, or a stack for tests, cannot run here
 
-Catch a branch unless the leaf matters:
+Catch a branch unless the leaf matters::
 
     try:
         answer = client.predict("churn", rows)

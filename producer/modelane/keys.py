@@ -1,5 +1,7 @@
 r"""All Redis keys, channels, queues and task names of Modelane.
 
+Each row of the tables is one kind of name::
+
     name                               type        content                                     kept
     modelane.predict.<model>           list        waiting messages, in Celery's format        until reserved
     …\x06\x163  …\x06\x166  …\x06\x169    lists       the same, at lower priorities            until reserved

@@ -67,7 +67,7 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(variable, v
 
 
 def test_an_unknown_variable_is_a_warning_because_it_is_a_typing_error():
-    with pytest.warns(UserWarning, match="MODELANE_LEESE_S"):
+    with pytest.warns(UserWarning, match="MODELANE_LEESE_S is not a setting.*did you mean MODELANE_LEASE_S"):
         Settings.from_env({"MODELANE_LEESE_S": "3"})
 
 
