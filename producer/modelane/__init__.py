@@ -5,7 +5,8 @@
     with Client() as client:
         answer = client.predict("breast-cancer", rows)
 
-An error's branch says what to do: see :mod:`modelane.errors`.
+:mod:`modelane.errors` lists the errors and what to do about each, :mod:`modelane.settings` the settings, and
+:mod:`modelane.app` is for services that send predictions with Celery's own client.
 """
 
 from __future__ import annotations

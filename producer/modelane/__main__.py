@@ -1,4 +1,4 @@
-"""``python -m modelane`` is the command line."""
+"""Run the command line as ``python -m modelane``."""
 
 from modelane.cli import main
 

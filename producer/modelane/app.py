@@ -1,12 +1,23 @@
-"""Modelane's Celery application: the one configuration that producers, workers, trainers and Flower share.
+"""Modelane's Celery application, whose configuration services, workers, trainers and Flower share.
+
+Send the tasks like any other task of Celery::
 
     from modelane.app import predict
 
     result = predict.delay("churn", rows)                    # or apply_async(…, priority=…, expires=…)
-    chain(predict.s("churn", rows), other.s())()             # and group, chord, link, …
+    chain(predict.s("churn", rows), other.s())()             # also group, chord, link, …
 
-``predict``, ``retrain`` and their ``app`` are built from the environment (``MODELANE_*``) when they are first
-imported, and connect when they first send; ``sender(settings)`` builds them from settings of your own.
+Attributes:
+    app (celery.Celery): the application that sends the two tasks.
+    predict (celery.Task): the task ``modelane.predict``; arguments ``(model, rows, *, method="predict",
+        columns=None, params=None, version=None)``. It sends itself to the model's lane.
+    retrain (celery.Task): the task ``modelane.retrain``; arguments ``(model,)``. It sends itself to the
+        trainers.
+
+``app``, ``predict`` and ``retrain`` are built from the environment (``MODELANE_*``) when they are first
+imported, and connect when they first send. To build them from other settings, use :func:`sender`::
+
+    predict = sender(settings).tasks["modelane.predict"]
 """
 
 from __future__ import annotations
@@ -20,7 +31,7 @@ from kombu.serialization import register
 
 from modelane import celery_tasks
 from modelane.keys import DEFAULT_QUEUE, PREDICT_TASK, RETRAIN_TASK
-from modelane.protocol import message, result
+from modelane.protocol import message, serializer
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,22 +43,25 @@ __all__ = ["app", "build", "predict", "retrain", "sender"]
 
 SERIALIZER = "modelane"
 
-#: What is built when it is asked for: name here → task, or none for the application itself.
+#: Attributes of this module that are built on first use: name → task, or None for the application itself.
 _LAZY = {"app": None, "predict": PREDICT_TASK, "retrain": RETRAIN_TASK}
 
 
 def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
-    """A configured application without tasks.
+    """Return a configured Celery application without tasks.
 
     Args:
-        settings: whose broker, prefix and result lifetime it uses.
-        result_serializer: how tasks that run here through Celery's own tracer store their results: workers
-            take ``json``, which every client reads; the default reads both forms.
+        settings: its broker, key prefix and lifetime of results.
+        result_serializer: how tasks that this application runs store their results. Workers use ``json``,
+            which every client can read. The default is MessagePack with arrays; it reads both formats.
+
+    Returns:
+        An application that accepts JSON and Modelane's MessagePack, and never pickle.
     """
     register(
         SERIALIZER,
-        result.dumps,
-        result.loads,
+        serializer.dumps,
+        serializer.loads,
         content_type=message.CONTENT_TYPE,
         content_encoding="binary",
     )
@@ -58,7 +72,7 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
         broker_url=settings.broker_url,
         broker_transport_options=transport if settings.has_lanes else {},
         broker_connection_retry_on_startup=True,
-        # What a replica, a full disk or a loading server answers passes; a worker that ended would not.
+        # A worker survives a server that is loading, full or a replica, and reconnects.
         broker_channel_error_retry=True,
         result_backend=backend,
         result_backend_transport_options=transport,
@@ -80,23 +94,43 @@ def build(settings: Settings, *, result_serializer: str = SERIALIZER) -> Celery:
 def route(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *_: object, **__: object
 ) -> dict[str, Any] | None:
-    """Celery's router: a prediction goes to its model's lane, a retraining to the trainers."""
+    """Route a task for Celery: a prediction to its model's lane, a retraining to the trainers.
+
+    Args:
+        name: of the task.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        Options for ``apply_async``; None for a task that is not Modelane's.
+
+    Raises:
+        BadInput: the arguments name no model.
+    """
     return celery_tasks.options_of(name, args or (), kwargs or {})
 
 
 @lru_cache(maxsize=8)
 def sender(settings: Settings) -> Celery:
-    """The application that sends ``modelane.predict`` and ``modelane.retrain``; one for equal settings."""
+    """Return the application that sends ``modelane.predict`` and ``modelane.retrain``.
+
+    Args:
+        settings: its broker, key prefix and lifetime of results.
+
+    Returns:
+        The same application for equal settings.
+    """
     app = build(settings)
     celery_tasks.register(app, settings)
     return app
 
 
 def __getattr__(name: str) -> Any:
-    """``app``, ``predict`` and ``retrain``, made of the environment's settings when they are first wanted.
+    """Build ``app``, ``predict`` or ``retrain`` from the environment on first use.
 
     Raises:
         SettingsError: a setting has a wrong value.
+        AttributeError: the module has no such attribute.
     """
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

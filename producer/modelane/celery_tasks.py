@@ -1,7 +1,7 @@
-"""``modelane.predict`` and ``modelane.retrain`` as tasks of Celery's own: ``predict.s("churn", rows)``.
+"""``modelane.predict`` and ``modelane.retrain`` as Celery tasks: ``delay``, signatures and canvas.
 
-caller → SIGNATURES → Celery's client → the lane.  They route themselves, travel as JSON, and are described by
-shape, never by what they hold.  Some worker elsewhere runs them.
+The tasks only send: they choose the model's queue, encode rows as JSON and describe them by shape, so that
+neither Flower nor a log shows values. Workers run them. :mod:`modelane.app` registers them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelane.broker.connection import broker_errors, connect
 from modelane.broker.served_models import served_models
 from modelane.client.options import check_columns
 from modelane.client.unknown_models import unknown
-from modelane.data.rows import in_json, to_rows
+from modelane.data.rows import to_json, to_rows
 from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable
 from modelane.keys import (
     PREDICT_TASK,
@@ -28,17 +28,26 @@ from modelane.keys import (
     check_model_name,
     predict_queue,
 )
-from modelane.protocol.predict_request import describe, request_of
+from modelane.protocol.predict_request import request_of
+from modelane.protocol.redaction import describe
 from modelane.settings import Settings
 
 Options = dict[str, Any]
 
 
 def options_of(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Options | None:
-    """What brings a call to its queue and describes it in public; None for a task that is not ours.
+    """Return the options of ``apply_async`` that set a task's queue and its description for monitors.
+
+    Args:
+        task: name of the task.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        ``queue``, ``argsrepr`` and ``kwargsrepr``; None for a task that is not Modelane's.
 
     Raises:
-        BadInput: it names no model.
+        BadInput: the arguments name no model.
     """
     if task not in {PREDICT_TASK, RETRAIN_TASK}:
         return None
@@ -47,15 +56,15 @@ def options_of(task: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Opt
     model = check_model_name(named.get("model"))
     if task == RETRAIN_TASK:
         return {"queue": RETRAIN_QUEUE, "argsrepr": f"({model!r},)", "kwargsrepr": "{}"}
-    rows = describe(named["rows"]) if "rows" in named else "[what the task before gives]"
+    rows = describe(named["rows"]) if "rows" in named else "[result of the previous task]"
     return {"queue": predict_queue(model), "argsrepr": f"({model!r}, {rows})", "kwargsrepr": "{}"}
 
 
-class Known:
-    """The models that were ever published or announced; Redis is asked once for each.
+class KnownModels:
+    """Names of the models that were ever published; asks Redis once per name.
 
     Args:
-        settings: which Redis, and the prefix of its keys.
+        settings: broker and key prefix.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +72,11 @@ class Known:
         self._names: frozenset[str] = frozenset()
 
     def check(self, model: str) -> None:
-        """Raises :class:`UnknownModel`: workers are there, and none knows it."""
+        """Check that some worker knows a model; without workers, or without Redis, any model passes.
+
+        Raises:
+            UnknownModel: workers are running, and none of them knows the model.
+        """
         if model in self._names or not self._settings.has_lanes:
             return
         prefix = self._settings.prefix
@@ -73,19 +86,19 @@ class Known:
                     self._names = frozenset(map(str_if_bytes, client.smembers(prefix + SERVED_KEY)))
                 served = [] if model in self._names else [one.model for one in served_models(client, prefix)]
         except (BrokerUnavailable, BrokerRefused):
-            return  # whoever sends has a way of its own to wait, or to say so
+            return  # sending the task waits for Redis or fails by itself
         if served:
             raise unknown(model, served)
 
 
-class _Elsewhere(Task):  # type: ignore[misc]  # Celery has no types
-    """A task that this program sends, and never runs."""
+class _RemoteTask(Task):  # type: ignore[misc]  # Celery has no types
+    """A task that this process sends and never runs."""
 
     abstract = True
-    typing = False  # the worker knows its arguments, and refuses wrong ones in words
+    typing = False  # the worker checks the arguments, with better messages than Celery's
 
     def arguments(self, args: tuple[Any, ...], kwargs: Options) -> tuple[tuple[Any, ...], Options]:
-        """As they travel."""
+        """Return the arguments in the form in which they are sent."""
         return args, kwargs
 
     def signature(
@@ -98,51 +111,59 @@ class _Elsewhere(Task):  # type: ignore[misc]  # Celery has no types
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult:
         args, kwargs = self.arguments(tuple(args or ()), dict(kwargs or {}))
         own = options_of(self.name, args, kwargs) or {}
-        # A signature was described before its rows were known.
+        # In a chain, the signature was described before its rows were known.
         return super().apply_async(args, kwargs, **own | options | {"argsrepr": own["argsrepr"]})
 
     def run(self, *_: Any, **__: Any) -> None:
         name = self.name.rpartition(".")[2]
-        raise BadInput(f"{name} is run by a worker: send it with {name}.delay(…), or {name}.s(…) in canvas")
+        raise BadInput(
+            f"{name} cannot be called here, because only workers run it: send it with {name}.delay(…), "
+            f"or use {name}.s(…) in a canvas"
+        )
 
 
-class Predict(_Elsewhere):
-    """``predict.s(model, rows, method=…, columns=…, params=…)``; a link of a chain leaves rows out."""
+class Predict(_RemoteTask):
+    """The task ``modelane.predict``; without ``rows``, a link of a chain predicts the previous result."""
 
     name = PREDICT_TASK
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: KnownModels) -> None:
         self._known = known
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> AsyncResult:
-        """Raises :class:`UnknownModel`: workers are there, and none knows the model."""
+        """Send the task, like Celery's ``apply_async``.
+
+        Raises:
+            BadInput: the arguments are wrong.
+            UnknownModel: workers are running, and none of them knows the model.
+        """
         args, kwargs = self.arguments(tuple(args or ()), dict(kwargs or {}))
         self._known.check(check_model_name(kwargs.get("model")))
         return super().apply_async(args, kwargs, **options)
 
     def arguments(self, args: tuple[Any, ...], kwargs: Options) -> tuple[tuple[Any, ...], Options]:
         if "model" not in kwargs and args:
-            # By name, so that in a chain the result of the task before takes its place in front, as rows.
-            # A link that was named so already has those rows first.
+            # Celery inserts the result of the previous task of a chain as first positional argument. Passing
+            # the model by name makes that argument the rows.
             args, kwargs = args[1:], {"model": args[0], **kwargs}
         if "rows" in kwargs:
             args = (kwargs.pop("rows"), *args)
         if args:
             body, columns, _ = to_rows(args[0], check_columns(kwargs.get("columns")))
-            args = (in_json(body), *args[1:])
+            args = (to_json(body), *args[1:])
             if columns is not None:
                 kwargs["columns"] = list(columns)
             request_of("", args, kwargs)
         return args, kwargs
 
 
-class Retrain(_Elsewhere):
-    """``retrain.si(model)``."""
+class Retrain(_RemoteTask):
+    """The task ``modelane.retrain``; a chain uses ``retrain.si(model)``, which takes no previous result."""
 
     name = RETRAIN_TASK
 
 
 def register(app: Celery, settings: Settings) -> None:
-    """Give an application the two tasks, to be sent."""
-    for task in (Predict(Known(settings)), Retrain()):
+    """Register both tasks with an application that sends them."""
+    for task in (Predict(KnownModels(settings)), Retrain()):
         app.register_task(task)

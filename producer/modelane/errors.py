@@ -1,44 +1,46 @@
-"""Every error of Modelane, in one tree whose branches say what to do.
+"""All errors of Modelane in one tree; the branch of an error says what the caller can do.
+
+The tree::
 
     ModelaneError
-    ├── RequestError            the request is wrong; sending it again cannot help
-    │   ├── BadInput            rows, columns or types that the model does not take
-    │   ├── TooLarge            beyond a size limit
-    │   ├── UnknownMethod       a method that the model's card does not allow
-    │   ├── UnknownModel        no such model, or no such version of it
-    │   └── Undecodable         not a message in Modelane's or Celery's form
-    ├── TryLater                nothing is wrong with the request
-    │   ├── QueueFull           the lane is over its depth limit
-    │   └── BrokerUnavailable   Redis does not answer, or cannot serve now
-    ├── BrokerRefused           Redis does not allow a command; an operator must act
+    ├── RequestError            the request is wrong; sending it again fails again
+    │   ├── BadInput            rows, columns or arguments that the model does not accept
+    │   ├── TooLarge            a size limit is exceeded
+    │   ├── UnknownMethod       the model's card does not allow the method
+    │   ├── UnknownModel        no worker knows the model, or the version of it
+    │   └── Undecodable         not a message in Modelane's or Celery's format
+    ├── TryLater                the request is fine; send it again later
+    │   ├── QueueFull           the lane has reached its depth limit
+    │   └── BrokerUnavailable   Redis does not answer, or cannot serve the command now
+    ├── BrokerRefused           Redis rejects the command; an operator must act
     ├── NotAnswered             no prediction was made
-    │   ├── Expired             its deadline passed before a worker came to it
-    │   ├── Revoked             somebody cancelled it
-    │   ├── TimedOut            the caller stopped waiting; the answer may still come
-    │   ├── ClientClosed        its client was closed, or stayed in the process that this one was forked from
-    │   └── Buried              it failed its worker too often and is a dead letter now
-    ├── PredictionFailed        the model raised, or answered in the wrong shape
-    ├── StoreError              the model store
-    │   ├── UntrustedModel      signature or digest does not match; nothing was loaded
-    │   ├── IncompatibleModel   made with libraries that this process does not have
-    │   └── NoSuchVersion       no such version or alias
+    │   ├── Expired             the deadline passed before a worker started the request
+    │   ├── Revoked             the request was cancelled
+    │   ├── TimedOut            the caller's timeout passed; the answer may still arrive
+    │   ├── ClientClosed        the client was closed, or belongs to the parent of this forked process
+    │   └── Buried              the request lost too many workers and is now a dead letter
+    ├── PredictionFailed        the model raised an exception, or its answer has the wrong shape
+    ├── StoreError              the model store cannot be read or written
+    │   ├── UntrustedModel      a signature or checksum does not match; nothing was loaded
+    │   ├── IncompatibleModel   the model needs libraries that this process does not have
+    │   └── NoSuchVersion       the model has no such version or alias
     ├── TrainingError           nothing was published
     │   ├── RecipeError         the recipe cannot be read or contradicts itself
-    │   ├── BadData             the data cannot be trained on
-    │   └── RunEnded            the run was ended by a limit, or crashed
-    ├── BulkError               a file of `modelane score` cannot be read, written, or gone on with
+    │   ├── BadData             a model cannot be trained on the data
+    │   └── RunEnded            the run crashed or was stopped at a limit
+    ├── BulkError               a file of `modelane score` cannot be read, written or resumed
     ├── SettingsError           a setting has a wrong value
     └── StackError              `modelane up`, or a stack for tests, cannot run here
 
-Catch a branch, not a leaf, unless the leaf matters:
+Catch a branch unless the leaf matters::
 
     try:
         answer = client.predict("churn", rows)
-    except TryLater: ...          # back off, send again
+    except TryLater: ...          # back off and send again
     except RequestError: ...      # tell the caller what is wrong with the rows
 
-An error is made from one sentence and keeps it as its only argument, so that it survives pickling and
-crosses the wire as ``(code, sentence)``.
+Every error but :class:`QueueFull` is created from one message, which is its only argument, so that it can be
+pickled and sent over the wire as ``(code, message)``.
 """
 
 from __future__ import annotations
@@ -77,49 +79,56 @@ __all__ = [
 
 
 class ModelaneError(Exception):
-    """Base of all errors that Modelane raises."""
+    """Base class of all errors that Modelane raises."""
 
     @property
     def code(self) -> str:
-        """Stable name that crosses the wire."""
+        """Stable name of the error on the wire: the name of its class."""
         return type(self).__name__
 
 
 class RequestError(ModelaneError):
-    """The request is wrong; sending it again cannot help."""
+    """The request is wrong; sending it again fails again."""
 
 
 class BadInput(RequestError):
-    """Rows, columns or types that the model does not take."""
+    """Rows, columns or arguments that the model does not accept."""
 
 
 class TooLarge(RequestError):
-    """Beyond a size limit."""
+    """A size limit is exceeded."""
 
 
 class UnknownMethod(RequestError):
-    """A method that the model's card does not allow."""
+    """The model's card does not allow the method."""
 
 
 class UnknownModel(RequestError):
-    """No such model, or no such version of it."""
+    """No worker knows the model, or the version of it."""
 
 
 class Undecodable(RequestError):
-    """Not a message in Modelane's or Celery's form."""
+    """Not a message in Modelane's or Celery's format."""
 
 
 class TryLater(ModelaneError):
-    """Nothing is wrong with the request; send it again later."""
+    """The request is fine, but cannot be served now; send it again later."""
 
 
 class QueueFull(TryLater):
-    """The lane is over its depth limit; nothing was put.
+    """The lane has reached its depth limit; nothing was sent.
+
+    Args:
+        queue: name of the lane's queue, such as ``modelane.predict.churn``.
+        depth: number of messages that wait in the lane.
+        limit: number of messages that may wait in it (``MODELANE_MAX_DEPTH``).
+        retry_after_s: seconds after which the lane is expected to have room.
 
     Attributes:
-        depth: messages that wait in the lane.
-        limit: how many may.
-        retry_after_s: when to try again, in seconds.
+        queue: name of the lane's queue.
+        depth: number of messages that wait in the lane.
+        limit: number of messages that may wait in it.
+        retry_after_s: seconds after which the lane is expected to have room.
     """
 
     def __init__(self, queue: str, depth: int, limit: int, retry_after_s: float) -> None:
@@ -128,17 +137,17 @@ class QueueFull(TryLater):
 
     def __str__(self) -> str:
         return (
-            f"{self.queue} holds {self.depth} messages, its limit is {self.limit}; "
+            f"queue {self.queue} is full: {self.depth} messages wait, and its limit is {self.limit}; "
             f"try again in {self.retry_after_s:.3g} s"
         )
 
 
 class BrokerUnavailable(TryLater):
-    """Redis does not answer, or cannot serve now."""
+    """Redis does not answer, or cannot serve the command now."""
 
 
 class BrokerRefused(ModelaneError):
-    """Redis does not allow a command (permissions, a key of another type); an operator must act."""
+    """Redis rejects the command (permissions, a key of another type); an operator must act."""
 
 
 class NotAnswered(ModelaneError):
@@ -146,43 +155,43 @@ class NotAnswered(ModelaneError):
 
 
 class Expired(NotAnswered):
-    """Its deadline passed before a worker came to it."""
+    """The deadline passed before a worker started the request."""
 
 
 class Revoked(NotAnswered):
-    """Somebody cancelled it."""
+    """The request was cancelled."""
 
 
 class TimedOut(NotAnswered, TimeoutError):
-    """The caller stopped waiting; the answer may still come."""
+    """The caller's timeout passed; the answer may still arrive."""
 
 
 class ClientClosed(NotAnswered):
-    """Its client was closed, or stayed in the process that this one was forked from."""
+    """The client was closed, or belongs to the parent of this forked process."""
 
 
 class Buried(NotAnswered):
-    """It failed its worker too often and is a dead letter now."""
+    """The request lost too many workers and is now a dead letter."""
 
 
 class PredictionFailed(ModelaneError):
-    """The model raised, or answered in the wrong shape."""
+    """The model raised an exception, or its answer has the wrong shape."""
 
 
 class StoreError(ModelaneError):
-    """The model store."""
+    """The model store cannot be read or written."""
 
 
 class UntrustedModel(StoreError):
-    """Signature or digest does not match; nothing was loaded."""
+    """A signature or checksum does not match; nothing was loaded."""
 
 
 class IncompatibleModel(StoreError):
-    """Made with libraries that this process does not have."""
+    """The model needs libraries that this process does not have."""
 
 
 class NoSuchVersion(StoreError):
-    """No such version or alias."""
+    """The model has no such version or alias."""
 
 
 class TrainingError(ModelaneError):
@@ -194,15 +203,15 @@ class RecipeError(TrainingError):
 
 
 class BadData(TrainingError):
-    """The data cannot be trained on."""
+    """A model cannot be trained on the data."""
 
 
 class RunEnded(TrainingError):
-    """The run was ended by a limit, or crashed."""
+    """The run crashed or was stopped at a limit."""
 
 
 class BulkError(ModelaneError):
-    """A file of `modelane score` cannot be read, written, or gone on with."""
+    """A file of ``modelane score`` cannot be read, written or resumed."""
 
 
 class SettingsError(ModelaneError):
@@ -210,12 +219,21 @@ class SettingsError(ModelaneError):
 
 
 class StackError(ModelaneError):
-    """A stack cannot run here: a port is taken, a program is missing, or it runs already."""
+    """A stack cannot run here: a port is in use, a program is missing, or a stack is already running."""
 
 
-def from_code(code: str, sentence: str) -> ModelaneError:
-    """The error that crossed the wire as ``(code, sentence)``; an unknown code is a failed prediction."""
+def from_code(code: str, message: str) -> ModelaneError:
+    """Return the error that was sent over the wire as a code and a message.
+
+    Args:
+        code: :attr:`ModelaneError.code` of the error.
+        message: ``str()`` of the error.
+
+    Returns:
+        An error of the class that ``code`` names. If there is no such class, a :class:`PredictionFailed`: the
+        code may be the name of an exception that a model raised.
+    """
     found = globals().get(code)
     if isinstance(found, type) and issubclass(found, ModelaneError) and found is not QueueFull:
-        return found(sentence)
-    return PredictionFailed(f"{code}: {sentence}")
+        return found(message)
+    return PredictionFailed(f"{code}: {message}")

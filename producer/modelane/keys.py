@@ -1,41 +1,45 @@
-r"""Every Redis key, channel, queue and task name of Modelane, in one table.
+r"""All Redis keys, channels, queues and task names of Modelane.
 
-    name                               type        holds                                     lives
-    modelane.predict.<model>           list        messages that wait, Celery's own form     until reserved
-    …\x06\x163  …\x06\x166  …\x06\x169    lists       the same, at lower priorities             until reserved
-    <queue>.leased                     hash        batch → how many of it are being answered until settled
-    <queue>.leased.<batch>             list        those messages                            until settled
-    <queue>.leases                     sorted set  batch → Redis time at which it returns    until settled
-    <queue>.leased.given-up.<token>    string      this reserve comes too late, if it comes  GIVEN_UP_TTL_S
-    <queue>.dead                       hash        id → dead letter: reason and message      until dropped
-    <queue>.rate                       string      when it last began or settled, how many/s    RATE_TTL_S
-    <queue>.put.<token>                string      this put is done, so a repeat is harmless PUT_TTL_S
-    modelane.retrain                   list        retraining tasks; .leased … as above      until reserved
-    modelane.run.<model>               hash        its latest retraining: who runs it, its outcome  RUN_TTL_S
-    modelane.search.<run>              list        trials of its search, a change a line      SEARCH_TTL_S
-    modelane.searches                  sorted set  "model run" → Redis time until it takes help SEARCH_TTL_S
-    modelane.held                      sorted set  "model version" → Redis time until it is held  HELD_TTL_S
-    modelane.tasks                     list        what Celery's own consumer runs           until taken
-    modelane.revoked                   sorted set, id → Redis time at which it was revoked   REVOKED_TTL_S
-                                       channel     ids that a client revokes, as JSON        -
-    modelane.attached                  string      some request has further waiters          until they stop
-    modelane.attached.<id>             set         channels of clients that wait for it, too until they stop
-    modelane.suspect.<process>         string      tag of the lease it would die of          SUSPECT_TTL_S
-    modelane.reply.<client>            channel     answers for one client                    -
-    modelane.served                    set         names of models that were ever published  -
-    modelane.served.<model>            string      its version, columns, methods and classes  SERVED_TTL_S
-    modelane.models                    channel     name of a model whose alias moved         -
-    /<db>.celeryev/task.multi          channel     what Flower is told, by Celery's names     -
-    celery-task-meta-<id>              string,     an answer, Celery's own form; or that an  result_ttl_s
-                                       channel     id which a caller named is taken
+Each row of the tables is one kind of name::
+
+    name                               type        content                                     kept
+    modelane.predict.<model>           list        waiting messages, in Celery's format        until reserved
+    …\x06\x163  …\x06\x166  …\x06\x169    lists       the same, at lower priorities            until reserved
+    <queue>.leased                     hash        batch → number of its messages still leased until settled
+    <queue>.leased.<batch>             list        those messages                              until settled
+    <queue>.leases                     sorted set  batch → Redis time at which its lease ends  until settled
+    <queue>.leased.given-up.<token>    string      a reserve with this token must do nothing   GIVEN_UP_TTL_S
+    <queue>.dead                       hash        id → dead letter: reason and message        until dropped
+    <queue>.rate                       string      Redis time of the last settle, requests/s   RATE_TTL_S
+    <queue>.put.<token>                string      the put with this token is done             PUT_TTL_S
+    modelane.retrain                   list        retraining tasks; .leased … as above        until reserved
+    modelane.run.<model>               hash        latest retraining: its holder, its outcome  RUN_TTL_S
+    modelane.search.<run>              list        trials of its search, one change per line   SEARCH_TTL_S
+    modelane.searches                  sorted set  "model run" → Redis time until which other  SEARCH_TTL_S
+                                                   trainers may join the search
+    modelane.held                      sorted set  "model version" → Redis time until which a  HELD_TTL_S
+                                                   worker holds it
+    modelane.tasks                     list        messages for Celery's own consumer          until taken
+    modelane.revoked                   sorted set, id → Redis time of its revocation           REVOKED_TTL_S
+                                       channel     ids that were revoked just now, as JSON     -
+    modelane.attached                  string      exists while some request has more waiters  until they stop
+    modelane.attached.<id>             set         channels of those waiters                   until they stop
+    modelane.suspect.<process>         string      tag of the request that may crash a worker  SUSPECT_TTL_S
+    modelane.reply.<client>            channel     answers for one client                      -
+    modelane.served                    set         names of all models ever published          -
+    modelane.served.<model>            string      its version, columns, methods and classes   SERVED_TTL_S
+    modelane.models                    channel     name of a model whose alias has moved       -
+    /<db>.celeryev/task.multi          channel     Celery events for Flower; Celery's name     -
+    celery-task-meta-<id>              string,     the result, in Celery's format; before it a result_ttl_s
+                                       channel     placeholder if the caller chose the id
 
     task                               arguments                               queue
     modelane.predict                   model, rows, method, columns, params,   modelane.predict.<model>
                                        version
     modelane.retrain                   model                                   modelane.retrain
 
-Everything but the tasks stands behind ``MODELANE_PREFIX``.  A model's name has no dot, so no queue can
-collide with another one's helpers.
+Every name except those of the tasks is prefixed with ``MODELANE_PREFIX``. Names of models have no dots, so a
+queue cannot collide with a helper key of another one.
 """
 
 from __future__ import annotations
@@ -67,42 +71,42 @@ SEARCHES_KEY = "modelane.searches"
 HELD_KEY = "modelane.held"
 RESULT_KEY_PREFIX = "celery-task-meta-"
 
-#: Celery's ``event_exchange``, and the routing key of many events about tasks in one message.
+#: Celery's ``event_exchange``, and its routing key for several task events in one message.
 EVENT_EXCHANGE = "celeryev"
 EVENTS_KEY = "task.multi"
 
-#: kombu's Redis transport: four lists a queue, served in this order (``priority_steps``, ``sep``).
+#: kombu's Redis transport keeps four lists per queue, served in this order (``priority_steps``, ``sep``).
 PRIORITIES = (0, 3, 6, 9)
 _PRIORITY_SEPARATOR = "\x06\x16"
 
-#: Seconds that a put is remembered.  Longer than any retry of it, short enough to cost little memory.
+#: Seconds that a put is remembered: longer than a client repeats it, and short enough to cost little memory.
 PUT_TTL_S = 120
 
-#: Seconds that a reserve whose reply was lost may still be on its way.
+#: Seconds for which a reserve whose reply was lost may still reach Redis.
 GIVEN_UP_TTL_S = 120
 
-#: Seconds that a lane's rate looks back, and that it is kept when nothing is settled any more.
-RATE_LOOKS_BACK_S = 5
+#: Time constant of a lane's average rate, and how long the rate is kept after the last settle; seconds.
+RATE_TIME_CONSTANT_S = 5
 RATE_TTL_S = 3600
 
-#: How many revoked ids are known, and for how long, in seconds: as many and as long as Celery's workers do.
+#: How many revoked ids are kept and for how many seconds; the same as Celery's workers keep.
 MAX_REVOKED = 50_000
 REVOKED_TTL_S = 10_800
 
-#: Seconds that a model counts as served after a worker has said so; it says so three times in them.
+#: Seconds that a model counts as served after a worker's announcement; workers repeat it every third of that.
 SERVED_TTL_S = 90
 
-#: Seconds that a dead worker's suspect is known: until the last of its leases has returned, a day at most.
+#: Seconds that the suspect of a dead worker is kept: until its last lease has returned, at most a day.
 SUSPECT_TTL_S = 86_400
 
-#: Seconds that a retraining is remembered: a lost one may be taken over until then, and one that has ended
-#: answers those who had asked before.
+#: Seconds that a retraining is remembered: for so long another trainer may take over a lost run, and requests
+#: that had joined a finished run get its outcome.
 RUN_TTL_S = 86_400
 
-#: Seconds after the last change that a search is kept: one is taken over within minutes, or never.
+#: Seconds that a search is kept after its last change; a lost one is taken over within minutes or never.
 SEARCH_TTL_S = 86_400
 
-#: Seconds that a version counts as held after its worker has said so; said again three times in it.
+#: Seconds that a version counts as held after a worker's report; workers repeat it every third of that.
 HELD_TTL_S = 180
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -112,28 +116,33 @@ def check_model_name(model: object) -> str:
     """Return ``model`` if it is a model's name.
 
     Raises:
-        BadInput: it is not; the sentence says what a name looks like.
+        BadInput: it is not; the message says what a name looks like.
     """
     if isinstance(model, str) and _MODEL_NAME.fullmatch(model):
         return model
     raise BadInput(
-        f"{model!r:.80} is not a model's name: small letters, digits, - and _, at most 64, "
-        "starting with a letter or digit"
+        f"{model!r:.80} is not a model's name: expected 1 to 64 lowercase letters, digits, - or _, "
+        "starting with a letter or a digit"
     )
 
 
 def predict_queue(model: str) -> str:
+    """Return the name of a model's queue, without prefix.
+
+    Raises:
+        BadInput: ``model`` is not a model's name.
+    """
     return PREDICT_QUEUE_PREFIX + check_model_name(model)
 
 
 def lane_of(queue: str) -> str | None:
-    """The model whose lane ``queue`` is; None if it is an ordinary queue."""
+    """Return the model that a queue belongs to, or None if the queue is not a lane."""
     model = queue.removeprefix(PREDICT_QUEUE_PREFIX)
     return model if model != queue and _MODEL_NAME.fullmatch(model) else None
 
 
 def events_channel(db: int, prefix: str) -> str:
-    """Where kombu's Redis transport looks for what is published to Celery's event exchange."""
+    """Return the channel on which kombu's Redis transport receives messages of Celery's event exchange."""
     return f"{prefix}/{db}.{EVENT_EXCHANGE}/{EVENTS_KEY}"
 
 
@@ -146,7 +155,7 @@ class QueueKeys:
 
     @property
     def priorities(self) -> tuple[str, ...]:
-        """Its lists, most urgent first."""
+        """The waiting lists, most urgent first."""
         return tuple(
             f"{self.prefix}{self.queue}{_PRIORITY_SEPARATOR}{step}" if step else self.first
             for step in PRIORITIES
@@ -154,6 +163,7 @@ class QueueKeys:
 
     @property
     def first(self) -> str:
+        """The list of the highest priority, which stock Celery uses by default."""
         return self.prefix + self.queue
 
     @property
@@ -177,5 +187,5 @@ class QueueKeys:
 
 
 def priority_step(priority: int) -> int:
-    """Index into :data:`PRIORITIES` of the list that kombu would choose: the largest step not above."""
+    """Return the index into :data:`PRIORITIES` that kombu chooses: of the largest step up to ``priority``."""
     return max(i for i, step in enumerate(PRIORITIES) if step <= max(0, min(9, priority)))

@@ -8,7 +8,7 @@ import pytest
 
 from modelane.errors import UnknownModel
 from modelane.keys import predict_queue
-from modelane.protocol import result
+from modelane.protocol import serializer
 from support.waiting import eventually
 from support.workplace import MODEL
 
@@ -52,7 +52,7 @@ def test_what_is_cancelled_before_a_worker_begins_is_not_begun(workplace, rows):
     workplace.celery.control.add_consumer(LANE)
 
     assert len(kept.result()) == 1
-    stored = result.loads(workplace.redis.get(f"celery-task-meta-{cancelled.id}"))
+    stored = serializer.loads(workplace.redis.get(f"celery-task-meta-{cancelled.id}"))
     assert (stored["status"], stored["result"]["exc_type"]) == ("REVOKED", "Revoked")
 
 

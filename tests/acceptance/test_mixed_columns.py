@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_told_its_caller_and_nobody_else(travel: Workplace)
     pairs = {
         "travel has no column 'shoe'": good.assign(shoe=43),
         "column 'city' takes text, row 0 is a int": good.assign(city=[7, 8, 9]),
-        "column 'since' takes dates, row 1 is no ISO 8601 date": good.assign(
+        "column 'since' takes dates, row 1 is not an ISO 8601 date": good.assign(
             since=["2026-01-02", "soon", None]
         ),
         "no column 'spend'": good.drop(columns="spend"),

@@ -85,7 +85,7 @@ def test_an_unknown_command_is_a_usage_error():
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (errors.BrokerRefused("Redis refuses"), 1),
+        (errors.BrokerRefused("Redis rejects the command"), 1),
         (errors.SettingsError("MODELANE_LEASE_S='x': expected a number"), 2),
         (errors.BadInput("no rows given"), 4),
         (errors.BrokerUnavailable("Redis does not answer"), 5),

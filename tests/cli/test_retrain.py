@@ -158,7 +158,7 @@ def test_without_waiting_a_task_that_is_refused_is_told(redis_url, monkeypatch):
     failed = run("churn", "--no-wait")
 
     assert failed.exit_code == 1
-    assert "Error: Redis refuses" in failed.output
+    assert "Error: Redis rejects the command" in failed.output
 
 
 def test_a_name_that_no_model_can_have_is_refused():

@@ -179,7 +179,9 @@ class TestTooLate:
         server.config_set("requirepass", "right")
         try:
             outsider = opened(broker_url=redis_url.replace("redis://", "redis://:geheim@"))
-            with pytest.raises(BrokerUnavailable, match="does not let us in") as told:
+            with pytest.raises(
+                BrokerUnavailable, match="authentication failed: check user and password"
+            ) as told:
                 outsider.predict(MODEL, ROWS, timeout_s=0.5)
         finally:
             server.config_set("requirepass", "")

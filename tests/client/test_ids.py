@@ -131,10 +131,12 @@ class TestTheSameIdTwice:
         assert not server.exists("celery-task-meta-x")
 
     def test_a_put_whose_reply_was_lost_says_the_same_again(self, server, lane):
-        from modelane.broker.once import Once
+        from modelane.broker.leased_queue import IdempotencyKey
 
-        queue, once = lane._queue, [Once(id_, b"taken", 60) for id_ in ("a", "b", "a")]
-        said = [queue.put_once([b"1", b"2", b"3"], max_depth=10, token="t", once=once) for _ in range(2)]
+        queue, keys = lane._queue, [IdempotencyKey(id_, b"taken", 60) for id_ in ("a", "b", "a")]
+        said = [
+            queue.put([b"1", b"2", b"3"], max_depth=10, token="t", idempotency_keys=keys) for _ in range(2)
+        ]
 
         assert said == [[2], [2]]
         assert queue.depth() == 2

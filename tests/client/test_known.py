@@ -59,7 +59,7 @@ def test_what_was_published_a_moment_ago_is_known(server, predict):
 
 def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
     announce(server, "shop:", [CHURN])
-    names = celery_tasks.Known(settings)
+    names = celery_tasks.KnownModels(settings)
     names.check("churn")
     monkeypatch.delattr(celery_tasks, "connect")
 
@@ -67,8 +67,8 @@ def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
 
 
 def test_an_absent_redis_is_left_to_whoever_sends(free_port):
-    celery_tasks.Known(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
+    celery_tasks.KnownModels(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
 
 
 def test_elsewhere_there_are_no_lanes_to_ask_about():
-    celery_tasks.Known(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")
+    celery_tasks.KnownModels(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")

@@ -43,7 +43,7 @@ class Queue:
         self.is_open = threading.Event()
         self.is_open.set()
 
-    def put_once(self, messages, **_):
+    def put(self, messages, **_):
         self.is_open.wait(10)
         depth = sum(map(len, self.puts))
         if depth + len(messages) > self.limit:
@@ -83,7 +83,7 @@ def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_
         full = future.exception(0)
         assert isinstance(full, QueueFull)
         assert (full.depth, full.limit) == (200, 200)
-        assert "holds 200 messages, its limit is 200" in str(full)
+        assert "200 messages wait, and its limit is 200" in str(full)
     lane.answer(lane.take(200))
     assert sum(len(future.result(10)) for future in futures if future not in refused) == 400
 
@@ -155,7 +155,7 @@ def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, clie
 def test_an_errand_that_waits_for_redis_keeps_no_message_that_nobody_wants():
     # Given Redis away, an errand, and a message that waits
     class Away:
-        def put_once(self, messages, **_):
+        def put(self, messages, **_):
             raise BrokerUnavailable("away")
 
     def errands():

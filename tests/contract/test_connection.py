@@ -88,7 +88,7 @@ def test_what_the_network_raises_is_an_absent_redis(raised):
 def test_a_script_that_meets_a_server_which_cannot_now_is_tried_again(code):
     said = f"{code} sorry. script: 6f1b, on @user_script:12."
     for sentence in (said, f"Error running script (call to f_6f1b): @user_script: 12: -{said}"):
-        with pytest.raises(BrokerUnavailable, match="cannot serve now"), broker_errors():
+        with pytest.raises(BrokerUnavailable, match="cannot serve the command now"), broker_errors():
             raise redis.ResponseError(sentence)
 
 
@@ -97,11 +97,11 @@ def test_a_full_memory_is_waited_for_and_a_missing_permission_is_not(redis_url):
         server.acl_setuser("guest", enabled=True, nopass=True, commands=["+get"], keys=["*"])
         server.config_set("maxmemory", 1)
         try:
-            with pytest.raises(BrokerUnavailable, match="cannot serve now"), broker_errors():
+            with pytest.raises(BrokerUnavailable, match="cannot serve the command now"), broker_errors():
                 server.set("a", "b")
             with (
                 redis.Redis.from_url(redis_url, username="guest", password="any") as guest,
-                pytest.raises(BrokerRefused, match="Redis refuses"),
+                pytest.raises(BrokerRefused, match="Redis rejects the command"),
                 broker_errors(),
             ):
                 guest.delete("a")

@@ -15,8 +15,9 @@ from modelane import app as modelane_app
 from modelane.data.tensor import Tensor
 from modelane.errors import BadInput, Expired, PredictionFailed, Undecodable
 from modelane.protocol import message as wire
-from modelane.protocol import result
-from modelane.protocol.predict_request import Request, describe, read_request, redact
+from modelane.protocol import result, serializer
+from modelane.protocol.predict_request import Request, read_request
+from modelane.protocol.redaction import describe, redact
 from modelane.settings import Settings
 
 
@@ -194,7 +195,7 @@ def test_a_result_has_the_form_of_its_request():
     assert json.loads(to_stock)["date_done"] == "1970-01-01T00:00:00+00:00"
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(to_us)
-    np.testing.assert_array_equal(result.loads(to_us)["result"]["values"], [1, 0])
+    np.testing.assert_array_equal(serializer.loads(to_us)["result"]["values"], [1, 0])
 
 
 def test_celerys_own_result_class_reads_both_forms():
@@ -229,9 +230,9 @@ def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
 def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
     for message in (stocks(), ours()):
         stored = result.write_result(wire.read_envelope(message), {"values": value}, 0.0)
-        document = result.loads(stored)
+        document = serializer.loads(stored)
         if document["status"] == "FAILURE":
-            assert "cannot be sent" in document["result"]["exc_message"][0]
+            assert "cannot be encoded" in document["result"]["exc_message"][0]
         else:
             assert document["result"]["values"] is not None
 

@@ -169,7 +169,7 @@ def test_a_compressed_message_may_not_take_more_when_it_is_read():
     assert isinstance(admitted(message), Call)
     refused = admitted(message, max_bytes=100_000)
     assert isinstance(refused.error, TooLarge)
-    assert "100000 bytes once it is decompressed" in str(refused.error)
+    assert "100000 bytes after decompression" in str(refused.error)
 
 
 class TestOfProtocol1:

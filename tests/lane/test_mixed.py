@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lane.mixed import CITIES, FEATURES, NAMES, PLANS, a_mixed_card, an_engine, rows
-from modelane.data.rows import in_json, to_rows
-from modelane.data.tensor import EXTENSION_CODE, Tensor, extended, from_wire
+from modelane.data.rows import to_json, to_rows
+from modelane.data.tensor import EXTENSION_CODE, Tensor, from_wire, to_msgpack
 from modelane.errors import BadInput, ModelaneError, Undecodable
 from modelane.protocol import message
 from modelane.protocol.predict_request import Request, read_request
@@ -26,13 +26,13 @@ ENGINE = an_engine()
 
 def request(sent, **options) -> Request:
     body, columns, _ = to_rows(sent, options.pop("columns", None))
-    arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(extended(body)), ext_hook=from_wire)
+    arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(to_msgpack(body)), ext_hook=from_wire)
     return Request(id="1", model="churn", rows=arrived, columns=columns, **options)
 
 
 def in_stock_json(sent) -> Request:
     body, columns, _ = to_rows(sent)
-    arrived = msgspec.json.decode(msgspec.json.encode(in_json(body)))
+    arrived = msgspec.json.decode(msgspec.json.encode(to_json(body)))
     return Request(id="1", model="churn", rows=arrived, columns=columns)
 
 
@@ -122,7 +122,7 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
     ENGINE.warm_up()
 
     broken = Engine(a_mixed_card(example=("Oslo", 41.0, "yesterday", "free", None)), ENGINE._estimator)
-    with pytest.raises(BadInput, match="'since' takes dates, row 0 is no ISO 8601 date"):
+    with pytest.raises(BadInput, match="'since' takes dates, row 0 is not an ISO 8601 date"):
         broken.warm_up()
 
 
@@ -130,8 +130,12 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
     ("sent", "columns", "words"),
     [
         ([{**RECORD, "age": "old"}], None, "churn: column 'age' takes numbers, row 0 is a str"),
-        ([ROW, [*ROW[:2], "soon", *ROW[3:]]], None, "column 'since' takes dates, row 1 is no ISO 8601 date"),
-        ([{**RECORD, "since": 1767312000}], None, "column 'since' takes dates, row 0 is a int"),
+        (
+            [ROW, [*ROW[:2], "soon", *ROW[3:]]],
+            None,
+            "column 'since' takes dates, row 1 is not an ISO 8601 date",
+        ),
+        ([{**RECORD, "since": 1767312000}], None, "column 'since' takes dates, row 0 is of type int"),
         ([{**RECORD, "city": 7}], None, "column 'city' takes text, row 0 is a int"),
         ([{**RECORD, "city": True}], None, "column 'city' takes text, row 0 is a bool"),
         ([{**RECORD, "city": ["Oslo"]}], None, "column 'city' takes text, row 0 is a list"),
@@ -144,7 +148,7 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
         ([ROW], ("city", "age", "since", "plan", "shoe"), "no column 'spend'"),
         ([[*ROW, 1]], (*NAMES, "shoe"), "churn has no column 'shoe'"),
         (Tensor.of(np.zeros((2, 5))), None, "column 'city' takes text, row 0 is a float"),
-        (Tensor.of(np.full((2, 5), "7")), None, "column 'since' takes dates, row 0 is no ISO 8601 date"),
+        (Tensor.of(np.full((2, 5), "7")), None, "column 'since' takes dates, row 0 is not an ISO 8601 date"),
         (Tensor.of(np.zeros((2, 3))), None, "takes 5 features"),
         ({name: [RECORD[name]] for name in NAMES[1:]}, None, "no column 'city'"),
         ({name: [RECORD[name]] for name in NAMES} | {"shoe": [1]}, None, "churn has no column 'shoe'"),
@@ -218,7 +222,7 @@ def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(row
 
 
 def test_the_same_rows_without_lies_are_taken():
-    envelope = packed(msgspec.msgpack.encode(extended(to_rows([RECORD])[0])))
+    envelope = packed(msgspec.msgpack.encode(to_msgpack(to_rows([RECORD])[0])))
 
     assert len(ENGINE.block(read_request(envelope, message.read_body(envelope))).rows) == 1
 

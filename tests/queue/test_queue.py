@@ -616,7 +616,7 @@ class TestTell:
             listener.get_message(timeout=1)
 
             # When one is told about
-            assert queue.tell(first.tag, "a", b"half", ttl_s=60)
+            assert queue.report_progress(first.tag, "a", b"half", ttl_s=60)
 
             # Then it is stored, for a while, and published
             assert server.get("celery-task-meta-a") == b"half"
@@ -625,9 +625,9 @@ class TestTell:
 
         # When it is settled, nothing more is told of it, but of the other one
         settle(queue, first)
-        assert not queue.tell(first.tag, "a", b"late", ttl_s=60)
+        assert not queue.report_progress(first.tag, "a", b"late", ttl_s=60)
         assert server.get("celery-task-meta-a") == b"\xa1x"
-        assert queue.tell(second.tag, "b", b"half", ttl_s=60)
+        assert queue.report_progress(second.tag, "b", b"half", ttl_s=60)
 
     def test_a_client_hears_it_on_its_channel(self, queue, server):
         put(queue, message("a"))
@@ -636,6 +636,6 @@ class TestTell:
             listener.subscribe("mine")
             listener.get_message(timeout=1)
 
-            queue.tell(lease.tag, "a", b"\xa1y", ttl_s=60, reply_to="mine")
+            queue.report_progress(lease.tag, "a", b"\xa1y", ttl_s=60, reply_to="mine")
 
             assert listener.get_message(timeout=1)["data"] == b"\x91\xa1y"

@@ -115,7 +115,7 @@ def test_last_in_a_chain_gets_its_rows_from_the_task_before(predict, task, rows,
 
 def test_a_link_on_a_worker_that_knows_nothing_of_lanes_finds_its_lane(predict):
     assert predict.s(MODEL).options["queue"] == LANE
-    assert predict.s(MODEL).options["argsrepr"] == f"({MODEL!r}, [what the task before gives])"
+    assert predict.s(MODEL).options["argsrepr"] == f"({MODEL!r}, [result of the previous task])"
 
 
 def test_in_a_chord(predict, task, rows, expected):

@@ -110,7 +110,7 @@ def test_a_pipe_in_place_of_a_file_does_not_hold_the_worker(store, folder, trust
     (folder / "model.joblib").unlink()
     os.mkfifo(folder / "model.joblib")
 
-    with pytest.raises(UntrustedModel, match="not a plain file"):
+    with pytest.raises(UntrustedModel, match="not a regular file"):
         store.read("churn", FIRST, trusted)
 
 

@@ -44,7 +44,7 @@ def test_it_is_a_client_and_reads_no_environment(client, monkeypatch):
     [
         errors.QueueFull("modelane.predict.sums", 100, 100, 2.5),
         errors.BrokerUnavailable("Redis does not answer"),
-        errors.BrokerRefused("Redis refuses"),
+        errors.BrokerRefused("Redis rejects the command"),
         errors.Expired("too late"),
         errors.Revoked("somebody else"),
         errors.TimedOut("no answer came in time"),

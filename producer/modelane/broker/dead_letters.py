@@ -1,4 +1,7 @@
-"""Dead letters: what was given up, for a person to look at, send again, or drop.  settle → DEAD → put."""
+"""Dead letters: requests that were given up, for an operator to inspect, redrive or drop.
+
+Settling a request with a reason makes it a dead letter; ``modelane dead`` uses this module.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ from modelane.protocol import message_v1
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that is not tried any more.
+    """A message that is no longer tried.
 
     Attributes:
-        queue: where it was.
-        id: of the request; starts with ``?`` if the message did not say.
-        reason: why it was buried, in words.
-        message: as it lay in the queue; holds the caller's rows.
+        queue: in which it waited.
+        id: of the request; starts with ``?`` if the message has none.
+        reason: why it was given up, as text.
+        message: as it was in the queue, with the caller's rows.
     """
 
     queue: str
@@ -36,7 +39,7 @@ class DeadLetter:
 
     @property
     def envelope(self) -> wire.Envelope | None:
-        """None if it is not a Celery message: then it cannot be redriven either."""
+        """The decoded message; None if it is not a Celery message, which cannot be redriven either."""
         for read in (wire.read_envelope, message_v1.read_envelope):
             with suppress(Undecodable):
                 return read(self.message)
@@ -44,9 +47,9 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of all queues behind one prefix.
+    """The dead letters of all queues under one prefix.
 
-    Every method raises what :func:`modelane.broker.connection.broker_errors` raises.
+    Every method raises the errors of :func:`modelane.broker.connection.broker_errors`.
     """
 
     def __init__(self, client: redis.Redis, prefix: str = "") -> None:
@@ -55,20 +58,20 @@ class DeadLetters:
         self._redrive = Script(client, "redrive")
 
     def queues(self) -> list[str]:
-        """Those that have any, sorted."""
-        pattern = f"{_literally(self._prefix)}{QUEUE_PREFIX}*{DEAD_SUFFIX}"
+        """Return the names of the queues that have dead letters, sorted."""
+        pattern = f"{_escape(self._prefix)}{QUEUE_PREFIX}*{DEAD_SUFFIX}"
         with broker_errors():
             keys = [key.decode() for key in self._redis.scan_iter(match=pattern)]
         return sorted(key.removeprefix(self._prefix).removesuffix(DEAD_SUFFIX) for key in keys)
 
     def of(self, queue: str) -> Iterator[DeadLetter]:
-        """One after another; a long list never lies in memory as a whole."""
+        """Iterate over the dead letters of a queue without holding them all in memory."""
         with broker_errors():
             for id_, letter in self._redis.hscan_iter(self._keys(queue).dead):
                 yield _letter(queue, id_.decode(errors="replace"), letter)
 
     def find(self, id_: str) -> DeadLetter | None:
-        """The dead letter of a request, in whichever queue."""
+        """Return the dead letter of a request, from any queue, or None."""
         for queue in self.queues():
             with broker_errors():
                 letter: Any = self._redis.hget(self._keys(queue).dead, id_)
@@ -77,9 +80,10 @@ class DeadLetters:
         return None
 
     def redrive(self, letter: DeadLetter) -> bool:
-        """Put it back with no attempts counted and no deadline, which has passed by now as a rule.
+        """Put a dead letter back into its queue, without its attempts and without its deadline.
 
-        False if somebody was faster, or it is no message.
+        Returns:
+            False if it no longer exists or is not a Celery message.
         """
         envelope = letter.envelope
         if envelope is None:
@@ -88,11 +92,11 @@ class DeadLetters:
         waiting = keys.priorities[priority_step(envelope.properties.priority or 0)]
         result = self._prefix + RESULT_KEY_PREFIX + letter.id
         with broker_errors():
-            args = (letter.id, _as_new(letter.message, envelope))
+            args = (letter.id, _reset(letter.message, envelope))
             return bool(self._redrive(keys=(keys.dead, waiting, result), args=args))
 
     def drop(self, letter: DeadLetter) -> bool:
-        """Forget it; False if somebody was faster."""
+        """Delete a dead letter; return False if it no longer exists."""
         with broker_errors():
             return bool(self._redis.hdel(self._keys(letter.queue).dead, letter.id))
 
@@ -105,8 +109,8 @@ def _letter(queue: str, id_: str, stored: bytes) -> DeadLetter:
     return DeadLetter(queue, id_, reason.decode(errors="replace"), message)
 
 
-def _as_new(message: bytes, envelope: wire.Envelope) -> bytes:
-    """Without attempts and deadline; otherwise the same, though what was of protocol 1 is of 2 then."""
+def _reset(message: bytes, envelope: wire.Envelope) -> bytes:
+    """Return a message without attempts and deadline; one of protocol 1 is converted to protocol 2."""
     fields = msgspec.json.decode(message, type=dict[str, msgspec.Raw])
     headers = msgspec.json.decode(fields.get("headers", b"null"), type=dict[str, msgspec.Raw] | None)
     if headers is None or "task" not in headers:
@@ -118,6 +122,6 @@ def _as_new(message: bytes, envelope: wire.Envelope) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _literally(text: str) -> str:
-    """``text`` as a pattern of Redis that matches nothing else."""
+def _escape(text: str) -> str:
+    """Return a Redis pattern that matches exactly ``text``."""
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)

@@ -1,4 +1,4 @@
-"""What lies in a lane and waits for its time, for people to look at.  reserve → release → SCHEDULED."""
+"""Read the messages of a lane whose ETA is still to come, for ``celery inspect scheduled`` and Flower."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from modelane.errors import Undecodable
 from modelane.keys import QueueKeys
 from modelane.protocol import message as wire
 
-#: Bytes of a message that is worth reading only to be shown.
+#: Largest message that is read only to be shown, in bytes.
 MAX_BYTES = 64 * 1024
-#: Leases that are looked at: those of batches in hand lie between.
+#: Leases that are searched: those of batches that are being computed lie in between.
 MAX_LEASES = 4096
 
 
-class Scheduled:
-    """The messages of one queue whose ETA is still to come."""
+class DelayedMessages:
+    """The delayed messages of one queue."""
 
     def __init__(self, client: redis.Redis, keys: QueueKeys) -> None:
         self._keys = keys
-        self._script = Script(client, "scheduled")
+        self._script = Script(client, "delayed")
 
     def soonest(self, most: int) -> list[tuple[float, wire.Envelope]]:
-        """Pairs of a due time (Unix seconds, by Redis) and a message, those due first.
+        """Return the messages that are due soonest.
+
+        Args:
+            most: number of messages to return at most.
+
+        Returns:
+            Pairs of due time (Unix seconds on the clock of Redis) and message, by due time.
 
         Raises:
             BrokerUnavailable: Redis does not answer.

@@ -1,9 +1,9 @@
-"""The leased queue: put → reserve → settle | release.  Each verb is one atomic script.
+"""The leased queue: put, reserve, then settle or release. Each verb is one atomic Lua script.
 
-A message is in exactly one place: waiting in one of four lists, or leased.  Whoever reserves it holds a
-*tag*, the right to answer until the lease runs out; then it returns to its list by itself.  Settling with a
-tag that is no longer held changes nothing, so exactly one answer stands.  Nothing here knows what a message
-says.
+A message is in exactly one place: waiting in one of four lists, or leased. A worker that reserves it gets a
+*tag*, the right to answer it until the lease expires; then the message returns to its list by itself.
+Settling with a tag whose lease was lost changes nothing, so exactly one answer is stored. This module does
+not look into messages. Clients put; the lanes of workers do the rest.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ import redis
 from redis.exceptions import NoScriptError
 
 from modelane.broker.connection import broker_errors
-from modelane.broker.once import Once
 from modelane.broker.scripts import Script, ask
 from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import (
     ATTACHED_KEY,
     GIVEN_UP_TTL_S,
     PUT_TTL_S,
-    RATE_LOOKS_BACK_S,
+    RATE_TIME_CONSTANT_S,
     RATE_TTL_S,
     RESULT_KEY_PREFIX,
     SUSPECT_KEY_PREFIX,
@@ -37,18 +36,19 @@ from modelane.keys import (
     priority_step,
 )
 
-#: Retry-after, in seconds, that a full lane answers as long as its rate is not known; and its bounds: sooner
-#: costs more than it gains, later nobody should wait to find a lane whose workers have come back.
+#: Seconds after which callers of a full lane should retry while its rate is unknown, and the bounds of that
+#: time once it is known: retrying sooner costs more than it gains; waiting longer could miss that workers are
+#: back.
 DEFAULT_RETRY_AFTER_S = 1.0
 SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.05, 60.0
 
-
-#: Reserves without a reply that are still asked about; what an older one leased comes back with its lease.
-MAX_UNHEARD = 100
+#: Reserves whose reply was lost and that the next reserve asks about. The messages of older ones return when
+#: their lease expires.
+MAX_LOST_REPLIES = 100
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
-    """The right to answer one message, until it returns to the queue."""
+    """The right to answer one message until its lease expires."""
 
     tag: bytes
     message: bytes
@@ -56,11 +56,11 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What one reserve got.
+    """The messages that one reserve leased.
 
     Attributes:
-        now_s: Redis time, Unix seconds: the clock that deadlines and ETAs are held against.
-        leases: in the order in which they should be served.
+        now_s: Unix seconds on the clock of Redis, against which deadlines and ETAs are checked.
+        leases: in the order in which to serve them.
     """
 
     now_s: float
@@ -68,15 +68,15 @@ class Reserved:
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """How one leased message ends.
+    """The outcome of one leased message.
 
     Attributes:
-        tag: the lease under which it was computed.
-        id: the request's id; its result is stored under it.
-        value: the result as a reader decodes it.
-        ttl_s: how long it is kept; 0 if nobody wants it.
-        reply_to: channel of the client that waits, without prefix; empty for the result's own channel.
-        bury_reason: not empty if the message becomes a dead letter.
+        tag: of the lease under which it was computed.
+        id: of the request; the result is stored under it.
+        value: encoded result document.
+        ttl_s: how long the result is kept; 0 to store none.
+        reply_to: channel of the waiting client, without prefix; empty for the result's own channel.
+        bury_reason: why the message becomes a dead letter; empty if it does not.
     """
 
     tag: bytes
@@ -87,16 +87,32 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     bury_reason: str = ""
 
 
-class LeasedQueue:
-    """One queue on Redis.  Safe to share between threads.
+class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
+    """The id of a request that is put only once.
 
-    Every method raises ``BrokerUnavailable`` if Redis does not answer; calling it again is then always
-    right: no verb does harm when it is carried out twice.  ``BrokerRefused`` means that an operator must act.
+    The message is left out if a request with this id waits, is being computed or was answered.
+
+    Attributes:
+        id: of the request.
+        placeholder: result document stored under the id until the answer replaces it.
+        ttl_s: how long the placeholder is kept if no answer comes.
+    """
+
+    id: str
+    placeholder: bytes
+    ttl_s: float
+
+
+class LeasedQueue:
+    """One queue on Redis; thread-safe.
+
+    Every method raises ``BrokerUnavailable`` if Redis does not answer. The call can then be repeated: running
+    a verb twice is harmless. ``BrokerRefused`` means that an operator must act.
 
     Args:
-        client: its connection may be kept waiting.
-        keys: of the queue.
-        process: of which the leases are; letters and digits.
+        client: connection to Redis; :meth:`wait` blocks one of its connections.
+        keys: keys of the queue.
+        process: identifies the process that holds the leases; letters and digits. Random by default.
     """
 
     def __init__(self, client: redis.Redis, keys: QueueKeys, process: str = "") -> None:
@@ -108,12 +124,12 @@ class LeasedQueue:
         self._settle = Script(client, "settle")
         self._release = Script(client, "release")
         self._renew = Script(client, "renew")
-        self._tell = Script(client, "tell")
-        self._look = Script(client, "look")
+        self._progress = Script(client, "progress")
+        self._ready = Script(client, "ready")
         self._reserve_keys = (*keys.priorities, keys.leased, keys.leases)
         self._lease_keys = (keys.leased, keys.leases)
         self._settle_keys = (keys.leased, keys.leases, keys.dead, keys.rate, keys.prefix + ATTACHED_KEY)
-        self._unheard: deque[str] = deque(maxlen=MAX_UNHEARD)  # tokens of reserves whose reply was lost
+        self._lost_replies: deque[str] = deque(maxlen=MAX_LOST_REPLIES)  # tokens of those reserves
 
     def put(
         self,
@@ -122,49 +138,27 @@ class LeasedQueue:
         max_depth: int,
         priority: int = 0,
         token: str | None = None,
-    ) -> int:
-        """Append messages, all or none; return how many wait now.
+        idempotency_keys: Sequence[IdempotencyKey] = (),
+    ) -> list[int]:
+        """Append messages, all or none, except those whose id is taken.
 
         Args:
-            messages: Celery protocol-2 messages as kombu would write them.
-            max_depth: refuse if more than this would wait.
+            messages: Celery protocol-2 messages as kombu writes them.
+            max_depth: messages that may wait in the queue.
             priority: Celery's 0 to 9; on Redis 0 is served first.
-            token: makes a repeat harmless; the same one for the same messages.
+            token: identifies this put: a repeat with the same token and messages changes nothing.
+            idempotency_keys: one for each message, or none at all.
+
+        Returns:
+            Positions of the messages that were left out because their id is taken.
 
         Raises:
-            QueueFull: nothing was put.
+            QueueFull: more than ``max_depth`` messages would wait; nothing was put.
         """
-        return self._call_put(messages, max_depth, priority, token, ())[0]
-
-    def put_once(
-        self,
-        messages: Sequence[bytes],
-        *,
-        max_depth: int,
-        priority: int = 0,
-        token: str | None = None,
-        once: Sequence[Once],
-    ) -> list[int]:
-        """:meth:`put`, but for those whose id is known already; return their positions.
-
-        Args:
-            messages: as for :meth:`put`, as are the arguments that are not named here.
-            once: one for each message, or none at all.
-        """
-        return self._call_put(messages, max_depth, priority, token, once)[1]
-
-    def _call_put(
-        self,
-        messages: Sequence[bytes],
-        max_depth: int,
-        priority: int,
-        token: str | None,
-        once: Sequence[Once],
-    ) -> tuple[int, list[int]]:
         token = token or os.urandom(9).hex()
-        results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{each.id}" for each in once)
+        results = (f"{self.keys.prefix}{RESULT_KEY_PREFIX}{key.id}" for key in idempotency_keys)
         with broker_errors():
-            accepted, depth, said = self._put(
+            accepted, depth, details = self._put(
                 keys=(
                     *self.keys.priorities,
                     *(self.keys.put(token), self.keys.rate, self.keys.leased),
@@ -172,17 +166,17 @@ class LeasedQueue:
                 ),
                 args=(
                     *(priority_step(priority) + 1, max_depth, PUT_TTL_S, time.time()),
-                    *(RATE_LOOKS_BACK_S, RATE_TTL_S),
+                    *(RATE_TIME_CONSTANT_S, RATE_TTL_S),
                     *messages,
-                    *(each.record for each in once),
-                    *(math.ceil(each.ttl_s) for each in once),
+                    *(key.placeholder for key in idempotency_keys),
+                    *(math.ceil(key.ttl_s) for key in idempotency_keys),
                 ),
             )
         if not accepted:
-            room_s = float(said or DEFAULT_RETRY_AFTER_S)
-            retry_after_s = min(max(room_s, SHORTEST_RETRY_AFTER_S), LONGEST_RETRY_AFTER_S)
+            expected_s = float(details or DEFAULT_RETRY_AFTER_S)
+            retry_after_s = min(max(expected_s, SHORTEST_RETRY_AFTER_S), LONGEST_RETRY_AFTER_S)
             raise QueueFull(self.keys.queue, depth, max_depth, retry_after_s)
-        return int(depth), [int(position) for position in said.split()]
+        return [int(position) for position in details.split()]
 
     def reserve(  # noqa: PLR0913  a batch has this many limits
         self,
@@ -194,14 +188,22 @@ class LeasedQueue:
         max_attempts: int,
         only_first_attempts: bool = False,
     ) -> Reserved:
-        """Lease what waits, up to a batch; what is due (lost leases, retries, ETAs) included.
+        """Lease up to a batch of messages that wait or have become due (lost leases, retries, ETAs).
 
-        Called again after ``BrokerUnavailable``, it finds what the lost reply had leased; if the lost call
-        itself arrives later, it does nothing.  A message that has lost workers shares its batch with few
-        others, and with none before its last of ``max_attempts``.
+        If the reply is lost (``BrokerUnavailable``), the next call returns what the lost call had leased; a
+        lost call that reaches Redis later does nothing. A message that has lost workers is served in smaller
+        batches, and alone on its last attempt.
+
+        Args:
+            lease_s: seconds until the leases expire.
+            max_requests: maximum number of messages.
+            max_rows: maximum sum of their rows; the first message may exceed it.
+            max_bytes: maximum sum of their bytes; the first message may exceed it.
+            max_attempts: attempts after which a message becomes a dead letter.
+            only_first_attempts: leave messages that have lost a worker to others.
         """
         token = f"{self._process}.{os.urandom(6).hex()}"
-        unheard = self._take_unheard()
+        lost = self._take_lost_replies()
         try:
             with broker_errors():
                 now, *batches = self._reserve(
@@ -210,11 +212,11 @@ class LeasedQueue:
                         *(lease_s, max_requests, max_rows, max_bytes),
                         *(token, max_attempts, int(only_first_attempts)),
                         *(self.keys.prefix + SUSPECT_KEY_PREFIX, GIVEN_UP_TTL_S),
-                        *unheard,
+                        *lost,
                     ),
                 )
         except BrokerUnavailable:
-            self._unheard.extend((*unheard, token))
+            self._lost_replies.extend((*lost, token))
             raise
         leases = [
             Lease(b"%b:%d" % (batch, number), message)
@@ -223,16 +225,23 @@ class LeasedQueue:
         ]
         return Reserved(float(now), tuple(leases))
 
-    def _take_unheard(self) -> list[str]:
-        """Each goes to one caller only: what it has leased must not be answered twice."""
+    def _take_lost_replies(self) -> list[str]:
+        """Give each token to one thread only, so that no message is answered twice."""
         taken = []
         with suppress(IndexError):
             while True:
-                taken.append(self._unheard.popleft())
+                taken.append(self._lost_replies.popleft())
         return taken
 
     def settle(self, settlements: Sequence[Settlement]) -> frozenset[int]:
-        """Store and publish outcomes, one a lease; return the positions of those whose lease was lost."""
+        """Store and publish the outcomes of leased messages and drop their leases.
+
+        Args:
+            settlements: one per lease.
+
+        Returns:
+            Positions of the outcomes that were ignored because their lease was lost.
+        """
         prefix = self.keys.prefix
         ways: dict[tuple[float, str, str], int] = {}
         batches: dict[bytes, list[bytes | str | int]] = {}
@@ -242,18 +251,23 @@ class LeasedQueue:
             way = ways.setdefault((s.ttl_s, s.reply_to, s.bury_reason), len(ways) + 1)
             batches.setdefault(batch, []).extend((number, s.id, s.value, way))
             positions.setdefault(batch, []).append(position)
-        args: list[bytes | str | int] = [prefix + RESULT_KEY_PREFIX, RATE_LOOKS_BACK_S, RATE_TTL_S, len(ways)]
+        args: list[bytes | str | int] = [
+            prefix + RESULT_KEY_PREFIX,
+            RATE_TIME_CONSTANT_S,
+            RATE_TTL_S,
+            len(ways),
+        ]
         for ttl_s, reply_to, bury_reason in ways:
             args += (math.ceil(ttl_s), prefix + reply_to if reply_to else "", bury_reason)
         for batch, outcomes in batches.items():
             args += (batch, len(positions[batch]), *outcomes)
         with broker_errors():
             ignored = self._settle(keys=self._settle_keys, args=args)
-        in_their_order = list(chain.from_iterable(positions.values()))
-        return frozenset(in_their_order[number] for number in ignored)
+        by_batch = list(chain.from_iterable(positions.values()))
+        return frozenset(by_batch[number] for number in ignored)
 
     def stored(self, ids: Sequence[str]) -> list[bytes | None]:
-        """What is stored as the results of requests."""
+        """Return the stored result documents of requests; None for those without one."""
         with broker_errors():
             found: list[bytes | None] = self._redis.mget(  # type: ignore[assignment]  # redis-py: or awaitable
                 [f"{self.keys.prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in ids]
@@ -261,62 +275,81 @@ class LeasedQueue:
         return found
 
     def release(self, tags: Iterable[bytes], *, delay_s: float, counts: bool) -> int:
-        """Give messages back; they can be reserved again after ``delay_s``.
+        """Give leased messages back to the queue.
 
         Args:
-            tags: leases that we hold.
-            delay_s: seconds from now, on the clock of Redis.
-            counts: whether this was an attempt (a retry) or not (an ETA, a shutdown).
+            tags: of leases that this worker holds.
+            delay_s: seconds until they can be reserved again.
+            counts: whether this counts as an attempt (a retry) or not (an ETA, a shutdown).
+
+        Returns:
+            Number of messages whose lease was still held.
         """
-        where = chain.from_iterable(
+        places = chain.from_iterable(
             (batch, number) for batch, _, number in (t.rpartition(b":") for t in tags)
         )
         with broker_errors():
-            return int(self._release(keys=self._lease_keys, args=(delay_s, int(counts), *where)))
+            return int(self._release(keys=self._lease_keys, args=(delay_s, int(counts), *places)))
 
     def renew(self, tags: Iterable[bytes], *, lease_s: float) -> int:
-        """Extend the leases of the batches that these belong to; return how many of those are still ours."""
+        """Extend the leases of whole batches.
+
+        Args:
+            tags: of leases in those batches.
+            lease_s: seconds from now until the leases expire.
+
+        Returns:
+            Number of batches that are still held.
+        """
         batches = dict.fromkeys(tag.rpartition(b":")[0] for tag in tags)
         with broker_errors():
             return int(self._renew(keys=self._lease_keys, args=(lease_s, *batches)))
 
-    def tell(self, tag: bytes, id_: str, value: bytes, *, ttl_s: float, reply_to: str = "") -> bool:
-        """Store and publish how far a leased request has come; False if the lease was lost.
+    def report_progress(
+        self, tag: bytes, id_: str, value: bytes, *, ttl_s: float, reply_to: str = ""
+    ) -> bool:
+        """Store and publish the progress of a leased request.
 
         Args:
             tag: of its lease.
-            id_: the request's.
-            value: a result document as a reader decodes it, its state not final.
-            ttl_s: how long it is kept, unless the result comes.
+            id_: of the request.
+            value: encoded result document with a state that is not final.
+            ttl_s: how long it is kept if no result replaces it.
             reply_to: as in :class:`Settlement`.
+
+        Returns:
+            False if the lease was lost.
         """
         prefix = self.keys.prefix
         batch, _, number = tag.rpartition(b":")
         with broker_errors():
-            told = self._tell(
+            is_ours = self._progress(
                 keys=(f"{self.keys.leased}.{batch.decode()}", f"{prefix}{RESULT_KEY_PREFIX}{id_}"),
                 args=(number, value, math.ceil(ttl_s), prefix + reply_to if reply_to else ""),
             )
-        return bool(told)
+        return bool(is_ours)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until something is put into the first list, at most ``timeout_s``; takes nothing.
+        """Wait until a message is put into the list of the highest priority, and take nothing.
 
-        The tail is moved onto itself, so a crash between waking and reserving loses nothing.
+        Moves the tail of the list onto itself, so a crash between waking and reserving loses nothing.
+
+        Args:
+            timeout_s: maximum time to wait.
 
         Returns:
-            Whether there is something to reserve: there, in another list, or because it is due.
+            Whether there is something to reserve, in any list or because it is due.
         """
         keys = (*self.keys.priorities, self.keys.leases)
         move = ("BLMOVE", self.keys.first, self.keys.first, "RIGHT", "RIGHT", timeout_s)
         with broker_errors():
             try:
-                _, found = ask(self._redis, move, self._look.command(keys, ()))
+                _, found = ask(self._redis, move, self._ready.command(keys, ()))
             except NoScriptError:
-                found = self._look(keys, ())
+                found = self._ready(keys, ())
         return bool(found)
 
     def depth(self) -> int:
-        """Messages that wait; leased ones not counted."""
+        """Return the number of waiting messages, without the leased ones."""
         with broker_errors():
             return sum(int(self._redis.llen(key)) for key in self.keys.priorities)

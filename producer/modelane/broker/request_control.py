@@ -1,12 +1,14 @@
-"""What a client says about requests by their ids alone: that it waits for them too, or that nobody does.
+"""Act on requests that are already in Redis by their ids: wait for their answers too, or revoke them.
 
-Both are for requests that lie in Redis already, whoever put them there.
+Used by the client (``attach``, ``cancel``), by ``modelane retrain --cancel`` and by the worker's remote
+control.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import redis
 
@@ -15,40 +17,48 @@ from modelane.broker.scripts import Script
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S
 
 
-class Ids:
-    """Every method raises ``BrokerUnavailable`` if Redis does not answer; calling it again does no harm.
+class RequestControl:
+    """The requests in one Redis, from any sender; thread-safe.
+
+    Every method raises ``BrokerUnavailable`` if Redis does not answer; repeating the call is harmless.
 
     Args:
-        client: a connection to Redis.
+        client: connection to Redis.
         prefix: of every key.
-        channel: of the client, prefix included.
     """
 
-    def __init__(self, client: redis.Redis, prefix: str, channel: str) -> None:
-        self._prefix = prefix
-        self._channel = channel
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self._redis = client
+        self._attached_key = prefix + ATTACHED_KEY
+        self._revoked_key = prefix + REVOKED_KEY
         self._attach = Script(client, "attach")
         self._revoke = Script(client, "revoke")
 
-    def attach(self, ids: Collection[str], *, timeout_s: float) -> set[str]:
-        """Have their answers published to this client, too.
+    def attach(self, ids: Collection[str], *, channel: str, timeout_s: float) -> set[str]:
+        """Have the answers of requests published to one more channel.
 
         Args:
-            ids: of requests that others have sent.
-            timeout_s: how long this client waits for them.
+            ids: of requests that others sent.
+            channel: of the client that waits, prefix included.
+            timeout_s: how long it waits for them.
 
         Returns:
-            Those that somebody has revoked: nobody begins with them any more.
+            The ids that were revoked: no worker starts them any more.
         """
-        attached = self._prefix + ATTACHED_KEY
         with broker_errors():
             revoked = self._attach(
-                keys=(attached, self._prefix + REVOKED_KEY, *(f"{attached}.{id_}" for id_ in ids)),
-                args=(self._channel, math.ceil(timeout_s), *ids),
+                keys=(self._attached_key, self._revoked_key, *(f"{self._attached_key}.{id_}" for id_ in ids)),
+                args=(channel, math.ceil(timeout_s), *ids),
             )
         return {id_.decode() for id_ in revoked}
 
     def revoke(self, ids: Collection[str]) -> None:
-        """Tell all workers, those to come included, not to begin with them."""
+        """Tell all workers, including those that start later, not to start these requests."""
         with broker_errors():
-            self._revoke(keys=(self._prefix + REVOKED_KEY,), args=(REVOKED_TTL_S, MAX_REVOKED, *ids))
+            self._revoke(keys=(self._revoked_key,), args=(REVOKED_TTL_S, MAX_REVOKED, *ids))
+
+    def revoked_since(self, since_s: float) -> list[str]:
+        """Return the ids that were revoked at or after ``since_s`` (Unix seconds on the clock of Redis)."""
+        with broker_errors():
+            found: Any = self._redis.zrangebyscore(self._revoked_key, since_s, "+inf")
+        return [id_.decode() for id_ in found]

@@ -1,4 +1,4 @@
-"""The retraining of a model that is under way, and who waits for it: a trainer's record of it, read."""
+"""Find and cancel the running retraining of a model, from the record that its trainer keeps in Redis."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any
 import redis
 
 from modelane.broker.connection import broker_errors
-from modelane.broker.request_control import Ids
+from modelane.broker.request_control import RequestControl
 from modelane.keys import RUN_KEY_PREFIX
 
 _JOINED = "joined "
 
 
-def under_way(client: redis.Redis, prefix: str, model: str) -> list[str]:
-    """Ids of the requests that the run of a model will answer, its own first; none if there is no run."""
+def requests_of_run(client: redis.Redis, prefix: str, model: str) -> list[str]:
+    """Return the ids of the requests that a model's current run will answer.
+
+    Returns:
+        The id for which the run was started, then those that joined it; empty if no run is in progress.
+    """
     with broker_errors():
         found: Any = client.hgetall(f"{prefix}{RUN_KEY_PREFIX}{model}")
     run = {name.decode(): value.decode() for name, value in found.items()}
@@ -24,7 +28,11 @@ def under_way(client: redis.Redis, prefix: str, model: str) -> list[str]:
 
 
 def cancel(client: redis.Redis, prefix: str, model: str) -> list[str]:
-    """Revoke the run of a model, and those who wait for it, so that none of them begins anew; their ids."""
-    if ids := under_way(client, prefix, model):
-        Ids(client, prefix, "").revoke(ids)
+    """Revoke the current run of a model and all requests that joined it, so that none starts another run.
+
+    Returns:
+        The ids of the revoked requests.
+    """
+    if ids := requests_of_run(client, prefix, model):
+        RequestControl(client, prefix).revoke(ids)
     return ids

@@ -1,8 +1,8 @@
-"""The package's Lua scripts, each one step of Redis, and the short way to it.
+"""Run the package's Lua scripts, each of which is one atomic step, with little overhead.
 
-redis-py does so much around each command (retries, callbacks, telemetry) that a script cost three times what
-writing to a socket and reading from it costs.  Here a command goes straight to one of its connections and its
-reply comes straight back; how connections are made, checked and given back stays redis-py's business.
+redis-py does so much around each command (retries, callbacks, telemetry) that a script took three times as
+long as writing to the socket and reading from it. Here commands are written directly to one of its
+connections and replies are read directly from it; redis-py still creates, checks and pools the connections.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ Command = tuple[Argument, ...]
 
 
 class Script:
-    """One ``.lua`` file; sent to the server when it does not know it yet.  Raises what redis-py raises.
+    """One ``.lua`` file, which is sent to the server when the server does not have it yet.
+
+    Calls raise the errors of redis-py.
 
     Args:
         client: its connections are used.
-        verb: the file's name.
+        verb: name of the file without ``.lua``.
     """
 
     def __init__(self, client: redis.Redis, verb: str) -> None:
@@ -39,22 +41,28 @@ class Script:
             return ask(self._redis, ("EVAL", self._source, len(keys), *keys, *args))[0]
 
     def command(self, keys: Sequence[Argument], args: Sequence[Argument]) -> Command:
-        """To be asked together with others; :class:`NoScriptError` if the server does not know it."""
+        """Return the command to send in one pipeline with others.
+
+        Its reply is :class:`NoScriptError` if the server does not have the script.
+        """
         return ("EVALSHA", self._sha, len(keys), *keys, *args)
 
 
 def ask(client: redis.Redis, *commands: Command) -> list[Any]:
-    """Send commands together; their replies as they come, undecoded.
+    """Send commands in one pipeline.
+
+    Returns:
+        Their replies, undecoded.
 
     Raises:
-        redis.RedisError: as redis-py raises it, the first one if several commands failed.
+        redis.RedisError: of the first command that failed.
     """
     pool = client.connection_pool
     connection: Any = pool.get_connection()  # redis-py has types for some of its methods
     try:
         connection.send_packed_command(connection.pack_commands(commands))
         replies = [_reply(connection) for _ in commands]
-    except BaseException:  # what is left in the socket is nobody's answer
+    except BaseException:  # unread replies in the socket must not answer the next command
         connection.disconnect()
         raise
     finally:
@@ -74,6 +82,6 @@ def _reply(connection: Any) -> Any:
 
 @cache
 def _source(verb: str) -> tuple[str, str]:
-    """A script and its digest, which Redis knows it by."""
+    """Return a script and its SHA-1 digest, by which Redis identifies it."""
     source = files("modelane.broker").joinpath("lua", f"{verb}.lua").read_text("utf-8")
     return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()

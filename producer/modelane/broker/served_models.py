@@ -1,7 +1,7 @@
-"""What workers say that they serve: each model's version, columns, methods and classes.
+"""The models that workers serve, with the part of each card that callers need.
 
-A worker announces it (the card's part that a caller needs), and again while it runs; readers are the command
-line and whoever wants to know the columns before the first request.
+Workers announce their models again and again while they run. The command line, bulk scoring and services read
+them, for instance to know a model's columns before the first request.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, SERVED_TTL_S, check_mod
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column that a model takes; ``dtype`` is ``float64``, ``str`` or ``datetime64[us]``."""
+    """A column of a model's input; ``dtype`` is ``float64``, ``str`` or ``datetime64[us]``."""
 
     name: str
     dtype: str
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """A model in service.
+    """A model that a worker serves.
 
     Attributes:
-        model: its name.
-        version: the one that answers.
-        features: the columns of a request, in the card's order.
-        methods: what a request may call.
-        classes: of a classifier, in the order of ``predict_proba``'s columns; None for others.
+        model: name of the model.
+        version: the version that answers.
+        features: columns of a request, in the order of the card.
+        methods: methods that a request may call.
+        classes: of a classifier, in the order of the columns of ``predict_proba``; None for other models.
     """
 
     model: str
@@ -43,10 +43,10 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announce(client: redis.Redis, prefix: str, served: Iterable[Served]) -> None:
-    """Keep it known for :data:`modelane.keys.SERVED_TTL_S`.
+    """Publish that models are served, for the next :data:`modelane.keys.SERVED_TTL_S` seconds.
 
     Raises:
-        BrokerUnavailable: nobody was told.
+        BrokerUnavailable: nothing was announced.
         BrokerRefused: an operator must act.
     """
     with broker_errors(), client.pipeline(transaction=False) as pipeline:
@@ -58,7 +58,7 @@ def announce(client: redis.Redis, prefix: str, served: Iterable[Served]) -> None
 
 
 def served_models(client: redis.Redis, prefix: str) -> list[Served]:
-    """All models that a worker has announced lately, by name.
+    """Return the models that workers have announced recently, sorted by name.
 
     Raises:
         BrokerUnavailable: Redis does not answer.
@@ -73,24 +73,24 @@ def served_models(client: redis.Redis, prefix: str) -> list[Served]:
 
 
 def served_model(client: redis.Redis, prefix: str, model: str) -> Served:
-    """One of them.
+    """Return one model that a worker serves.
 
     Raises:
-        BadInput: no model can have this name.
-        UnknownModel: no worker serves it now; the sentence says which are served.
+        BadInput: ``model`` is not a model's name.
+        UnknownModel: no worker serves it now; the message lists the models that are served.
         BrokerUnavailable: Redis does not answer.
         BrokerRefused: an operator must act.
     """
     check_model_name(model)
     served = {one.model: one for one in served_models(client, prefix)}
     if model not in served:
-        others = f"they serve {', '.join(served)}" if served else "no worker serves anything"
-        raise UnknownModel(f"no worker serves {model} now; {others}")
+        others = f"workers serve {', '.join(served)}" if served else "workers serve no model"
+        raise UnknownModel(f"no worker serves the model {model!r} now: {others}")
     return served[model]
 
 
 def _read(raw: bytes | str) -> Served | None:
-    """None if another release has written it in another form."""
+    """Return what a worker announced; None if another release wrote it in another format."""
     try:
         return msgspec.json.decode(raw, type=Served)
     except msgspec.MsgspecError:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelane.data import datetimes
-from modelane.data.values import number_of
+from modelane.data.values import parse_number
 
 #: What a row that is fine has for a reason.
 _FINE = pa.scalar(None, pa.string())
@@ -63,7 +63,7 @@ def _plain(array: pa.Array, *, blank_is_missing: bool) -> pa.Array:
 def _number(array: pa.Array) -> _Converted:
     kind = array.type
     if pa.types.is_string(kind):
-        return _parsed(pc.utf8_trim_whitespace(array), pa.float64(), number_of)
+        return _parsed(pc.utf8_trim_whitespace(array), pa.float64(), parse_number)
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
     elif not (_is_number(kind) or pa.types.is_null(kind)):

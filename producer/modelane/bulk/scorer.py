@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from modelane.bulk.casting import typed
 from modelane.bulk.readers.base import FAULT
 from modelane.client.answer import Answer
-from modelane.data.prediction_columns import named
+from modelane.data.prediction_columns import named_columns
 from modelane.errors import BadInput, BulkError, Buried, ModelaneError, PredictionFailed, TooLarge
 
 #: Column of the output that says why a row has no answer.
@@ -142,7 +142,7 @@ def columns_of(task: Task, kept: Iterable[pa.Field]) -> pa.Schema:
     """Columns of an output without rows, as far as they can be known."""
     n_classes = len(task.classes or ())
     shape = (0,) if task.method == "predict" or not n_classes else (0, n_classes)
-    outputs = named(np.empty(shape), task.method, task.classes)
+    outputs = named_columns(np.empty(shape), task.method, task.classes)
     fields = [pa.field(name, pa.from_numpy_dtype(values.dtype)) for name, values in outputs.items()]
     return pa.schema([*kept, *fields, pa.field(ERROR, pa.string())])
 
@@ -212,7 +212,9 @@ def _outputs(task: Task, values: dict[int, NDArray[Any]], error: pa.Array) -> di
         return {}
     ordered = [values[first] for first in sorted(values)]
     together = ordered[0] if len(ordered) == 1 else np.concatenate(ordered)
-    columns = {name: pa.array(array) for name, array in named(together, task.method, task.classes).items()}
+    columns = {
+        name: pa.array(array) for name, array in named_columns(together, task.method, task.classes).items()
+    }
     if error.null_count == len(error):
         return columns
     has_answer = error.is_null()

@@ -10,7 +10,7 @@ import msgspec
 from modelane.broker.served_models import Served
 from modelane.cli.tables import print_table
 from modelane.client.answer import Answer
-from modelane.data.prediction_columns import named
+from modelane.data.prediction_columns import named_columns
 
 Columns = dict[str, list[Any]]
 
@@ -18,7 +18,9 @@ Columns = dict[str, list[Any]]
 def columns(answer: Answer, served: Served) -> Columns:
     """Return the columns of an answer by name, as Python values."""
     classes = served.classes if answer.version == served.version else None
-    return {name: array.tolist() for name, array in named(answer.values, answer.method, classes).items()}
+    return {
+        name: array.tolist() for name, array in named_columns(answer.values, answer.method, classes).items()
+    }
 
 
 def print_json(columns: Columns) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from modelane.broker.served_models import Column, Served
-from modelane.data.values import number_of
+from modelane.data.values import parse_number
 from modelane.errors import BadInput, TooLarge
 
 STANDARD_INPUT = "-"
@@ -193,6 +193,6 @@ def _value(text: str, column: Column, where: str) -> str | float | None:
     if column.dtype != "float64":
         return text if text.strip() else None
     try:
-        return number_of(text)
+        return parse_number(text)
     except ValueError as exc:
         raise BadInput(f"{where}: column {column.name!r} takes numbers, but the value is not one") from exc

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from modelane.broker.once import Once, once
+from modelane.broker.leased_queue import IdempotencyKey
 from modelane.client.answer import (
     Answer,
     Asked,
@@ -41,11 +41,12 @@ from modelane.client.options import (
 )
 from modelane.client.prediction import Prediction
 from modelane.data.rows import to_rows
-from modelane.data.tensor import extended
+from modelane.data.tensor import to_msgpack
 from modelane.errors import ClientClosed, TooLarge
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
 from modelane.protocol.message import write_message
-from modelane.protocol.predict_request import describe
+from modelane.protocol.redaction import describe
+from modelane.protocol.result import write_placeholder
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Client(Streaming):
             ),
             task=PREDICT_TASK,
             queue=queue,
-            args=(model, extended(body)),
+            args=(model, to_msgpack(body)),
             kwargs={name: value for name, value in kwargs.items() if value is not None},
             rows=n_rows,
             argsrepr=f"({model!r}, {describe(body)})",
@@ -294,15 +295,15 @@ class Client(Streaming):
                 f"the request takes {len(message)} bytes, "
                 f"MODELANE_MAX_REQUEST_BYTES allows {self._settings.max_request_bytes}: send fewer rows"
             )
-        only_once: Once | None = None
+        key: IdempotencyKey | None = None
         if prediction.is_shared and ttl_s is not None:
-            only_once = once(
+            # A worker may start it until its ttl has passed, and then computes for at most predict_limit_s.
+            key = IdempotencyKey(
                 prediction.id,
-                is_ignored=prediction.is_ignored,
-                ttl_s=ttl_s,
-                compute_s=self._settings.predict_limit_s,
+                write_placeholder(prediction.id, is_ignored=prediction.is_ignored),
+                ttl_s + self._settings.predict_limit_s,
             )
-        wires.send(prediction, queue, priority, message, only_once)
+        wires.send(prediction, queue, priority, message, key)
         return prediction
 
     def _open(self) -> Wires:

@@ -16,8 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from modelane.broker.leased_queue import LeasedQueue
-from modelane.broker.once import Once
+from modelane.broker.leased_queue import IdempotencyKey, LeasedQueue
 from modelane.client.background_thread import OwnThread
 from modelane.client.resend_buffer import REMEMBERED_S, Lately, Put
 from modelane.errors import BrokerUnavailable, ClientClosed, ModelaneError, QueueFull, TryLater
@@ -65,7 +64,7 @@ class Outgoing(msgspec.Struct, gc=False):
     priority: int
     message: bytes
     sender: Sender
-    once: Once | None = None  #: its id is the caller's own: the same id is not put twice
+    idempotency_key: IdempotencyKey | None = None  #: the id is the caller's own: it is not put twice
 
     @property
     def n_bytes(self) -> int:
@@ -260,12 +259,14 @@ class Outbox:
         """
         while run := [outgoing for outgoing in run if not outgoing.sender.done()]:
             try:
-                known = self._open_queue(run[0].queue).put_once(
+                known = self._open_queue(run[0].queue).put(
                     [outgoing.message for outgoing in run],
                     max_depth=self._max_depth,
                     priority=run[0].priority,
                     token=token,
-                    once=[outgoing.once for outgoing in run if outgoing.once],
+                    idempotency_keys=[
+                        outgoing.idempotency_key for outgoing in run if outgoing.idempotency_key
+                    ],
                 )
             except QueueFull as full:
                 self.trouble = None
@@ -287,7 +288,9 @@ class Outbox:
                 for outgoing in run:
                     outgoing.sender.taken()
                 if known:  # a put that is repeated may have become smaller, and its positions others
-                    self._on_known([outgoing.once.id for outgoing in run if outgoing.once])
+                    self._on_known(
+                        [outgoing.idempotency_key.id for outgoing in run if outgoing.idempotency_key]
+                    )
                 self._lately.add(Put(time.monotonic(), token, run, _n_bytes(run)))
                 return None
         return None
@@ -295,7 +298,7 @@ class Outbox:
 
 def _list_of(outgoing: Outgoing) -> tuple[str, int, bool]:
     """What messages of one put have in common."""
-    return outgoing.queue, outgoing.priority, outgoing.once is None
+    return outgoing.queue, outgoing.priority, outgoing.idempotency_key is None
 
 
 def _refuse(run: list[Outgoing], error: ModelaneError) -> None:

@@ -30,7 +30,8 @@ from modelane.errors import (
     from_code,
 )
 from modelane.keys import RESULT_KEY_PREFIX
-from modelane.protocol.result import PROGRESS, loads
+from modelane.protocol.result import PROGRESS
+from modelane.protocol.serializer import loads
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,8 @@ from concurrent.futures import Future
 from typing import Any, cast
 
 from modelane.broker.connection import connect
-from modelane.broker.leased_queue import LeasedQueue
-from modelane.broker.once import Once
-from modelane.broker.request_control import Ids
+from modelane.broker.leased_queue import IdempotencyKey, LeasedQueue
+from modelane.broker.request_control import RequestControl
 from modelane.client.outbox import Outbox, Outgoing
 from modelane.client.pending import Pending
 from modelane.client.prediction import Prediction
@@ -80,7 +79,7 @@ class Wires:
         self._redis = connect(settings)
         channel = settings.prefix + self.channel
         self._unserved = Unserved(self._redis, settings.prefix)
-        self._ids_in_redis = Ids(self._redis, settings.prefix, channel)
+        self._requests = RequestControl(self._redis, settings.prefix)
         self._replies = Replies(
             self._redis,
             channel,
@@ -109,14 +108,14 @@ class Wires:
         queue: str,
         priority: int,
         message: bytes,
-        once: Once | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> None:
         """Raises what :meth:`modelane.client.outbox.Outbox.add` raises; the prediction is nobody's then."""
         prediction.revoke = self._on_cancel
         prediction.queue = queue
         self._pending.add(prediction)
         try:
-            self._outbox.add(Outgoing(queue, priority, message, prediction, once))
+            self._outbox.add(Outgoing(queue, priority, message, prediction, idempotency_key))
         except ModelaneError:
             self._pending.remove(prediction)
             raise
@@ -193,14 +192,16 @@ class Wires:
     def _say_revoked(self, predictions: list[Prediction[Any]]) -> None:
         """Those that Redis does not have, too, for whoever attaches; not if their id may come again."""
         if ids := [p.id for p in predictions if p.sent or p.tried or not p.is_shared]:
-            self._ids_in_redis.revoke(ids)
+            self._requests.revoke(ids)
 
     def _say_attached(self, predictions: list[Prediction[Any]]) -> None:
         wanted = [p for p in predictions if not p.done()]
         if wanted:
             ids = list({p.id for p in wanted})
             left_s = max(p.deadline_s for p in wanted) - time.monotonic()
-            revoked = self._ids_in_redis.attach(ids, timeout_s=max(left_s, 1.0))
+            revoked = self._requests.attach(
+                ids, channel=self._prefix + self.channel, timeout_s=max(left_s, 1.0)
+            )
             self._replies.look(ids)  # it may have been answered before
             for prediction in wanted:
                 if prediction.id in revoked and not prediction.queue:  # others' requests

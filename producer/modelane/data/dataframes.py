@@ -1,6 +1,6 @@
-"""Tables of other libraries: pandas, polars, Arrow, known by their methods.  FRAMES → tables.
+"""Read the tables of pandas, polars and Arrow as numpy arrays.
 
-None of them has to be installed.  Each gives its columns as numpy arrays by its own means.
+Tables are recognised by their methods, so none of these libraries has to be installed.
 """
 
 from __future__ import annotations
@@ -13,27 +13,34 @@ from numpy.typing import NDArray
 
 from modelane.errors import BadInput
 
-#: Rows of a pandas frame that are read by their values.
-FEW = 16
+#: Up to this number of rows, reading all values of a pandas frame is faster than reading it by column.
+FEW_ROWS = 16
 
+#: Method of a table that cannot be read as it is → why, and what to pass instead.
 _INSTEAD = {
-    "collect": "it is not computed yet: pass rows.collect()",
-    "compute": "it is not computed yet: pass rows.compute()",
+    "collect": "it is lazy: pass rows.collect()",
+    "compute": "it is lazy: pass rows.compute()",
     "toarray": "it is sparse: pass rows.toarray()",
 }
 
 
 def read(rows: Any) -> tuple[list[Any], list[NDArray[Any]]] | None:
-    """Names and columns, or None if it is no table of a library.
+    """Return the column names and columns of a table.
+
+    Args:
+        rows: anything.
+
+    Returns:
+        Names and arrays of shape (n,); None if ``rows`` is not a table of these libraries.
 
     Raises:
-        BadInput: it has to be computed or written out first, or a column cannot be read.
+        BadInput: the table is lazy, sparse or one-dimensional, or a column has a type that cannot be read.
     """
-    for method, words in _INSTEAD.items():
+    for method, reason in _INSTEAD.items():
         if hasattr(rows, method) and not isinstance(rows, np.ndarray):
-            raise BadInput(f"a {type(rows).__name__} cannot be sent, {words}")
+            raise BadInput(f"a {type(rows).__name__} cannot be sent, because {reason}")
     if hasattr(rows, "iloc") and hasattr(rows, "columns"):
-        if len(rows) <= FEW:  # a column at a time costs more than all values of so few rows
+        if len(rows) <= FEW_ROWS:
             return list(rows.columns), list(rows.to_numpy(dtype=object).T)
         return list(rows.columns), [_column(name, series, _of_pandas) for name, series in rows.items()]
     if hasattr(rows, "get_column"):
@@ -43,8 +50,8 @@ def read(rows: Any) -> tuple[list[Any], list[NDArray[Any]]] | None:
         return names, [_column(names[i], rows.column(i), _of_arrow) for i in range(len(names))]
     if hasattr(rows, "to_numpy"):
         raise BadInput(
-            f"a {type(rows).__name__} has one dimension: keep the frame, "
-            "as in frame[['column']] for one column or frame.iloc[[0]] for one row"
+            f"a {type(rows).__name__} has one dimension, but rows need two: pass a frame, "
+            "such as frame[['column']] for one column or frame.iloc[[0]] for one row"
         )
     if hasattr(rows, "__arrow_c_stream__"):
         return read(_from_stream(rows))
@@ -52,7 +59,11 @@ def read(rows: Any) -> tuple[list[Any], list[NDArray[Any]]] | None:
 
 
 def numeric_array(rows: Any) -> NDArray[Any] | None:
-    """What a pandas frame of numbers holds already, shape (n, d): no need to go through its columns."""
+    """Return the values of a pandas frame of numbers, shape (n, d), without going through its columns.
+
+    Returns:
+        None if ``rows`` is anything else.
+    """
     if not hasattr(rows, "iloc") or not hasattr(rows, "columns") or hasattr(rows, "compute"):
         return None
     if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in rows.dtypes):
@@ -64,9 +75,12 @@ def numeric_array(rows: Any) -> NDArray[Any] | None:
 def _column(name: Any, column: Any, read_one: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
     try:
         return read_one(column)
-    except Exception as exc:  # whatever its library raises for a type that numpy does not have
+    except Exception as exc:  # the library may raise anything for a type that numpy does not have
         dtype = getattr(column, "dtype", getattr(column, "type", "?"))
-        raise BadInput(f"column {name!r:.60} of type {dtype!s:.60} cannot be sent") from exc
+        raise BadInput(
+            f"column {name!r:.60} of type {dtype!s:.60} cannot be sent: "
+            "expected numbers, strings, booleans or dates"
+        ) from exc
 
 
 def _of_pandas(series: Any) -> NDArray[Any]:
@@ -87,7 +101,7 @@ def _of_polars(series: Any) -> NDArray[Any]:
 
 
 def _of_arrow(column: Any) -> NDArray[Any]:
-    if type(column.type).__name__ == "DictionaryType":  # whose missing values to_numpy turns into others
+    if type(column.type).__name__ == "DictionaryType":  # to_numpy would replace its missing values
         column = column.cast(column.type.value_type)
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return array
@@ -98,9 +112,10 @@ def _from_stream(rows: Any) -> Any:
         import pyarrow as pa  # noqa: PLC0415  # of an extra
     except ImportError as exc:
         raise BadInput(
-            f"a {type(rows).__name__} is read by pyarrow: pip install 'modelane[bulk]', or pass a frame"
+            f"reading a {type(rows).__name__} needs pyarrow: pip install 'modelane[bulk]', "
+            "or pass a pandas or polars frame"
         ) from exc
     try:
         return pa.table(rows)
-    except Exception as exc:  # whatever lies behind the stream
+    except Exception as exc:  # the source of the stream may raise anything
         raise BadInput(f"a {type(rows).__name__} cannot be read as an Arrow table: {exc}") from exc

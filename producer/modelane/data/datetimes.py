@@ -1,6 +1,6 @@
-"""Dates as they travel and as models get them: microseconds of UTC, without a zone.
+"""Convert dates and times to the form in which they are sent and models get them: UTC, in microseconds.
 
-A moment with a time zone is converted to UTC; one without is taken as it stands.  A date is its midnight.
+A time with a time zone is converted to UTC; one without is taken as UTC. A date is its midnight.
 """
 
 from __future__ import annotations
@@ -14,43 +14,48 @@ from numpy.typing import NDArray
 
 DTYPE = np.dtype("<M8[us]")
 
-#: Units of numpy that reach further than microseconds do.
+#: Units of numpy with a larger range than microseconds.
 _COARSE = frozenset(["Y", "M", "W", "D", "h", "m", "s", "ms"])
 _MISSING = np.datetime64("NaT", "us")
+_OUT_OF_RANGE = "a date is out of range: expected a year from -290,000 to 290,000"
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value says that there is none: None, NaN, NaT, ``pandas.NA``."""
+    """Whether a value stands for a missing one: None, NaN, NaT or ``pandas.NA``."""
     if value is None:
         return True
     if isinstance(value, str | int):
         return False
     try:
         return bool(value != value)  # noqa: PLR0124  # NaN and NaT differ from themselves
-    except (TypeError, ValueError, ArithmeticError):  # pandas.NA does not say; an array says too much
+    except (TypeError, ValueError, ArithmeticError):  # pandas.NA and arrays have no truth value
         return type(value).__name__ == "NAType"
 
 
-def from_array(moments: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """Moments of any unit, in microseconds; finer ones are cut off.
+def from_array(dates: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Convert dates of any unit to microseconds; fractions of a microsecond are truncated.
 
     Raises:
-        ValueError: one that microseconds do not reach, before the year -290,000 or after 290,000.
+        ValueError: a date is out of range.
     """
-    converted = moments.astype(DTYPE, copy=False)
-    if np.datetime_data(moments.dtype)[0] in _COARSE and not np.array_equal(
-        converted.astype(moments.dtype), moments, equal_nan=True
+    converted = dates.astype(DTYPE, copy=False)
+    if np.datetime_data(dates.dtype)[0] in _COARSE and not np.array_equal(
+        converted.astype(dates.dtype), dates, equal_nan=True
     ):
-        raise ValueError("a date is too far away")
+        raise ValueError(_OUT_OF_RANGE)
     return converted
 
 
 def to_date(value: object) -> np.datetime64:
-    """One moment: an ISO 8601 string, a ``datetime`` or ``date`` (pandas' too), a ``numpy.datetime64``.
+    """Convert one date.
+
+    Args:
+        value: ISO 8601 string, ``datetime`` or ``date`` (also of pandas), ``numpy.datetime64``, or a missing
+            value.
 
     Raises:
-        ValueError: a string that is no date, one that microseconds do not reach, or another type.
-        OverflowError: one that UTC does not reach.
+        ValueError: the value is not a date, or out of the range of microseconds.
+        OverflowError: the date is out of range in UTC.
     """
     if is_missing(value):
         return _MISSING
@@ -62,20 +67,29 @@ def to_date(value: object) -> np.datetime64:
         return cast("np.datetime64", from_array(np.array([value]))[0])
     if isinstance(value, date):
         return np.datetime64(cast("Any", value), "us")
-    raise ValueError(f"a {type(value).__name__} is no date")
+    raise ValueError(f"a {type(value).__name__} is not a date")
 
 
 def to_dates(values: Iterable[object]) -> NDArray[np.datetime64]:
-    """A column of them, as :func:`to_date` has each.
+    """Convert a column of dates with :func:`to_date`.
 
     Raises:
-        ValueError: one that is none; the sentence names its row, never the value.
+        ValueError: a value is not a date or out of range; the message names its row and never the value.
     """
     dates = []
     for row, value in enumerate(values):
         try:
             dates.append(to_date(value))
         except (ValueError, OverflowError) as exc:
-            kind = "no ISO 8601 date" if isinstance(value, str) else f"a {type(value).__name__}"
-            raise ValueError(f"row {row} is {kind}") from exc
+            raise ValueError(f"row {row} is {_reason(value)}") from exc
     return np.array(dates, dtype=DTYPE)
+
+
+def _reason(value: object) -> str:
+    if isinstance(value, str):
+        return "not an ISO 8601 date"
+    return (
+        "a date out of range"
+        if isinstance(value, date | np.datetime64)
+        else f"of type {type(value).__name__}"
+    )

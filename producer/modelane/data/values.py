@@ -1,6 +1,6 @@
-"""Values of a caller, made ready to travel: numbers and dates as arrays, the rest as lists of plain values.
+"""Convert columns and single values: numbers and dates to arrays, everything else to lists of plain values.
 
-tables → COLUMNS → tensors.  A list of strings takes what its strings take, and a missing value one byte.
+In a list, a string takes its own length and a missing value one byte.
 """
 
 from __future__ import annotations
@@ -16,89 +16,103 @@ from modelane.data import datetimes
 from modelane.data.tensor import Tensor
 from modelane.errors import BadInput
 
-#: Values up to which a list of numbers is smaller, and sooner read, than a tensor.
-FEW = 16
+#: Up to this number of values, a list of numbers is smaller and faster to read than a tensor.
+FEW_VALUES = 16
 
 _NUMBERS = frozenset([bool, int, float])
 _TEXT = frozenset([str])
-_NOTHING = frozenset([type(None)])
+_MISSING = frozenset([type(None)])
 
-_REFUSED = {
-    "c": "complex numbers: pass their parts as columns",
-    "m": "durations: pass seconds, as numbers",
-    "S": "bytes: decode them to strings",
-    "V": "records: pass pandas.DataFrame(rows) or numpy.lib.recfunctions.structured_to_unstructured(rows)",
+#: Kind of a dtype that cannot be sent → what to do instead.
+_INSTEAD = {
+    "c": "pass the real and imaginary parts of complex numbers as columns",
+    "m": "pass durations as numbers of seconds",
+    "S": "decode bytes to strings",
+    "V": "pass pandas.DataFrame(rows) or numpy.lib.recfunctions.structured_to_unstructured(rows)",
 }
 
 
 def to_column(values: NDArray[Any] | Sequence[Any], name: str) -> NDArray[Any] | list[Any]:
-    """One column (n,): an array of numbers, booleans or dates, or a list of strings and None.
+    """Convert one column.
 
-    A list may also hold what does not fit together: the worker, who knows the column, says which value it is.
+    Args:
+        values: shape (n,).
+        name: name of the column, for messages.
+
+    Returns:
+        An array of numbers, booleans or dates, or a list of strings and None. The list may also mix kinds:
+        the worker knows the kind of the column and names the value that does not match.
 
     Raises:
-        BadInput: a value of a type that does not travel; the sentence names its row and column.
+        BadInput: a value has a type that cannot be sent; the message names its row and column.
     """
     if isinstance(values, np.ndarray):
-        array = travelling(values)
+        array = to_sendable(values)
         if array.ndim != 1:
-            raise BadInput(f"column {name!r:.60} has {array.ndim} dimensions, not one")
+            raise BadInput(f"column {name!r:.60} has {array.ndim} dimensions: expected 1")
         if array.dtype.kind != "O":
             return array
         values = cast("list[Any]", array.tolist())
     if (numbers := to_numbers(values)) is not None:
         return numbers
-    kinds = set(map(type, values)) - _NOTHING
+    kinds = set(map(type, values)) - _MISSING
     if kinds <= _TEXT:
         return [*values]
     if all(issubclass(kind, date | np.datetime64) for kind in kinds):
         try:
             return datetimes.to_dates(values)
         except ValueError as exc:
-            raise BadInput(f"column {name!r:.60}, {exc} that cannot be sent") from exc
+            raise BadInput(f"column {name!r:.60}, {exc}") from exc
     plain = [to_plain(value, f"column {name!r:.60}, row", row) for row, value in enumerate(values)]
     numbers = to_numbers(plain)
     return plain if numbers is None else numbers
 
 
 def to_numbers(values: Sequence[Any], kinds: set[type] | None = None) -> NDArray[Any] | None:
-    """An array, if there are numbers and nothing else but None; then it is of float64.
+    """Convert numbers to an array.
 
     Args:
-        kinds: types that occur in ``values``, if these are rows of values.
+        values: values of one column, or rows of values.
+        kinds: types that occur in ``values``; needed for rows.
+
+    Returns:
+        An array, of float64 if there are missing values (None); or None if there is anything but numbers.
     """
     kinds = set(map(type, values)) if kinds is None else kinds
-    if not kinds - _NOTHING or not kinds <= _NUMBERS | _NOTHING:
+    if not kinds - _MISSING or not kinds <= _NUMBERS | _MISSING:
         return None
     try:
-        array = np.array(values, dtype=np.float64 if kinds >= _NOTHING else None)
+        array = np.array(values, dtype=np.float64 if kinds >= _MISSING else None)
     except (OverflowError, ValueError):  # too large; rows of different widths
         return None
     return array if array.dtype.kind in "biuf" else None
 
 
-def number_of(text: str) -> float | None:
-    """A number, or a truth, as files write it; None if there is none.
+def parse_number(text: str) -> float | None:
+    """Parse a number, or ``true`` or ``false``, in the form in which files hold it.
+
+    Returns:
+        None for empty text.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text is anything else.
     """
     text = text.strip()
     if "_" in text:
-        raise ValueError("Python's own way to write a number, and nobody else's")
-    truth = {"true": 1.0, "false": 0.0, "": None}
-    return truth[text.lower()] if text.lower() in truth else float(text)
+        raise ValueError("underscores in numbers are Python's own syntax")
+    words = {"true": 1.0, "false": 0.0, "": None}
+    return words[text.lower()] if text.lower() in words else float(text)
 
 
-def travelling(array: NDArray[Any]) -> NDArray[Any]:
-    """An array of numbers, booleans, dates, or objects.
+def to_sendable(array: NDArray[Any]) -> NDArray[Any]:
+    """Convert an array to one of numbers, booleans, dates or objects.
 
     Raises:
-        BadInput: of something else; the sentence says what to pass instead.
+        BadInput: its dtype cannot be sent; the message says what to pass instead.
     """
     kind = array.dtype.kind
-    if kind in _REFUSED:
-        raise BadInput(f"arrays of dtype {array.dtype} cannot be sent, {_REFUSED[kind]}")
+    if kind in _INSTEAD:
+        raise BadInput(f"arrays of dtype {array.dtype} cannot be sent: {_INSTEAD[kind]}")
     if isinstance(array, np.ma.MaskedArray):
         objects: NDArray[Any] = np.ma.getdata(array).astype(object)
         objects[np.ma.getmaskarray(array)] = None
@@ -118,41 +132,49 @@ def _dates(array: NDArray[Any]) -> NDArray[np.datetime64]:
 
 
 def to_plain(value: Any, where: str, position: int) -> str | bool | int | float | None:
-    """A value as JSON knows it; dates become ISO 8601 strings, in UTC.
+    """Convert one value to a JSON type; dates become ISO 8601 strings in UTC.
+
+    Args:
+        value: anything.
+        where: place of the value up to its position, for messages, such as ``row 3, column``.
+        position: number of the value's column or row.
 
     Raises:
-        BadInput: it is too large, or of a type that does not travel.
+        BadInput: the number is too large, or the type cannot be sent.
     """
     if type(value) is str or type(value) is bool or datetimes.is_missing(value):
         return value if isinstance(value, str | bool) else None
     if isinstance(value, str):
-        return str.__str__(value)  # numpy's, and those of enumerations
+        return str.__str__(value)  # of a subclass: numpy's str_, StrEnum
     if isinstance(value, date | np.datetime64):
         try:
             return str(datetimes.to_date(value))
         except (ValueError, OverflowError) as exc:
-            raise BadInput(f"{where} {position} is a date too far away") from exc
-    if isinstance(value, np.generic):  # of a longdouble, item() is a longdouble again
+            raise BadInput(f"{where} {position} is a date out of range") from exc
+    if isinstance(value, np.generic):  # item() of a longdouble returns a longdouble
         return to_plain(float(value) if isinstance(value, np.floating) else value.item(), where, position)
     try:
         if isinstance(value, int) and -(2**63) <= value < 2**64:
             return int(value)
-        if hasattr(value, "as_integer_ratio"):  # decimals and fractions too
+        if hasattr(value, "as_integer_ratio"):  # also Decimal and Fraction
             return float(value)
-    except (OverflowError, ValueError) as exc:  # such as a signalling NaN of decimals
-        raise BadInput(f"{where} {position} is too large, or no number") from exc
-    raise BadInput(f"{where} {position} is a {type(value).__name__}: use numbers, strings, dates or None")
+    except (OverflowError, ValueError) as exc:  # such as Decimal("sNaN")
+        raise BadInput(f"{where} {position} is too large or not a number") from exc
+    raise BadInput(
+        f"{where} {position} is of type {type(value).__name__}: "
+        "expected a number, string, boolean, date or None"
+    )
 
 
-def in_few_bytes(column: NDArray[Any] | list[Any]) -> Tensor | list[Any]:
-    """As it travels beside other columns."""
+def to_compact(column: NDArray[Any] | list[Any]) -> Tensor | list[Any]:
+    """Return the smaller form in which to send a column of :func:`to_column`: tensor or list."""
     if isinstance(column, list):
         return column
-    return Tensor.of(column) if len(column) > FEW else listed(column)
+    return Tensor.of(column) if len(column) > FEW_VALUES else to_list(column)
 
 
-def listed(column: NDArray[Any] | list[Any]) -> list[Any]:
-    """A column of :func:`to_column` as a list of plain values."""
+def to_list(column: NDArray[Any] | list[Any]) -> list[Any]:
+    """Convert a column of :func:`to_column` to a list of plain values."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return [None if np.isnat(moment) else str(moment) for moment in column]
+        return [None if np.isnat(value) else str(value) for value in column]
     return column if isinstance(column, list) else column.tolist()

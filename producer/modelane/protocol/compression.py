@@ -1,6 +1,6 @@
-"""Bodies that a Celery client has compressed, never beyond what a message may take.  wire → COMPRESSION.
+"""Decompress bodies that a Celery client has compressed, up to the size limit of a message.
 
-Names and forms are kombu's, which keeps the name in the header ``compression``.
+Names and formats are kombu's, which puts the name into the header ``compression``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from modelane.errors import TooLarge, Undecodable
 
-#: Memory that a body may ask for before its first byte: what LZMA's highest preset needs, and a little.
+#: Memory that LZMA may allocate before the first byte: slightly more than its highest preset needs.
 LZMA_BYTES = 72 * 2**20
 
 _DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
@@ -24,21 +24,26 @@ _DECOMPRESSORS: Mapping[str, Callable[[], Any]] = {
 
 
 def decompress(data: bytes, name: str, max_bytes: int) -> bytes:
-    """The body as it was before; a small one that would grow beyond ``max_bytes`` is refused before it does.
+    """Decompress a body, without ever allocating much more than ``max_bytes``.
+
+    Args:
+        data: compressed body.
+        name: kombu's name of the compression, such as ``application/x-gzip``.
+        max_bytes: maximum size of the decompressed body.
 
     Raises:
-        Undecodable: damaged, cut short, or in a form that is not in Python's standard library.
-        TooLarge: more than ``max_bytes``.
+        Undecodable: the body is damaged or truncated, or the compression is not in Python's standard library.
+        TooLarge: the body exceeds ``max_bytes``.
     """
     if name not in _DECOMPRESSORS:
-        raise Undecodable(f"compression {name!r:.60} is not taken: {', '.join(_DECOMPRESSORS)}")
+        raise Undecodable(f"compression {name!r:.60} is not supported: expected {', '.join(_DECOMPRESSORS)}")
     decompressor = _DECOMPRESSORS[name]()
     try:
         body: bytes = decompressor.decompress(data, max_bytes + 1)
     except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError) as exc:
-        raise Undecodable(f"the body is no {name}: {exc}") from exc
+        raise Undecodable(f"the body cannot be decompressed as {name}: {exc}") from exc
     if len(body) > max_bytes:
-        raise TooLarge(f"the body takes more than {max_bytes} bytes once it is decompressed")
+        raise TooLarge(f"the body has more than {max_bytes} bytes after decompression: send fewer rows")
     if not decompressor.eof:
-        raise Undecodable(f"the body ends in the midst of its {name}")
+        raise Undecodable(f"the body is truncated: its {name} data has no end")
     return body

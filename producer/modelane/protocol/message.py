@@ -1,15 +1,16 @@
-"""Messages: Celery's protocol 2 on the outside, JSON or MessagePack inside.
+"""Encode and decode messages: Celery's protocol 2 with a body in JSON or MessagePack.
 
     message   {"attempts": n, "rows": n, "sent_s": t, "body": base64, "content-type": …,
                "headers": {…}, "properties": {…}}
     body      [args, kwargs, embed]; args = [model, rows], kwargs = method, columns, params, version
 
-The first three fields of a message are ours and optional: kombu ignores them, so any Celery client can
-write a message and any Celery worker can read ours.  Nothing here allocates by a number that came from
-outside, and nothing unpickles.
+The first three fields of a message are Modelane's and optional. kombu ignores them, so any Celery client can
+write a message, and any Celery worker can read one of Modelane's client. This module never unpickles, and
+never allocates memory by a number from a message.
 
-What there is one of for each request is ``gc=False``, here and elsewhere: it is in no cycle, and thousands of
-them at once would have Python's collector look through all of scikit-learn, 0.1 s each time.
+Structs of which there is one per request have ``gc=False``, here and elsewhere: they are in no reference
+cycle, and thousands of them would make Python's garbage collector traverse all of scikit-learn, 0.1 s each
+time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from modelane.data.tensor import from_wire, to_wire
 from modelane.errors import BadInput, Undecodable
 from modelane.keys import DEFAULT_QUEUE, REPLY_CHANNEL_PREFIX
 from modelane.protocol.compression import decompress
-from modelane.protocol.iso8601 import read_moment, write_deadline
+from modelane.protocol.iso8601 import format_deadline, parse_time
 
 CONTENT_TYPE = "application/x-modelane"
 JSON_TYPE = "application/json"
@@ -35,7 +36,7 @@ _T = TypeVar("_T")
 
 
 class Headers(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """The protocol's headers that matter here; Celery's meaning."""
+    """The headers of Celery's protocol that Modelane uses, with Celery's meaning."""
 
     task: str
     id: str
@@ -51,8 +52,8 @@ class Headers(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     kwargsrepr: str | None = ""
     origin: str | None = ""
     compression: str | None = None
-    stamped_headers: list[str] | None = None  #: names in ``stamps`` that count
-    stamps: dict[str, Any] | None = None  #: what ``revoke_by_stamped_headers`` looks at
+    stamped_headers: list[str] | None = None  #: names of ``stamps`` to look at
+    stamps: dict[str, Any] | None = None  #: compared by ``revoke_by_stamped_headers``
 
 
 class DeliveryInfo(msgspec.Struct, omit_defaults=True, gc=False):
@@ -71,13 +72,13 @@ class Properties(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A message without its body's meaning: enough to say whose it is and whether it is still wanted."""
+    """A message whose body is not decoded: enough to identify it and to decide whether it is still wanted."""
 
-    attempts: int = 0  #: workers that were lost with it, as the queue has noted in front
-    rows: int = 0  #: what the sender says; a hint for the batch's size, nothing else
-    sent_s: float = 0.0  #: Unix time on the sender's clock; 0 if it does not say
-    clock_off_s: float = 0.0  #: what makes Redis time of the sender's; 0 if its clock is right enough
-    body: msgspec.Raw  #: a JSON string, not looked at before somebody wants it
+    attempts: int = 0  #: workers that were lost with it, counted by the queue
+    rows: int = 0  #: number of rows according to the sender; only a hint for the size of a batch
+    sent_s: float = 0.0  #: Unix time on the sender's clock; 0 if unknown
+    clock_off_s: float = 0.0  #: Redis time minus the sender's; 0 if they differ by less than a second
+    body: msgspec.Raw  #: JSON string, not decoded
     content_type: str = msgspec.field(name="content-type")
     content_encoding: str = msgspec.field(name="content-encoding")
     headers: Headers
@@ -85,41 +86,44 @@ class Envelope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def form(self) -> Form:
+        """The format of the body, in which the result is stored too."""
         return "msgpack" if self.content_type == CONTENT_TYPE else "json"
 
     @property
     def reply_to(self) -> str:
-        """Our client's channel; empty for others, whose ``reply_to`` means something else to Celery."""
+        """Channel of Modelane's client; empty for other clients, whose ``reply_to`` has Celery's meaning."""
         channel = self.properties.reply_to or ""
         return channel if channel.startswith(REPLY_CHANNEL_PREFIX) else ""
 
     @property
     def expires_s(self) -> float | None:
+        """Deadline, in Unix seconds on the clock of Redis."""
         return self._redis_time(self.headers.expires)
 
     @property
     def eta_s(self) -> float | None:
+        """Earliest time to start, in Unix seconds on the clock of Redis."""
         return self._redis_time(self.headers.eta)
 
-    def _redis_time(self, moment: str | None) -> float | None:
-        return read_moment(moment) + self.clock_off_s if moment else None
+    def _redis_time(self, text: str | None) -> float | None:
+        return parse_time(text) + self.clock_off_s if text else None
 
 
-class _Who(msgspec.Struct):
+class _Identity(msgspec.Struct):
     id: str
     task: msgspec.Raw = msgspec.Raw(b'""')
 
 
 class _Addressed(msgspec.Struct):
-    """What has to be right in a message so that somebody can be told what is wrong with it."""
+    """The parts of a message that are needed to report an error to its sender."""
 
-    headers: _Who
+    headers: _Identity
     properties: msgspec.Raw = msgspec.Raw(b"{}")
     content_type: msgspec.Raw = msgspec.field(name="content-type", default=msgspec.Raw(b'""'))
 
 
 class Embed(msgspec.Struct, gc=False):
-    """What Celery's canvas hangs on a task."""
+    """What Celery's canvas attaches to a task."""
 
     callbacks: list[Any] | None = None
     errbacks: list[Any] | None = None
@@ -139,19 +143,27 @@ _msgpack_body: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body, ext
 
 
 def read_envelope(message: bytes) -> Envelope:
-    """Raises :class:`Undecodable`: not a Celery protocol-2 message."""
+    """Decode a message without its body.
+
+    Raises:
+        Undecodable: the message is not in Celery's protocol 2.
+    """
     try:
         envelope = _envelope_decoder.decode(message)
     except (ValueError, RecursionError) as exc:
-        raise Undecodable(f"not a Celery message of protocol 2: {exc}") from exc
+        raise Undecodable(f"the message is not in Celery's protocol 2: {exc}") from exc
     envelope.attempts = read_attempts(message)
-    if not envelope.reply_to:  # other clients describe arguments by showing them: see request.redact
+    if not envelope.reply_to:  # other clients describe arguments by their values: see redaction.redact
         envelope.headers.argsrepr = envelope.headers.kwargsrepr = ""
     return envelope
 
 
 def read_address(message: bytes) -> Envelope | None:
-    """Whose a message is that :func:`read_envelope` cannot read, and no more; None if it says no id."""
+    """Decode only the sender's address of a message that :func:`read_envelope` cannot decode.
+
+    Returns:
+        An envelope with an empty body; None if the message has no id.
+    """
     try:
         addressed = msgspec.json.decode(message, type=_Addressed)
     except (ValueError, RecursionError):
@@ -173,22 +185,22 @@ def _or_default(raw: msgspec.Raw, default: _T) -> _T:
 
 
 def read_attempts(message: bytes) -> int:
-    """What the queue has noted in front; a field of that name anywhere else is the sender's invention."""
-    noted = _ATTEMPTS.match(message)
-    return int(noted[1]) if noted else 0
+    """Return the attempts that the queue has counted in the first field; other fields are not the queue's."""
+    matched = _ATTEMPTS.match(message)
+    return int(matched[1]) if matched else 0
 
 
 def read_body(envelope: Envelope, *, max_bytes: int = 32 * 2**20) -> Body:
-    """Decode the body, its form as the envelope says.
+    """Decode the body of a message.
 
     Args:
-        envelope: of the message.
-        max_bytes: of a body that comes compressed, once it is not any more.
+        envelope: the message, which names the format of its body.
+        max_bytes: maximum size of a compressed body after decompression.
 
     Raises:
-        Undecodable: not base64, not in the form it says, or in a form that is not taken (pickle, YAML).
-        TooLarge: more than ``max_bytes`` when decompressed.
-        BadInput: a tensor in it is not sound.
+        Undecodable: the body is not in its format, or the format is not accepted (pickle, YAML).
+        TooLarge: the decompressed body exceeds ``max_bytes``.
+        BadInput: a tensor in the body is invalid.
     """
     try:
         raw = _body_bytes(envelope)
@@ -199,9 +211,9 @@ def read_body(envelope: Envelope, *, max_bytes: int = 32 * 2**20) -> Body:
         if envelope.content_type == JSON_TYPE:
             return _read_json_body(raw)
     except (ValueError, RecursionError) as exc:
-        raise Undecodable(f"the body cannot be read as {envelope.content_type}: {exc}") from exc
+        raise Undecodable(f"the body cannot be decoded as {envelope.content_type}: {exc}") from exc
     raise Undecodable(
-        f"content type {envelope.content_type!r:.60} is not taken: {JSON_TYPE} or {CONTENT_TYPE}"
+        f"content type {envelope.content_type!r:.60} is not accepted: expected {JSON_TYPE} or {CONTENT_TYPE}"
     )
 
 
@@ -215,14 +227,15 @@ def _read_json_body(raw: bytes) -> Body:
     try:
         return _json_body.decode(raw)
     except msgspec.DecodeError:
-        # Python's json writes NaN and Infinity, which no standard has; stock Celery sends and reads them.
-        # It also reads half a surrogate pair, which no answer could then be written with.
+        # Python's json, and so stock Celery, reads and writes NaN and Infinity, which standard JSON does not
+        # have. It also reads lone surrogates, which no answer could be encoded with: encoding them here
+        # raises.
         json.dumps(loaded := json.loads(raw), ensure_ascii=False).encode()
         body: Body = msgspec.convert(loaded, Body)
         return body
 
 
-def write_message(  # noqa: PLR0913  a message has this many parts
+def write_message(  # noqa: PLR0913  one per part of a message
     *,
     id: str,  # noqa: A002  Celery's name
     task: str,
@@ -238,16 +251,31 @@ def write_message(  # noqa: PLR0913  a message has this many parts
     expires_s: float | None = None,
     ignore_result: bool = False,
 ) -> bytes:
-    """One message of our client: MessagePack body in a plain Celery envelope.
+    """Encode a message of Modelane's client: a MessagePack body in a plain Celery envelope.
+
+    Args:
+        id: of the request.
+        task: name of the task.
+        queue: name of the queue.
+        args: positional arguments of the task.
+        kwargs: keyword arguments of the task.
+        rows: number of rows.
+        argsrepr: description of the arguments for monitors.
+        reply_to: channel of the client.
+        sent_s: Unix time on this machine's clock.
+        origin: names the sender, for monitors.
+        priority: Celery's 0 to 9.
+        expires_s: deadline in Unix seconds; None for no deadline.
+        ignore_result: whether to store no result.
 
     Raises:
-        BadInput: an argument is of a type that does not travel.
+        BadInput: an argument has a type that cannot be sent.
     """
     try:
         body = _msgpack_encoder.encode((args, kwargs, Embed()))
     except (NotImplementedError, TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise BadInput(f"the request cannot be sent: {exc}") from exc
-    expires = None if expires_s is None else write_deadline(expires_s)
+        raise BadInput(f"the request cannot be encoded: {exc}") from exc
+    expires = None if expires_s is None else format_deadline(expires_s)
     return msgspec.json.encode(
         Envelope(
             rows=rows,

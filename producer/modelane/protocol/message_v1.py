@@ -1,7 +1,7 @@
-"""Celery's message protocol 1, which some clients of other languages still write, read as protocol 2.
+"""Convert messages of Celery's protocol 1, which some clients in other languages still send, to protocol 2.
 
-In protocol 1 the body is all, ``{"task", "id", "args", "kwargs", "expires", "eta", "callbacks", …}``;
-protocol 2 has most of that in the headers, and ``[args, kwargs, embed]`` in the body.
+In protocol 1 everything is in the body: ``{"task", "id", "args", "kwargs", "expires", "eta", "callbacks",
+…}``. Protocol 2 has most of it in the headers, and ``[args, kwargs, embed]`` in the body.
 """
 
 from __future__ import annotations
@@ -38,22 +38,25 @@ class _Task(msgspec.Struct, kw_only=True):
 
 
 def read_envelope(message: bytes) -> Envelope:
-    """The same message in protocol 2, arguments described by their number only.
+    """Convert a message to protocol 2, with arguments described only by their number.
 
     Raises:
-        Undecodable: it is not of protocol 1 either, or its body is not JSON.
+        Undecodable: the message is not in protocol 1 either, or its body is not JSON.
     """
     try:
         outer = msgspec.json.decode(message, type=_Message)
         if outer.content_type != JSON_TYPE:
-            raise Undecodable(f"content type {outer.content_type!r:.60} is not taken: {JSON_TYPE}")
+            raise Undecodable(
+                f"content type {outer.content_type!r:.60} is not accepted: expected {JSON_TYPE}"
+            )
         encoded = outer.properties.body_encoding == "base64"
         inner = base64.b64decode(outer.body) if encoded else outer.body
         task = msgspec.convert(json.loads(inner), _Task)
-        # Python reads half a surrogate pair, which no answer, event or log line could be written with.
+        # Python's json reads lone surrogates, with which no answer or event could be encoded: this raises for
+        # them.
         f"{task.task}{task.id}{task.taskset}{task.eta}{task.expires}".encode()
     except (ValueError, RecursionError) as exc:
-        raise Undecodable(f"not a Celery message of protocol 1 or 2: {exc}") from exc
+        raise Undecodable(f"the message is not in Celery's protocol 1 or 2: {exc}") from exc
     embed = Embed(callbacks=task.callbacks, errbacks=task.errbacks, chord=task.chord)
     body = json.dumps([task.args, task.kwargs, msgspec.to_builtins(embed)])
     properties = msgspec.structs.replace(outer.properties, body_encoding=None)

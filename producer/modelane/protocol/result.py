@@ -1,9 +1,9 @@
-"""Results: Celery's own document around what a model said, in the form of its request.
+"""Encode results as Celery's result documents, in the format of the request.
 
     result    {"task_id", "status", "result": {"model", "version", "method", "values", …}, …}
 
-JSON to JSON, readable by any ``AsyncResult``; MessagePack to our client, and to ``AsyncResult`` through
-:mod:`modelane.app`.
+The result of a JSON request is JSON, which any ``AsyncResult`` can read. That of a MessagePack request is
+MessagePack, which Modelane's client can read, and ``AsyncResult`` through :mod:`modelane.app`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 import msgspec
 
-from modelane.data.tensor import from_wire, to_plain, to_wire
+from modelane.data.tensor import to_builtin, to_wire
 from modelane.errors import Expired, ModelaneError, NotAnswered, PredictionFailed, Revoked
-from modelane.protocol.iso8601 import write_moment
+from modelane.protocol.iso8601 import format_time
 from modelane.protocol.message import Envelope
 
-#: Characters of an error's sentence; a model's own error may repeat all of its rows.
-MAX_SENTENCE = 1000
+#: Maximum length of an error message, in characters; the exception of a model may repeat all of its rows.
+MAX_MESSAGE = 1000
 
-#: State of a request that says how far it has come; not one of Celery's, as Celery allows it.
+#: State of a request that reports its progress; Celery allows custom states.
 PROGRESS = "PROGRESS"
 
-_json_encoder = msgspec.json.Encoder(enc_hook=to_plain)
+_json_encoder = msgspec.json.Encoder(enc_hook=to_builtin)
 _msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 
 
@@ -41,41 +41,49 @@ class ResultDocument(msgspec.Struct, kw_only=True, gc=False):
 
 
 def write_result(envelope: Envelope, value: Any, now_s: float) -> bytes:
-    """The stored result of a request that was answered; ``value`` is what ``AsyncResult.get`` returns.
+    """Encode the result of a request that was answered.
 
-    A model may say anything: what cannot be written becomes a failure in words.
+    Args:
+        envelope: the message of the request.
+        value: what ``AsyncResult.get`` returns. If it cannot be encoded, the result is a failure.
+        now_s: Unix time.
     """
     try:
         return _document(envelope, "SUCCESS", value, now_s)
-    except Exception as exc:  # whatever the objects in it raise
-        error = PredictionFailed(f"the model's answer cannot be sent: {exc}")
+    except Exception as exc:  # objects in a model's answer may raise anything
+        error = PredictionFailed(f"the model's answer cannot be encoded: {exc}")
         return write_failure(envelope, error, now_s)
 
 
 def write_progress(envelope: Envelope, progress: dict[str, Any], now_s: float) -> bytes:
-    """What is stored of a request that is being computed: ``AsyncResult.state`` and ``.info`` show it."""
+    """Encode the progress of a running request, as ``AsyncResult.state`` and ``.info`` show it."""
     return _document(envelope, PROGRESS, progress, now_s)
 
 
 def write_failure(envelope: Envelope, error: ModelaneError, now_s: float) -> bytes:
-    """The stored result of a request that was not answered, in Celery's own form."""
+    """Encode the result of a request that was not answered, in Celery's format."""
     status, name, module = "FAILURE", error.code, "modelane.errors"
-    # Half a surrogate pair, as some JSON holds, cannot be written again.
-    sentence = str(error)[:MAX_SENTENCE].encode(errors="replace").decode()
+    # Lone surrogates, which some JSON contains, cannot be encoded.
+    message = str(error)[:MAX_MESSAGE].encode(errors="replace").decode()
     if isinstance(error, Expired | Revoked):
         status = "REVOKED"
         if envelope.form == "json":  # a stock client expects Celery's own exception
             name, module = "TaskRevokedError", "celery.exceptions"
-    failure = {"exc_type": name, "exc_message": [sentence], "exc_module": module}
+    failure = {"exc_type": name, "exc_message": [message], "exc_module": module}
     return _document(envelope, status, failure, now_s)
 
 
-def write_taken(id_: str, is_ignored: bool) -> bytes:
-    """What stands in the place of a result as long as there is none: the id is taken."""
+def write_placeholder(id_: str, *, is_ignored: bool) -> bytes:
+    """Encode what is stored under an id that the caller chose until the result replaces it.
+
+    Args:
+        id_: of the request.
+        is_ignored: whether no result will be stored; the placeholder then is a failure that says so.
+    """
     if not is_ignored:
         return _msgpack_encoder.encode(ResultDocument(task_id=id_, status="PENDING", result=None))
-    sentence = f"{id_} was sent with ignore_result: its answer is not stored"
-    failure = {"exc_type": NotAnswered.__name__, "exc_message": [sentence], "exc_module": "modelane.errors"}
+    message = f"the request {id_} was sent with ignore_result: its answer is not stored"
+    failure = {"exc_type": NotAnswered.__name__, "exc_message": [message], "exc_module": "modelane.errors"}
     return _msgpack_encoder.encode(ResultDocument(task_id=id_, status="FAILURE", result=failure))
 
 
@@ -86,25 +94,8 @@ def _document(envelope: Envelope, status: str, result: object, now_s: float) -> 
             task_id=envelope.headers.id,
             status=status,
             result=result,
-            date_done=write_moment(now_s),
+            date_done=format_time(now_s),
             group_id=envelope.headers.group,
             parent_id=envelope.headers.parent_id,
         )
     )
-
-
-def dumps(value: Any) -> bytes:
-    """kombu serializer: any value of ours, as MessagePack."""
-    return _msgpack_encoder.encode(value)
-
-
-def loads(data: bytes | str) -> Any:
-    """kombu serializer: MessagePack of ours, or JSON; arrays come back as numpy arrays.
-
-    Both, because Modelane's own Celery app reads results of every client.
-    """
-    raw = data.encode() if isinstance(data, str) else bytes(data)
-    if raw[:1] in b"{[":
-        # MessagePack never starts so here: our documents are maps (0x80…) and our bodies arrays (0x90…).
-        return msgspec.json.decode(raw)
-    return msgspec.msgpack.decode(raw, ext_hook=lambda code, payload: from_wire(code, payload).array())

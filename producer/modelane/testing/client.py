@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelane.broker.once import Once
+from modelane.broker.leased_queue import IdempotencyKey
 from modelane.client import client
 from modelane.client.prediction import Prediction
 from modelane.client.session import Wires
@@ -19,7 +19,7 @@ from modelane.errors import (
 )
 from modelane.settings import Settings
 from modelane.testing.fake_lanes import Lanes
-from modelane.testing.fake_redis import MemoryIds, MemoryQueue, MemoryReplies, MemoryUnserved
+from modelane.testing.fake_redis import MemoryQueue, MemoryReplies, MemoryRequestControl, MemoryUnserved
 
 #: What a client says by itself; everything else is a worker's answer, and takes its way.
 _CLIENTS_OWN = (QueueFull, BrokerUnavailable, BrokerRefused, TimedOut, ClientClosed)
@@ -70,7 +70,7 @@ class _Wires(Wires):
         queue: str,
         priority: int,
         message: bytes,
-        once: Once | None = None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> None:
         error = self._lanes.told_to_fail(queue)
         if type(error) is TryLater:  # as when too much waits to be sent
@@ -80,11 +80,11 @@ class _Wires(Wires):
             return
         if error is not None:
             self._lanes.doom(prediction.id, error)
-        super().send(prediction, queue, priority, message, once)
+        super().send(prediction, queue, priority, message, idempotency_key)
 
     def _connect(self, settings: Settings) -> None:
         memory = self._lanes.memory
-        self._ids_in_redis = MemoryIds(memory, self.channel)
+        self._requests = MemoryRequestControl(memory)
         self._replies = MemoryReplies(memory, self.channel, deliver=self._deliver, pending=self._look_over)
         self._unserved = MemoryUnserved(memory)
 

@@ -10,15 +10,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 
-from modelane.broker.leased_queue import DEFAULT_RETRY_AFTER_S, LeasedQueue
-from modelane.broker.once import Once
-from modelane.broker.request_control import Ids
+from modelane.broker.leased_queue import DEFAULT_RETRY_AFTER_S, IdempotencyKey, LeasedQueue
+from modelane.broker.request_control import RequestControl
 from modelane.client.reply_listener import LOOK_S, Replies, Reply
 from modelane.client.unknown_models import Found, Unserved
 from modelane.errors import Expired, QueueFull
 from modelane.keys import PRIORITIES, RESULT_KEY_PREFIX, priority_step
 from modelane.protocol.message import read_envelope
-from modelane.protocol.result import loads
+from modelane.protocol.serializer import loads
 
 
 class Memory:
@@ -48,23 +47,24 @@ class Memory:
         *,
         max_depth: int,
         priority: int,
-        once: Sequence[Once],
+        idempotency_keys: Sequence[IdempotencyKey],
     ) -> list[int]:
-        """As :meth:`modelane.broker.leased_queue.LeasedQueue.put_once`."""
+        """As :meth:`modelane.broker.leased_queue.LeasedQueue.put`."""
         with self.changed:
             known, new = [], []
-            records: dict[str, Once] = {}
+            records: dict[str, IdempotencyKey] = {}
             for position, message in enumerate(messages):
-                if once and (once[position].id in records or self._is_known(once[position].id)):
+                key = idempotency_keys[position] if idempotency_keys else None
+                if key and (key.id in records or self._is_known(key.id)):
                     known.append(position)
                 else:
                     new.append(message)
-                    records |= {once[position].id: once[position]} if once else {}
+                    records |= {key.id: key} if key else {}
             depth = self.depth(queue)
             if new and depth + len(new) > max_depth:
                 raise QueueFull(queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
             for id_, record in records.items():
-                self._store(id_, record.record, record.ttl_s)
+                self._store(id_, record.placeholder, record.ttl_s)
             self._waiting[queue][priority_step(priority)].extend(new)
             self.changed.notify_all()
             return known
@@ -141,28 +141,33 @@ class MemoryQueue(LeasedQueue):
         self._memory = memory
         self._name = name
 
-    def put_once(
+    def put(
         self,
         messages: Sequence[bytes],
         *,
         max_depth: int,
         priority: int = 0,
         token: str | None = None,
-        once: Sequence[Once],
+        idempotency_keys: Sequence[IdempotencyKey] = (),
     ) -> list[int]:
-        return self._memory.put(self._name, messages, max_depth=max_depth, priority=priority, once=once)
+        return self._memory.put(
+            self._name,
+            messages,
+            max_depth=max_depth,
+            priority=priority,
+            idempotency_keys=idempotency_keys,
+        )
 
 
-class MemoryIds(Ids):
-    """What a client says of ids."""
+class MemoryRequestControl(RequestControl):
+    """Acts on requests by their ids, in memory."""
 
-    def __init__(self, memory: Memory, channel: str) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._channel = channel
 
-    def attach(self, ids: Collection[str], *, timeout_s: float) -> set[str]:
+    def attach(self, ids: Collection[str], *, channel: str, timeout_s: float) -> set[str]:
         for id_ in ids:
-            self._memory.attach(id_, self._channel)
+            self._memory.attach(id_, channel)
         return self._memory.revoked.intersection(ids)
 
     def revoke(self, ids: Collection[str]) -> None:

@@ -18,7 +18,7 @@ import redis
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from modelane.broker.connection import broker_errors, connect
+from modelane.broker.connection import broker_errors, connect, server_time_s
 from modelane.errors import BrokerUnavailable
 from modelane.keys import SEARCH_KEY_PREFIX, SEARCH_TTL_S, SEARCHES_KEY
 from modelane.settings import Settings
@@ -80,14 +80,14 @@ class Studies:
     def announce(self, model: str, run_id: str, for_s: float) -> None:
         """Let others help for so long; nobody does if Redis is away just now."""
         with suppress(BrokerUnavailable), broker_errors():
-            until_s = _now_s(self._redis) + for_s
+            until_s = server_time_s(self._redis) + for_s
             self._redis.zadd(self._prefix + SEARCHES_KEY, {f"{model} {run_id}": until_s})
             self._redis.expire(self._prefix + SEARCHES_KEY, SEARCH_TTL_S)
 
     def open_ones(self) -> list[OpenSearch]:
         """What can be helped now."""
         with broker_errors():
-            self._redis.zremrangebyscore(self._prefix + SEARCHES_KEY, "-inf", _now_s(self._redis))
+            self._redis.zremrangebyscore(self._prefix + SEARCHES_KEY, "-inf", server_time_s(self._redis))
             found: Any = self._redis.zrange(self._prefix + SEARCHES_KEY, 0, -1)
         pairs = (member.decode().partition(" ") for member in found)
         return [OpenSearch(model, run_id) for model, _, run_id in pairs]
@@ -151,8 +151,3 @@ class _Push:
     def _is_there(self) -> bool:
         recent: Any = self._redis.lrange(self._key, -_RECENT, -1)
         return self._line.encode() in recent
-
-
-def _now_s(client: redis.Redis) -> float:
-    seconds, microseconds = client.time()
-    return float(seconds) + microseconds / 1e6

@@ -14,9 +14,9 @@ from celery import bootsteps
 from celery.worker import state as worker_state
 
 from modelane.broker.connection import connect
-from modelane.broker.delayed_messages import Scheduled
+from modelane.broker.delayed_messages import DelayedMessages
 from modelane.broker.leased_queue import LeasedQueue
-from modelane.keys import REVOKED_KEY, QueueKeys
+from modelane.keys import QueueKeys
 from modelane.settings import Settings
 from modelane_worker.celery_worker.announcer import Announcer
 from modelane_worker.celery_worker.revocations import Revoked, is_revoked
@@ -93,9 +93,9 @@ def lanes_step(settings: Settings, role: Role) -> type[bootsteps.StartStopStep]:
                 worker.hostname,
                 lambda: _wants_events(worker),
             )
-            worker.revoked = Revoked(client, settings.prefix + REVOKED_KEY)
+            worker.revoked = Revoked(client, settings.prefix)
             holdings = Holdings(client, settings.prefix)
-            worker.scheduled = lambda queue: Scheduled(client, QueueKeys(queue, settings.prefix))
+            worker.scheduled = lambda queue: DelayedMessages(client, QueueKeys(queue, settings.prefix))
             worker.is_lane = role.is_lane
             announcer = Announcer(client, settings.prefix)
             worker.lanes = self.lanes = Lanes(

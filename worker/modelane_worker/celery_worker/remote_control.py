@@ -15,7 +15,7 @@ from celery.worker import state as worker_state
 from celery.worker.control import Panel
 from kombu import Queue
 
-from modelane.broker.delayed_messages import Scheduled
+from modelane.broker.delayed_messages import DelayedMessages
 from modelane.protocol import message
 from modelane_worker.celery_worker.revocations import Revoked
 from modelane_worker.lanes.celery_handoff import members
@@ -40,7 +40,7 @@ class LanePanel:
     """
 
     def __init__(
-        self, consumer: Any, lanes: Lanes, scheduled: Callable[[str], Scheduled], revoked: Revoked
+        self, consumer: Any, lanes: Lanes, scheduled: Callable[[str], DelayedMessages], revoked: Revoked
     ) -> None:
         self._consumer = consumer
         self._lanes = lanes

@@ -7,14 +7,13 @@ whenever it connects, and learns nothing if there is no other worker.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import redis
 from celery.utils.functional import maybe_list
 from celery.worker import state as worker_state
 
-from modelane.broker.connection import broker_errors
-from modelane.keys import MAX_REVOKED, REVOKED_TTL_S
+from modelane.broker.connection import server_time_s
+from modelane.broker.request_control import RequestControl
 from modelane.protocol.message import Headers
 
 #: Seconds of overlap between two looks: ids are noted a moment after the time under which they are noted.
@@ -39,13 +38,13 @@ class Revoked:
     """Celery's own set of a worker's revoked ids, shared by all workers.
 
     Args:
-        client: a connection to Redis.
-        key: sorted set, id → Redis time of its revocation.
+        client: connection to Redis.
+        prefix: of every key.
     """
 
-    def __init__(self, client: redis.Redis, key: str) -> None:
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
         self._redis = client
-        self._key = key
+        self._requests = RequestControl(client, prefix)
         self._since_s = 0.0
 
     def add(self, ids: Collection[str]) -> None:
@@ -54,16 +53,9 @@ class Revoked:
         Raises:
             BrokerUnavailable: only this worker knows them.
         """
-        if not ids:
-            return
-        worker_state.revoked.update(ids)
-        with broker_errors():
-            now_s = self._now_s()
-            pipeline = self._redis.pipeline()
-            pipeline.zadd(self._key, dict.fromkeys(ids, now_s))
-            pipeline.zremrangebyscore(self._key, "-inf", now_s - REVOKED_TTL_S)
-            pipeline.zremrangebyrank(self._key, 0, -MAX_REVOKED - 1)
-            pipeline.execute()
+        if ids:
+            worker_state.revoked.update(ids)
+            self._requests.revoke(ids)
 
     def learn(self) -> None:
         """Take over what was added since the last time.
@@ -71,12 +63,7 @@ class Revoked:
         Raises:
             BrokerUnavailable: nothing was learned.
         """
-        with broker_errors():
-            now_s = self._now_s()
-            found: Any = self._redis.zrangebyscore(self._key, self._since_s, "+inf")
+        now_s = server_time_s(self._redis)
+        ids = self._requests.revoked_since(self._since_s)
         self._since_s = now_s - OVERLAP_S
-        worker_state.merge_revoked([id_.decode() for id_ in found])
-
-    def _now_s(self) -> float:
-        seconds, microseconds = self._redis.time()
-        return float(seconds) + microseconds / 1e6
+        worker_state.merge_revoked(ids)

@@ -12,7 +12,7 @@ from modelane.broker.leased_queue import Lease
 from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
 from modelane.protocol import message as wire
 from modelane.protocol import message_v1
-from modelane.protocol.predict_request import redact
+from modelane.protocol.redaction import redact
 
 #: What a service says of a call: the value of its result, or why there is none.
 Outcome = dict[str, Any] | ModelaneError

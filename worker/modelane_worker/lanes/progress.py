@@ -37,4 +37,6 @@ class Telling:
         if envelope.headers.ignore_result:
             return
         value = write_progress(envelope, {"step": step, "detail": detail}, time.time())
-        self._queue.tell(call.tag, envelope.headers.id, value, ttl_s=self._ttl_s, reply_to=envelope.reply_to)
+        self._queue.report_progress(
+            call.tag, envelope.headers.id, value, ttl_s=self._ttl_s, reply_to=envelope.reply_to
+        )

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from modelane.broker.connection import broker_errors
+from modelane.broker.connection import broker_errors, server_time_s
 from modelane.keys import HELD_KEY, HELD_TTL_S
 
 #: What a worker holds: pairs of model and version.
@@ -41,7 +41,7 @@ class Holdings:
         if frozenset(held) == self._said and self._clock() < self._say_at_s:
             return
         if held:
-            until_s = self._now_s() + HELD_TTL_S
+            until_s = server_time_s(self._redis) + HELD_TTL_S
             with broker_errors():
                 self._redis.zadd(
                     self._key, {f"{model} {version}": until_s for model, version in held}, gt=True
@@ -51,14 +51,9 @@ class Holdings:
 
     def of(self, model: str) -> set[str]:
         """Versions of a model that some worker holds."""
-        now_s = self._now_s()
+        now_s = server_time_s(self._redis)
         with broker_errors():
             self._redis.zremrangebyscore(self._key, "-inf", now_s)
             found: Any = self._redis.zrange(self._key, 0, -1)
         pairs = (member.decode().partition(" ") for member in found)
         return {version for name, _, version in pairs if name == model}
-
-    def _now_s(self) -> float:
-        with broker_errors():
-            seconds, microseconds = self._redis.time()
-        return float(seconds) + microseconds / 1e6

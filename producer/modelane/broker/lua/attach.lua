@@ -1,12 +1,12 @@
--- attach: have the answers of some requests published to one more channel.
+-- attach: publish the answers of requests to one more channel.
 --
--- KEYS[1]     attached: exists as long as any request may have one; KEYS[1].<id>: set of channels
+-- KEYS[1]     attached: exists while any request may have such channels; KEYS[1].<id>: set of channels
 -- KEYS[2]     revoked: sorted set, id -> Redis time
 -- KEYS[3..]   for each request: KEYS[1].<id>
 -- ARGV[1]     channel
--- ARGV[2]     seconds that it is wanted
+-- ARGV[2]     seconds for which the client waits
 -- ARGV[3..]   ids of the requests
--- returns     ids of those that were revoked
+-- returns     ids of the requests that were revoked
 
 local function keep(key)
   if redis.call('TTL', key) < ARGV[2] + 0 then redis.call('EXPIRE', key, ARGV[2]) end

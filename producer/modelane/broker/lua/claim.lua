@@ -1,17 +1,18 @@
--- claim: ask for the right to retrain a model, or to keep it; one run of a model at a time.
+-- claim: take or keep the right to retrain a model; a model has one run at a time.
 --
 -- KEYS[1]     run: hash of the model's latest run
---               id       of the request that it was begun for
---               holder   the attempt that has the right
---               until    Redis time at which a holder that has not asked again counts as lost
---               outcome  there once it has ended
---               joined <id>  a request that gets its outcome, too
+--               id       of the request for which it was started
+--               holder   attempt that has the right
+--               until    Redis time at which the holder counts as lost unless it claims again
+--               outcome  present once the run has ended
+--               joined <id>  another request that gets the same outcome
 -- ARGV[1]     id of the request
 -- ARGV[2]     holder: unique to this attempt
 -- ARGV[3]     lease, seconds
--- ARGV[4]     seconds for which the request of a lost run goes before all others: it resumes the search
+-- ARGV[4]     seconds for which only the request of a lost run may take it over: it resumes the search
 -- ARGV[5]     seconds to keep the record
--- returns     {'run'}: the right is yours; {'wait', id}: that run is under way; {'done', outcome}: needless
+-- returns     {'run'}: the caller has the right; {'wait', id}: a run for that id is in progress;
+--             {'done', outcome}: the run that answers this request has ended
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6

@@ -1,13 +1,13 @@
--- conclude: give up the right to retrain a model, with an outcome or without.
+-- conclude: release the right to retrain a model, with or without an outcome.
 --
 -- KEYS[1]     run: see claim.lua
--- KEYS[2..5]  the lists of the queue of retrainings
+-- KEYS[2..5]  waiting lists of the retraining queue
 -- ARGV[1]     holder
--- ARGV[2]     outcome: what all get who have asked up to now; 'again': the same run goes on elsewhere;
---             'none': there is no outcome, whoever waits may begin anew
+-- ARGV[2]     outcome, for every request sent so far; 'again': another trainer resumes the run;
+--             'none': no outcome, and the next request may start a new run
 -- ARGV[3]     seconds to keep an outcome
--- ARGV[4]     look at no more than so many waiting messages of a list
--- ARGV[5]     bytes of a message; larger ones are not looked at
+-- ARGV[4]     maximum number of waiting messages to search per list
+-- ARGV[5]     maximum bytes of a message; larger ones are skipped
 -- returns     1, or 0 if another attempt has the right
 
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end

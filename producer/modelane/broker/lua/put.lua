@@ -1,22 +1,22 @@
--- put: append messages to one priority list of a lane, all or none, once.
+-- put: append messages to one priority list of a lane, all or none; a repeat changes nothing.
 --
--- KEYS[1..4]  the lane's lists, most urgent first
--- KEYS[5]     marks this put as done: a repeat after a lost connection changes nothing
--- KEYS[6]     rate, as settle keeps it
--- KEYS[7]     leased, as reserve keeps it
--- KEYS[8..]   results of messages whose id is put only once, one a message; or none at all
--- ARGV[1]     which list, 1..4
--- ARGV[2]     messages that may wait in the lane
--- ARGV[3]     seconds that the mark lives
+-- KEYS[1..4]  the lane's waiting lists, most urgent first
+-- KEYS[5]     mark of this put, against repeats after a lost connection
+-- KEYS[6]     rate: see settle.lua
+-- KEYS[7]     leased: see reserve.lua
+-- KEYS[8..]   results of the messages, one per message, if their ids may be put only once; else none
+-- ARGV[1]     number of the list, 1 to 4
+-- ARGV[2]     maximum number of messages that wait in the lane
+-- ARGV[3]     seconds to keep the mark
 -- ARGV[4]     Unix time on the sender's clock
--- ARGV[5]     seconds that the rate looks back
+-- ARGV[5]     time constant of the rate, seconds
 -- ARGV[6]     seconds to keep the rate
--- ARGV[7..]   messages; for results, then what is stored there meanwhile, then for how many seconds
--- returns     {1, depth after, numbers of those whose id is known, counted from 0},
---             or {0, depth that refused it, seconds until there is room; '' if unknown}
+-- ARGV[7..]   messages; with results: then their placeholders, then seconds to keep each placeholder
+-- returns     {1, depth afterwards, positions of messages whose id is taken, from 0, separated by spaces}
+--             or {0, depth, expected seconds until there is room, '' if unknown}: the lane is full
 --
--- A sender's clock that is more than a second off is noted in its messages, as their last JSON field: the
--- times in them are by that clock, deadlines are held against Redis time.
+-- If the sender's clock is off by more than a second, the difference is added to its messages as their last JSON
+-- field: the times in a message are of the sender's clock, and deadlines are checked against Redis time.
 
 local depth = 0
 for i = 1, 4 do depth = depth + redis.call('LLEN', KEYS[i]) end
@@ -26,7 +26,7 @@ if before then return {1, depth, before} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 
--- What no worker came to in time was not computed: it may be put again.
+-- A request that expired was not computed: its id is free again.
 local expired = '\166status\167REVOKED\166result\131\168exc_type\167Expired'
 local n, known, records = #ARGV - 6, {}, {}
 if #KEYS > 7 then
@@ -51,7 +51,7 @@ local too_many = depth + n - ARGV[2]
 if too_many > 0 and n > 0 then
   local at, rate = string.match(redis.call('GET', KEYS[6]) or '', '^(%d[%d.]*) (%d[%d.e+-]*)$')
   if not at then return {0, depth, ''} end
-  -- A lane that has been silent for long is slower than it was.
+  -- A lane that has settled nothing for long is slower than its rate says.
   local silent = math.max(1, (now - at) / ARGV[5])
   return {0, depth, string.format('%.6g', too_many / rate * silent)}
 end
@@ -65,10 +65,10 @@ if math.abs(clock_off) > 1 then
   for i = 7, #ARGV do ARGV[i] = string.sub(ARGV[i], 1, -2) .. note end
 end
 local list = KEYS[tonumber(ARGV[1])]
-for first = 7, #ARGV, 1000 do -- unpack has room for some thousands
+for first = 7, #ARGV, 1000 do -- unpack is limited to some thousands
   redis.call('LPUSH', list, unpack(ARGV, first, math.min(first + 999, #ARGV)))
 end
-if depth == 0 and n > 0 and redis.call('HLEN', KEYS[7]) == 0 then -- that it had nothing to do makes no lane slower
+if depth == 0 and n > 0 and redis.call('HLEN', KEYS[7]) == 0 then -- idle time does not lower the rate
   local rate = string.match(redis.call('GET', KEYS[6]) or '', '^%d[%d.]* (%d[%d.e+-]*)$')
   redis.call('SET', KEYS[6], string.format('%.6f %s', now, rate or '-'), 'EX', ARGV[6])
 end

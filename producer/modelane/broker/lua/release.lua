@@ -1,15 +1,15 @@
--- release: give messages back, to be reserved again after a delay.
+-- release: return leased messages to the queue after a delay.
 --
--- KEYS[1]     leased: hash, batch -> how many of its messages are held; KEYS[1].<batch> is the list of them
--- KEYS[2]     leases: sorted set, batch -> time
+-- KEYS[1]     leased: hash, batch -> number of its messages still leased; KEYS[1].<batch>: list of its messages
+-- KEYS[2]     leases: sorted set, batch -> Redis time at which its messages return
 -- ARGV[1]     delay, seconds
--- ARGV[2]     1: the attempt counts (a retry); 0: it does not (an ETA, a shutdown)
--- ARGV[3..]   batch, number of the message in it, for each message
--- returns     how many were still ours
+-- ARGV[2]     1: this counts as an attempt (a retry); 0: it does not (an ETA, a shutdown)
+-- ARGV[3..]   for each message: its batch, its number in the batch
+-- returns     number of messages whose lease was still held
 --
--- Each becomes a batch of its own: <list><kind>:<process>.<token>.<number>, kinds as in reserve.lua.
+-- Each message becomes a separate batch, <list><kind>:<process>.<token>.<number>; kinds: see reserve.lua.
 
-redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+redis.call('PERSIST', KEYS[2]) -- no effect, but a script whose first command writes may continue when memory is full
 
 local time = redis.call('TIME')
 local back = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])

@@ -1,12 +1,12 @@
--- renew: keep the leases of batches that are still being computed.
+-- renew: extend the leases of batches that are still being computed.
 --
--- KEYS[1]     leased: hash, batch -> how many of its messages are held
--- KEYS[2]     leases: sorted set, batch -> time
+-- KEYS[1]     leased: hash, batch -> number of its messages still leased
+-- KEYS[2]     leases: sorted set, batch -> Redis time at which its messages return
 -- ARGV[1]     lease, seconds from now
 -- ARGV[2..]   batches
--- returns     how many are still ours
+-- returns     number of batches that are still leased
 
-redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+redis.call('PERSIST', KEYS[2]) -- no effect, but a script whose first command writes may continue when memory is full
 
 local time = redis.call('TIME')
 local until_ = string.format('%.6f', time[1] + time[2] / 1e6 + ARGV[1])

@@ -1,33 +1,33 @@
--- reserve: lease up to a batch of messages, most urgent first; what is due comes back first.
+-- reserve: lease up to a batch of messages, most urgent first, after returning due ones to their lists.
 --
--- KEYS[1..4]  the lane's lists, most urgent first
--- KEYS[5]     leased: hash, batch -> how many of its messages are held; KEYS[5].<batch> is the list of them
+-- KEYS[1..4]  the lane's waiting lists, most urgent first
+-- KEYS[5]     leased: hash, batch -> number of its messages still leased; KEYS[5].<batch>: list of its messages
 -- KEYS[6]     leases: sorted set, batch -> Redis time at which its messages return
 -- ARGV[1]     lease, seconds
--- ARGV[2..4]  at most so many messages, rows, bytes; the first message is taken whatever its size
--- ARGV[5]     token, unique to this call
--- ARGV[6]     attempts after which a message is buried
--- ARGV[7]     1: only what has lost no worker
--- ARGV[8]     what stands before a process in the key of its suspect
--- ARGV[9]     seconds that a call which is given up may still be on its way
--- ARGV[10..]  tokens of calls that were made before and whose reply was lost: if one of them has leased something,
---             that is the answer; none of them leases anything from now on, however late it comes
+-- ARGV[2..4]  maximum number of messages, rows and bytes; the first message may exceed them
+-- ARGV[5]     token of this call, unique
+-- ARGV[6]     attempts after which a message becomes a dead letter
+-- ARGV[7]     1: only messages that have lost no worker
+-- ARGV[8]     prefix of the key of a process' suspect
+-- ARGV[9]     seconds for which a lost call may still arrive
+-- ARGV[10..]  tokens of earlier calls whose reply was lost: what they have leased is returned, and if they arrive
+--             later, they lease nothing
 -- returns     {now, batch, {message, message, ...}, batch, {...}, ...}; now is Redis time, seconds
 --
--- A batch is <list><kind>:<process>.<token>, all its messages are of one list, and the n-th of them, counted from
--- the right end, is held under the tag <batch>:<n>.  Messages move from list to list and back: Redis copies no
--- byte of them, nor writes one into its append-only file a second time.  One that is settled leaves a blank, so
--- that the others keep their numbers.
+-- The name of a batch is <list><kind>:<process>.<token>. All its messages are from one list; the n-th of them,
+-- counted from the right end, has the tag <batch>:<n>. Messages are moved between lists, so Redis neither copies
+-- them nor writes them to its append-only file again. A settled message leaves an empty element, so that the
+-- others keep their numbers.
 --
--- Kind L is a lease: when it runs out, its worker was lost, and the messages return with one more attempt.  Kind
--- D is a delay that somebody asked for: no attempt is counted.  Attempts travel in the message itself, as its
--- first JSON field, so it stays a plain Celery message.
+-- Kind L is a lease: when it expires, the worker was lost, and the messages return with one more attempt. Kind D is
+-- a requested delay, which counts no attempt. Attempts are stored in the message itself, as its first JSON field,
+-- so it remains a plain Celery message.
 --
--- A message that has lost workers is served in ever smaller batches, its last attempt alone: what kills a
--- worker stands alone before it is buried, and takes no neighbour with it.  Nor one from another lane of its
--- worker: if that named a suspect before it died, no other lease of it counts an attempt.
+-- A message that has lost workers is served in smaller and smaller batches, and alone on its last attempt: a
+-- message that kills its worker takes no other one with it when it becomes a dead letter. The same holds across
+-- the lanes of a worker: if a worker named a suspect before it died, only the suspect's attempt is counted.
 
-redis.call('PERSIST', KEYS[6]) -- changes nothing, but a script that has written may go on when memory is full
+redis.call('PERSIST', KEYS[6]) -- no effect, but a script whose first command writes may continue when memory is full
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -80,7 +80,7 @@ local function suspect_of(batch)
 end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now, 'LIMIT', 0, ARGV[2])
-for i = #due, 1, -1 do -- backwards, so that the one due longest is served first
+for i = #due, 1, -1 do -- in reverse, so that the batch that is due longest is served first
   local batch = due[i]
   local list, suspect, held = KEYS[tonumber(string.sub(batch, 1, 1))], suspect_of(batch), messages_of(batch)
   for j = 1, #held do
@@ -102,7 +102,7 @@ local function take(list, batch, taken)
   while n < most do
     local message = redis.call('LMOVE', KEYS[list], key, 'RIGHT', 'LEFT')
     if not message then return true end
-    -- Our client writes the rows at the front; others count as one row and by their bytes.
+    -- Modelane's client writes the number of rows first; other messages count as one row, and by their bytes.
     local rows = tonumber(string.match(string.sub(message, 1, 48), '"rows":(%d+)') or 1)
     local company = largest_batch_with(message)
     local is_full = n > 0 and (n >= company or rows > rows_left or #message > bytes_left)

@@ -1,28 +1,29 @@
--- settle: store and publish the outcomes of a batch and drop its leases, all in one step.
+-- settle: store and publish the outcomes of batches and drop their leases.
 --
--- KEYS[1]     leased: hash, batch -> how many of its messages are held; KEYS[1].<batch> is the list of them
--- KEYS[2]     leases: sorted set, batch -> time
+-- KEYS[1]     leased: hash, batch -> number of its messages still leased; KEYS[1].<batch>: list of its messages
+-- KEYS[2]     leases: sorted set, batch -> Redis time at which its messages return
 -- KEYS[3]     dead: hash, id -> reason, newline, message
--- KEYS[4]     rate: "<Redis time of the last settle, or put into an idle lane> <requests settled a second, or ->"
--- KEYS[5]     attached: exists if more than its sender may wait for a request; KEYS[5].<id>: set of their channels
--- ARGV[1]     what stands before an id in a result's key and channel
--- ARGV[2]     seconds that the rate looks back; what lies further back weighs e times less
+-- KEYS[4]     rate: "<Redis time of the last settle, or of a put into an idle lane> <requests settled per second,
+--             or - if unknown>"
+-- KEYS[5]     attached: exists if further clients may wait for a request; KEYS[5].<id>: set of their channels
+-- ARGV[1]     prefix of the key and channel of a result
+-- ARGV[2]     time constant of the rate, seconds: a settle so long ago weighs e times less
 -- ARGV[3]     seconds to keep the rate
--- ARGV[4]     how many ways to end there are; then three for each way:
---   ttl       seconds to keep the result; 0: nobody wants it
---   reply     channel that gets its outcomes as MessagePack arrays, so many in each that a client does not hold
---             up its other threads while it decodes one; '': the result's own channel
---   reason    '': settled for good; else the message is buried with this reason
+-- ARGV[4]     number of ways in which requests end; then for each way three arguments:
+--   ttl       seconds to keep the result; 0: store none
+--   reply     channel that gets the outcomes as MessagePack arrays, each short enough that a client that decodes it
+--             does not block its other threads; '': the channel of each result
+--   reason    why the message becomes a dead letter; '': it does not
 -- then for each batch:
---   batch     of which only what is still held may be answered: all other outcomes are ignored (fencing)
---   n         how many outcomes; then four for each:
+--   batch     name; outcomes of messages that are no longer leased in it are ignored (fencing)
+--   n         number of outcomes; then for each outcome four arguments:
 --     number  of the message in its batch
---     id      request's id
---     value   the result as it is stored
+--     id      of the request
+--     value   result to store
 --     way     number of the way in which it ends
--- returns     the number of each outcome that was ignored, counted from 0
+-- returns     positions of the outcomes that were ignored, from 0
 
-redis.call('PERSIST', KEYS[2]) -- changes nothing, but a script that has written may go on when memory is full
+redis.call('PERSIST', KEYS[2]) -- no effect, but a script whose first command writes may continue when memory is full
 
 local function drop_batch(batch)
   redis.call('DEL', KEYS[1] .. '.' .. batch)
@@ -30,7 +31,7 @@ local function drop_batch(batch)
   redis.call('ZREM', KEYS[2], batch)
 end
 
--- Leave a blank in place of a message; what it was, or false if it is not held any more.
+-- Replace a message by an empty element; return it, or false if it is no longer leased.
 local function take_out(batch, number)
   local key = KEYS[1] .. '.' .. batch
   local message = redis.call('LINDEX', key, -number)
@@ -62,7 +63,7 @@ local function store(way, id, value)
   local key = ARGV[1] .. id
   redis.call('SET', key, value, 'EX', way.ttl)
   if way.reply == '' then redis.call('PUBLISH', key, value) else way.values[#way.values + 1] = value end
-  -- JSON has no place in a MessagePack array: who is attached finds it stored.
+  -- JSON cannot be part of a MessagePack array: attached clients find the stored result.
   if is_attached and string.sub(value, 1, 1) ~= '{' then tell_attached(way, id, value) end
 end
 
@@ -78,7 +79,7 @@ local ignored, n_held, seen = {}, 0, 0
 local at = 5 + 3 * ARGV[4]
 while at < #ARGV do
   local batch, n = ARGV[at], ARGV[at + 1]
-  -- As a rule a batch is settled whole, and goes at once.
+  -- A batch is usually settled as a whole, and dropped in one step.
   local is_whole = redis.call('HGET', KEYS[1], batch) == n
     and redis.call('LLEN', KEYS[1] .. '.' .. batch) == tonumber(n)
   for i = at + 2, at - 2 + 4 * n, 4 do
@@ -105,7 +106,7 @@ for _, way in ipairs(ways) do
   if #way.values > 0 then publish(way.reply, way.values) end
 end
 for channel, values in pairs(attached) do publish(channel, values) end
-if n_held > 0 then -- an average over time, of which the last seconds weigh most
+if n_held > 0 then -- exponentially weighted average
   local time = redis.call('TIME')
   local now = time[1] + time[2] / 1e6
   local known = redis.call('GET', KEYS[4]) or ''

@@ -1,13 +1,13 @@
--- withdraw: take requests for a model that nobody knows back out of its lane.
+-- withdraw: remove requests for a model that no worker knows from its lane.
 --
--- KEYS[1..4]  the lane's lists, most urgent first
--- KEYS[5]     served: set, names of all models that were ever published or announced
+-- KEYS[1..4]  the lane's waiting lists, most urgent first
+-- KEYS[5]     served: set, names of all models ever published or announced
 -- ARGV[1]     model
--- ARGV[2]     what stands before a model in the key that lives as long as a worker serves it
--- ARGV[3]     what stands before an id in a result's key
--- ARGV[4..]   ids
--- returns     {1, 1 if a worker serves it, names that are served}: it is known, or nobody is there to know it;
---             {0, how many were taken out, their ids, names that are served}: it is not
+-- ARGV[2]     prefix of the key that exists while a worker serves a model
+-- ARGV[3]     prefix of the key of a result
+-- ARGV[4..]   ids of the requests
+-- returns     {1, 1 if a worker serves it else 0, names of served models}: the model is known, or no worker runs;
+--             {0, number of removed requests, their ids, names of served models}: the model is not known
 
 local known, served, is_known = redis.call('SMEMBERS', KEYS[5]), {}, false
 for _, name in ipairs(known) do
@@ -24,7 +24,7 @@ for i = 1, 4 do
   for _, message in ipairs(redis.call('LRANGE', KEYS[i], -1000, -1)) do -- the oldest
     local id = string.match(message, '"id":"([^"]+)"')
     if wanted[id] and redis.call('LREM', KEYS[i], -1, message) == 1 then
-      redis.call('DEL', ARGV[3] .. id) -- an id that its caller has named is free again
+      redis.call('DEL', ARGV[3] .. id) -- an id that the caller chose is free again
       n = n + 1
       reply[2 + n] = id
     end
