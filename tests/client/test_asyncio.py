@@ -75,7 +75,7 @@ def test_a_cancelled_one_is_forgotten_and_hurts_no_other(client, lane):
 
     assert cancelled.cancelled()
     assert len(other) == 2
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
 def test_wait_for_gives_up_in_time(client):
@@ -203,7 +203,7 @@ def test_two_event_loops_at_once_share_a_client(client, worker):
         for first in range(0, 2000, 500):
             expected += [3.0 * n * sign for n in range(first, first + 500)] + [3.0 * sign]
         assert said[sign] == (expected, 100, 0)
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
 def test_two_event_loops_await_the_same_future(client, lane):

@@ -14,7 +14,8 @@ from celery import Celery
 
 from client.lane import MODEL, deeply_nested
 from modelane.app import build
-from modelane.client import Client, outbox, reply_listener
+from modelane.client import Client
+from modelane.client.transport import outbox, reply_listener
 from modelane.errors import (
     BrokerUnavailable,
     ClientClosed,
@@ -70,29 +71,29 @@ class TestUnreadable:
         assert len(client.predict(MODEL, ROWS)) == 2
 
     def test_a_reader_that_fails_is_heard_of_and_goes_on(self, client, worker, monkeypatch, caplog):
-        look = reply_listener.Replies.look
+        check = reply_listener.ReplyListener._check_pending
         failures = iter([ValueError("a bug"), RecursionError("another")])
 
-        def fail_twice(self, pending):
+        def fail_twice(self, min_age_s):
             if (error := next(failures, None)) is not None:
                 raise error
-            return look(self, pending)
+            return check(self, min_age_s)
 
-        monkeypatch.setattr(reply_listener.Replies, "look", fail_twice)
+        monkeypatch.setattr(reply_listener.ReplyListener, "_check_pending", fail_twice)
 
         assert len(client.predict(MODEL, ROWS, timeout_s=10)) == 2
         assert "a bug" in caplog.text
 
     def test_a_sender_that_fails_ends_its_run_and_goes_on(self, client, worker, monkeypatch):
-        send = outbox.Outbox._send
+        put = outbox.Outbox._put
         failures = iter([ValueError("a bug")])
 
         def fail_once(self, run, token):
             if (error := next(failures, None)) is not None:
                 raise error
-            return send(self, run, token)
+            return put(self, run, token)
 
-        monkeypatch.setattr(outbox.Outbox, "_send", fail_once)
+        monkeypatch.setattr(outbox.Outbox, "_put", fail_once)
 
         with pytest.raises(ModelaneError, match="cannot be sent: ValueError"):
             client.predict(MODEL, ROWS)
@@ -130,7 +131,7 @@ class TestStoredByCelery:
     def test_one_that_has_only_started_goes_on(self, client, lane, celery):
         future = client.submit(MODEL, ROWS)
         celery.backend.store_result(future.id, {"pid": 7}, "STARTED")
-        time.sleep(reply_listener.LOOK_S * 1.5)
+        time.sleep(reply_listener.CHECK_S * 1.5)
 
         assert not future.done()
         lane.answer(lane.take())
@@ -164,15 +165,15 @@ class TestTooLate:
         assert all(isinstance(future.exception(5), TimedOut | BrokerUnavailable) for future in futures)
 
     def test_the_sentence_fits_what_was_asked_for(self, client):
-        with pytest.raises(TimedOut, match="is a worker serving this model"):
+        with pytest.raises(TimedOut, match=r"no answer within 0.3 s: check that a worker serves this model"):
             client.predict(MODEL, ROWS, timeout_s=0.3)
-        with pytest.raises(TimedOut, match="is a trainer running"):
+        with pytest.raises(TimedOut, match="check that a trainer is running"):
             client.retrain(MODEL, timeout_s=0.3).result(10)
 
     def test_a_request_that_redis_never_took_says_why(self, opened, free_port):
         away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
 
-        with pytest.raises(BrokerUnavailable, match=r"not taken in time: Redis does not answer.*refused"):
+        with pytest.raises(BrokerUnavailable, match=r"did not accept the request within 0.5 s: .*refused"):
             away.predict(MODEL, ROWS, timeout_s=0.5)
 
     def test_a_wrong_password_is_told_without_repeating_it(self, opened, server, redis_url):
@@ -202,7 +203,7 @@ class TestClosed:
         client.close()
 
         for future in futures:
-            with pytest.raises(ClientClosed, match="closed before the answer came"):
+            with pytest.raises(ClientClosed, match="closed before the answer arrived"):
                 future.result(0)
 
     def test_what_is_submitted_after_close_is_refused_and_starts_no_thread(self, opened):

@@ -14,7 +14,7 @@ import redis
 from celery import Celery
 
 from client.lane import MODEL
-from modelane.client import reply_listener
+from modelane.client.transport import reply_listener
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
 
@@ -28,7 +28,7 @@ class Promptly:
         self.began_s = time.monotonic()
 
     def __exit__(self, *_):
-        assert time.monotonic() - self.began_s < reply_listener.LOOK_S / 2
+        assert time.monotonic() - self.began_s < reply_listener.CHECK_S / 2
 
 
 class TestTheSameIdTwice:
@@ -82,12 +82,12 @@ class TestTheSameIdTwice:
         assert server.llen(predict_queue(MODEL)) == 10
         lane.answer(lane.take(10))
         assert [future.result(10).values[0] for future in futures] == [3.0 * (n % 10) for n in range(100)]
-        assert len(client._wires._pending) == 0
+        assert len(client._session._pending) == 0
 
     def test_a_different_request_under_the_same_id_is_told_so(self, client, worker):
         client.predict(MODEL, ROWS, id="x")
 
-        with pytest.raises(BadInput, match="'x' was used before, for another request"):
+        with pytest.raises(BadInput, match="id='x' was already used for another request"):
             client.predict(MODEL, np.ones((5, 3)), id="x")
         with pytest.raises(BadInput, match="predict of 2 rows"):
             client.predict(MODEL, ROWS, id="x", method="predict_proba")
@@ -169,7 +169,7 @@ class TestAttach:
             assert len(opened().attach(sent.id).result(10)) == 2
 
     def test_one_that_never_was_ends_in_time(self, client):
-        with pytest.raises(TimedOut, match="is this the id of a request"):
+        with pytest.raises(TimedOut, match="check the id"):
             client.attach("nobody", timeout_s=0.2).result(10)
 
     def test_one_that_was_cancelled_ends_at_once_without_a_worker(self, opened, client, server):
@@ -178,7 +178,7 @@ class TestAttach:
         sent.cancel()
         until(lambda: server.zscore(REVOKED_KEY, sent.id))
 
-        with Promptly(), pytest.raises(Revoked, match="somebody cancelled it"):
+        with Promptly(), pytest.raises(Revoked, match="the request was cancelled before it was answered"):
             opened().attach(sent.id).result(10)
 
     def test_one_that_was_cancelled_too_late_has_its_answer(self, opened, client, lane, server):

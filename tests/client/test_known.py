@@ -32,7 +32,7 @@ def lane(server, model: str) -> int:
 def test_a_name_that_workers_do_not_know_is_refused(server, predict):
     announce(server, "shop:", [CHURN])
 
-    with pytest.raises(UnknownModel, match="'chrun': they serve churn; did you mean 'churn'"):
+    with pytest.raises(UnknownModel, match="'chrun'; models in service: churn; did you mean 'churn'"):
         predict.delay("chrun", ROWS)
 
     assert lane(server, "chrun") == 0

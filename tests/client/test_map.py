@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from client.lane import MODEL
-from modelane.client import outbox
+from modelane.client.transport import backlog
 from modelane.errors import BadInput, PredictionFailed, QueueFull
 
 ROWS = np.ones((2, 3))
@@ -81,7 +81,7 @@ def test_a_full_lane_is_waited_for_and_no_batch_is_lost(opened, lane):
 
 
 def test_a_full_outbox_is_waited_for_too(client, worker, monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_WAITING", 2)
+    monkeypatch.setattr(backlog, "MAX_WAITING", 2)
 
     assert sums(client.map(MODEL, numbered(60), window=20)) == list(range(60))
 
@@ -103,7 +103,7 @@ def test_whoever_stops_reading_calls_off_the_rest(client, lane):
     next(answers)
     answers.close()
 
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
 @pytest.mark.parametrize("window", [0, -1, 1.5, "3", None, True])
@@ -113,7 +113,7 @@ def test_a_window_is_a_number_of_batches(client, window):
 
 
 def test_an_id_is_for_one_request(client):
-    with pytest.raises(BadInput, match="id names one request"):
+    with pytest.raises(BadInput, match="id identifies a single request"):
         client.map(MODEL, [ROWS], id="one")
 
 

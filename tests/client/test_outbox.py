@@ -9,28 +9,34 @@ import numpy as np
 import pytest
 
 from client.lane import DEADLINE_S, MODEL
-from modelane.client import outbox
-from modelane.client.outbox import Outbox, Outgoing
+from modelane.client.transport import backlog
+from modelane.client.transport.backlog import Outgoing
+from modelane.client.transport.control_queue import ControlQueue
+from modelane.client.transport.outbox import Outbox
+from modelane.client.transport.pending import Pending
 from modelane.errors import BrokerUnavailable, ModelaneError, QueueFull, TryLater
 from modelane.keys import predict_queue
 
 ROWS = np.ones((2, 3))
 
 
-class Sender:
+class Future:
     """Remembers how its message ended."""
 
+    id = "an-id"
+    is_shared = False
+
     def __init__(self) -> None:
-        self.sent = self.tried = False
+        self.sent = self.maybe_sent = False
         self.error: ModelaneError | None = None
 
-    def taken(self) -> None:
+    def mark_sent(self) -> None:
         self.sent = True
 
     def done(self) -> bool:
         return self.error is not None
 
-    def end(self, *, error: ModelaneError) -> None:
+    def fail(self, error: ModelaneError) -> None:
         self.error = error
 
 
@@ -58,7 +64,8 @@ def lane_of():
     opened = []
 
     def open_on(queue: Queue) -> Outbox:
-        opened.append(Outbox(lambda name: queue, max_depth=queue.limit))
+        control = ControlQueue(None, Pending(), "channel")
+        opened.append(Outbox(lambda name: queue, control, max_depth=queue.limit))
         opened[-1].start()
         return opened[-1]
 
@@ -92,52 +99,52 @@ def test_one_put_that_is_too_many_is_split_where_the_room_ends(lane_of):
     queue = Queue(limit=5)
     queue.is_open.clear()
     box = lane_of(queue)
-    senders = [Sender() for _ in range(9)]
-    for n, sender in enumerate(senders):
-        box.add(Outgoing("q", 0, bytes([n]), sender))
+    futures = [Future() for _ in range(9)]
+    for n, future in enumerate(futures):
+        box.add(Outgoing("q", 0, bytes([n]), future))
 
     queue.is_open.set()
 
-    assert box.flush(10) == 0
+    box.flush(10)
     assert [message for put in queue.puts for message in put] == [bytes([n]) for n in range(5)]
-    assert [sender.sent for sender in senders] == [True] * 5 + [False] * 4
-    assert all(isinstance(sender.error, QueueFull) for sender in senders[5:])
+    assert [future.sent for future in futures] == [True] * 5 + [False] * 4
+    assert all(isinstance(future.error, QueueFull) for future in futures[5:])
 
 
 def test_what_nobody_waits_for_any_more_is_not_sent(lane_of):
     queue = Queue()
     queue.is_open.clear()
     box = lane_of(queue)
-    first, cancelled, last = senders = [Sender() for _ in range(3)]
+    first, cancelled, last = futures = [Future() for _ in range(3)]
     box.add(Outgoing("elsewhere", 0, b"first", first))
-    for sender, message in ((cancelled, b"cancelled"), (last, b"last")):
-        box.add(Outgoing("q", 0, message, sender))
-    cancelled.end(error=TryLater("cancelled"))
+    for future, message in ((cancelled, b"cancelled"), (last, b"last")):
+        box.add(Outgoing("q", 0, message, future))
+    cancelled.fail(TryLater("cancelled"))
 
     queue.is_open.set()
 
-    assert box.flush(10) == 0
+    box.flush(10)
     assert queue.puts == [[b"first"], [b"last"]]
-    assert [sender.sent for sender in senders] == [True, False, True]
+    assert [future.sent for future in futures] == [True, False, True]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_WAITING", 3), ("MAX_WAITING_BYTES", 3000)])
 def test_what_waits_is_bounded_in_number_and_in_bytes(lane_of, monkeypatch, limit, value):
-    monkeypatch.setattr(outbox, limit, value)
+    monkeypatch.setattr(backlog, limit, value)
     queue = Queue()
     queue.is_open.clear()
     box = lane_of(queue)
     for _ in range(3):
-        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+        box.add(Outgoing("q", 0, b"x" * 1000, Future()))
 
-    with pytest.raises(TryLater, match="3 requests of 3000 bytes wait to be sent"):
-        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+    with pytest.raises(TryLater, match=r"3 requests \(3000 bytes\) are waiting to be sent"):
+        box.add(Outgoing("q", 0, b"x" * 1000, Future()))
 
     # What is sent makes room
     queue.is_open.set()
-    assert box.flush(10) == 0
-    box.add(Outgoing("q", 0, b"x" * 5000, Sender()))  # larger than all of it, and alone
-    assert box.flush(10) == 0
+    box.flush(10)
+    box.add(Outgoing("q", 0, b"x" * 5000, Future()))  # larger than all of it, and alone
+    box.flush(10)
 
 
 def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, client, free_port):
@@ -148,30 +155,30 @@ def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, clie
     away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
     away.flush()  # nothing was submitted
     away.submit(MODEL, ROWS)
-    with pytest.raises(BrokerUnavailable, match=r"not taken 1 of the requests within 0.3 s.*refused"):
+    with pytest.raises(BrokerUnavailable, match=r"not accept 1 of the requests within 0.3 s.*refused"):
         away.flush(0.3)
 
 
-def test_an_errand_that_waits_for_redis_keeps_no_message_that_nobody_wants():
-    # Given Redis away, an errand, and a message that waits
+def test_a_command_that_waits_for_redis_keeps_no_message_that_nobody_wants():
+    # Given Redis away, a revoke command, and a message that waits
     class Away:
         def put(self, messages, **_):
             raise BrokerUnavailable("away")
 
-    def errands():
-        raise BrokerUnavailable("away")
+        def revoke(self, ids):
+            raise BrokerUnavailable("away")
 
-    box = Outbox(lambda name: Away(), max_depth=10, errands=errands)
+    box = Outbox(lambda name: Away(), ControlQueue(Away(), Pending(), "channel"), max_depth=10)
     box.start()
-    sender = Sender()
-    box.ring()
-    box.add(Outgoing("q", 0, b"x", sender))
+    box.revoke(Future())
+    future = Future()
+    box.add(Outgoing("q", 0, b"x", future))
 
-    # When its sender is told that it came too late
-    sender.end(error=BrokerUnavailable("too late"))
+    # When its future times out
+    future.fail(BrokerUnavailable("too late"))
 
     # Then it does not wait any more
-    assert box.flush(10) == 0
+    box.flush(10)
     box.close(0.1)
     box.join(5)
 
@@ -194,4 +201,4 @@ def test_nobody_waits_for_a_redis_that_accepts_connections_and_says_nothing(open
             asking.join(DEADLINE_S)
 
             assert not asking.is_alive(), "a caller waits"
-            assert client._wires._outbox.trouble is None, "no call to Redis has returned so far"
+            assert client._session._outbox.error is None, "no call to Redis has returned so far"

@@ -29,7 +29,7 @@ def test_64_threads_share_a_client(client, worker):
         answers = list(pool.map(submit, range(64)))
 
     assert answers == [[thread * 100 + n for n in range(50)] for thread in range(64)]
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
 def test_a_client_starts_its_threads_once_for_all(client, worker):

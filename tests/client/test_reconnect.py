@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from client.lane import MODEL, Lane
-from modelane.client import reply_listener, resend_buffer
+from modelane.client.transport import reply_listener, resend_buffer
+from modelane.client.transport.backlog import Outgoing
 from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
 from modelane.local.redis_server import RedisServer
 
@@ -40,7 +41,7 @@ def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, se
 
     # Then one look finds them
     assert [future.result(10).values[0] for future in futures] == [3.0 * n for n in range(1200)]
-    assert time.monotonic() - started_s < reply_listener.LOOK_S * 4
+    assert time.monotonic() - started_s < reply_listener.CHECK_S * 4
 
 
 def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(client, lane, server):
@@ -70,7 +71,7 @@ def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(c
 def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lane, server, monkeypatch):
     # Given a put of some time ago that nobody has answered yet, and that Redis has lost
     monkeypatch.setattr(resend_buffer, "ANSWERED_AFTER_S", 0.05)
-    monkeypatch.setattr(resend_buffer, "LOOK_S", 0.1)
+    monkeypatch.setattr(resend_buffer, "CHECK_S", 0.1)
     lost = client.submit(MODEL, ROWS)
     client.flush()
     for key in (predict_queue(MODEL), *server.keys("*.put.*")):
@@ -95,13 +96,16 @@ def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lan
 
 
 def test_what_is_answered_is_not_remembered(monkeypatch):
-    monkeypatch.setattr(resend_buffer, "REMEMBERED_BYTES", 12)
-    remembered = resend_buffer.Lately()
-    sent = {at_s: [Sent(), Sent()] for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)}
+    monkeypatch.setattr(resend_buffer, "KEPT_BYTES", 12)
+    remembered = resend_buffer.ResendBuffer()
+    sent = {
+        at_s: [Outgoing("q", 0, b"12", Future()) for _ in range(2)]
+        for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)
+    }
 
     def held():
-        left = [*remembered._old, *remembered._new]
-        assert remembered._n_bytes == sum(each.n_bytes for put in left for each in put.run) <= 12
+        left = [*remembered._checked, *remembered._new]
+        assert remembered._n_bytes == sum(len(each.message) for put in left for each in put.run) <= 12
         return sorted((put.at_s, len(put.run)) for put in left)
 
     def put(at_s):
@@ -109,9 +113,9 @@ def test_what_is_answered_is_not_remembered(monkeypatch):
         return held()
 
     put(0.0)
-    sent[0.0][0].is_over = True
+    sent[0.0][0].prediction.is_done = True
     assert put(1.0) == [(0.0, 1), (1.0, 2)]
-    sent[0.0][1].is_over = True
+    sent[0.0][1].prediction.is_done = True
     assert put(2.0) == [(0.0, 1), (1.0, 2), (2.0, 2)], "it is looked again after a while"
     assert put(8.0) == [(1.0, 2), (2.0, 2), (8.0, 2)]
     assert put(15.0) == [(2.0, 2), (8.0, 2), (15.0, 2)], "no more bytes than may be"
@@ -120,9 +124,11 @@ def test_what_is_answered_is_not_remembered(monkeypatch):
     assert held() == []
 
 
-class Sent:
-    n_bytes = 2
-    is_over = False
+class Future:
+    is_done = False
+
+    def done(self) -> bool:
+        return self.is_done
 
 
 def test_a_lost_subscription_is_made_anew(client, worker, server):
@@ -139,7 +145,7 @@ def test_a_lost_subscription_is_made_anew(client, worker, server):
     started_s = time.monotonic()
     for _ in range(10):
         client.predict(MODEL, ROWS)
-    assert time.monotonic() - started_s < reply_listener.LOOK_S
+    assert time.monotonic() - started_s < reply_listener.CHECK_S
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])

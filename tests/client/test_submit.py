@@ -19,13 +19,13 @@ itself.append(itself)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"priority": None}, "priority=None: expected a whole number from 0"),
+        ({"priority": None}, "priority=None: expected an integer from 0"),
         ({"priority": "3"}, "priority='3'"),
         ({"priority": 3.5}, "priority=3.5"),
         ({"priority": True}, "priority=True"),
         ({"priority": 99}, "priority=99"),
         ({"priority": -1}, "priority=-1"),
-        ({"timeout_s": 0}, "timeout_s=0: expected seconds, more than 0 and at most a year"),
+        ({"timeout_s": 0}, "timeout_s=0: expected a number of seconds, more than 0 and at most a year"),
         ({"timeout_s": -1}, "timeout_s=-1"),
         ({"timeout_s": float("inf")}, "timeout_s=inf"),
         ({"timeout_s": float("nan")}, "timeout_s=nan"),
@@ -34,13 +34,13 @@ itself.append(itself)
         ({"timeout_s": True}, "timeout_s=True"),
         ({"ttl_s": float("inf")}, "ttl_s=inf"),
         ({"ttl_s": 0.0}, "ttl_s=0.0"),
-        ({"method": None}, "method=None: expected a method's name"),
+        ({"method": None}, "method=None: expected the name of a method"),
         ({"method": b"predict"}, "method=b'predict'"),
         ({"method": HALF_A_PAIR}, "method="),
-        ({"columns": "abc"}, "columns='abc': expected a tuple of strings"),
+        ({"columns": "abc"}, "columns='abc': expected a tuple of column names"),
         ({"columns": (1, 2, 3)}, "columns=(1, 2, 3)"),
         ({"columns": ("a", "b", HALF_A_PAIR)}, "the request cannot be encoded"),
-        ({"params": [1]}, "params=[1]: expected keyword arguments"),
+        ({"params": [1]}, "params=[1]: expected a dictionary of keyword arguments"),
         ({"params": {1: 2}}, "params={1: 2}"),
         ({"params": {"x": object()}}, "object cannot be sent"),
         ({"model": None}, "None is not a model's name"),
@@ -117,7 +117,7 @@ class TestAnswerAsAnArray:
 
     def test_none_is_made_where_it_is_forbidden(self, answer):
         assert answer.__array__(copy=False) is answer.values
-        with pytest.raises(ValueError, match="float64: as f4 they have to be copied"):
+        with pytest.raises(ValueError, match="float64 and cannot be returned as f4 without a copy"):
             answer.__array__("f4", copy=False)
 
 
@@ -131,5 +131,5 @@ class TestAnswerAsAnArray:
     ids=["predict", "map", "amap"],
 )
 def test_who_waits_for_an_answer_cannot_ignore_it(client, ask):
-    with pytest.raises(BadInput, match="ignore_result is of submit"):
+    with pytest.raises(BadInput, match="ignore_result is an option of submit only"):
         ask(client)

@@ -173,7 +173,7 @@ def test_nobody_answers_a_model_that_is_not_there(client):
 
     assert type(error) is errors.TimedOut
     assert isinstance(error, TimeoutError)
-    assert "is a worker serving this model?" in str(error)
+    assert "no answer within 0.2 s: check that a worker serves this model" in str(error)
 
 
 def test_a_name_that_nobody_knows_is_said_to_be_unknown_and_its_id_is_free_again(client):
@@ -183,7 +183,7 @@ def test_a_name_that_nobody_knows_is_said_to_be_unknown_and_its_id_is_free_again
     for future in futures:
         error = future.exception(20)
         assert type(error) is errors.UnknownModel
-        assert str(error).startswith("no worker knows a model 'suns': they serve ")
+        assert str(error).startswith("no worker serves the model 'suns'; models in service: ")
         assert "sums" in str(error)
         assert str(error).endswith("; did you mean 'sums'?")
     assert client.predict("sums", ROWS, id=id_).values.tolist() == SUMS
@@ -249,7 +249,7 @@ def test_the_same_id_twice_is_one_computation_and_one_answer(client, side):
     assert first.result().values.tolist() == again.result().values.tolist() == SUMS
     assert first.result().batch_rows == again.result().batch_rows == 4
     assert side.client().predict("sums", ROWS, id=id_).queued_s == first.result().queued_s
-    assert "was used before" in str(outcome(client, "sums", ROWS[:1], id=id_))
+    assert "was already used for another request" in str(outcome(client, "sums", ROWS[:1], id=id_))
 
 
 def test_an_id_that_expired_may_be_sent_again(client, side):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from client.lane import MODEL, Lane
-from modelane.client import unknown_models
+from modelane.client.transport import unknown_models
 from modelane.errors import BadInput, TimedOut, UnknownModel
 from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, predict_queue
 
@@ -17,7 +17,7 @@ ROWS = np.ones((2, 3))
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(unknown_models, "ASK_AFTER_S", 0.2)
+    monkeypatch.setattr(unknown_models, "CHECK_AFTER_S", 0.2)
 
 
 @pytest.fixture
@@ -33,7 +33,10 @@ def test_an_unknown_model_is_said_to_be_so_long_before_the_timeout(client, serve
     began_s = time.monotonic()
 
     for future in futures:
-        with pytest.raises(UnknownModel, match=r"'chrun': they serve churn, fraud; did you mean 'churn'\?"):
+        with pytest.raises(
+            UnknownModel,
+            match=r"the model 'chrun'; models in service: churn, fraud; did you mean 'churn'\?",
+        ):
             future.result(10)
 
     assert time.monotonic() - began_s < 5
@@ -75,12 +78,14 @@ def test_one_that_was_published_meanwhile_is_waited_for(client, served, server):
 
 
 def test_one_that_exists_but_is_not_served_times_out_and_says_so(client, served):
-    with pytest.raises(TimedOut, match="no worker serves elsewhere now: they serve churn, fraud"):
+    with pytest.raises(
+        TimedOut, match="within 2 s: no worker serves the model 'elsewhere'; models in service: churn, fraud"
+    ):
         client.predict("elsewhere", ROWS, timeout_s=2)
 
 
 def test_without_any_worker_nobody_calls_a_model_unknown(client):
-    with pytest.raises(TimedOut, match="no worker serves sums now: none has been heard of lately"):
+    with pytest.raises(TimedOut, match="within 2 s: no worker serves the model 'sums', nor any other"):
         client.predict(MODEL, ROWS, timeout_s=2)
 
 
