@@ -46,7 +46,7 @@ class ControlQueue:
         """Have no worker start the request of a cancelled future; thread-safe.
 
         Returns:
-            False if another future of this client waits for the same request, which therefore goes on.
+            False if another future of this client waits for the same request, which therefore continues.
         """
         if self._pending.waiting_for(prediction.id):
             return False
