@@ -1,4 +1,4 @@
-"""Redis is killed for five seconds in the middle of 20,000 requests: what becomes of each of them."""
+"""Redis is killed for five seconds in the middle of 20,000 requests: is each answered exactly once?"""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from modelane.client import Client, Prediction
 from modelane.errors import ModelaneError
 
 N = 20_000
-#: Requests a second, so that half of them come while Redis is away.
+#: Requests per second; half of them are submitted while Redis is away.
 PER_S = 2_000
 AWAY_S = 5.0
-#: Redis is killed when so many have been sent.
+#: Redis is killed after this many requests.
 KILLED_AT = N // 4
 
-#: A stored answer, as Redis writes it into its append-only file before it tells anybody.
+#: A stored answer in the append-only file, which Redis writes before it publishes the answer.
 _STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")
 
 
 def measure(effort: Effort) -> Figure:
     with Stage(free=models.Free()) as stage, ours.worker(stage), ours.client(stage, "free") as client:
         _keep_every_write(stage)
-        effort.say(f"{N:,} requests, and Redis away for {AWAY_S:g} s")
+        effort.say(f"{N:,} requests, with Redis away for {AWAY_S:g} s")
         sent, longest_s, collected_s = _send_all(stage, client)
         restarted_s = time.monotonic()
         answered = sum(_is_right(number, prediction) for number, prediction in enumerate(sent))
@@ -46,10 +46,10 @@ def measure(effort: Effort) -> Figure:
     line = Line(
         what=f"{N:,} requests, Redis killed for {AWAY_S:g} s in the middle",
         ours=f"{answered:,} answered, {twice} stored twice",
-        against=f"longest submit {longest_s * 1e3:.0f} ms ({collected_s * 1e3:.0f} of them Python's garbage "
-        f"collector), all answered {took_s:.1f} s after the last",
+        against=f"longest submit {longest_s * 1e3:.0f} ms ({collected_s * 1e3:.0f} ms of it Python's garbage "
+        f"collector), all answered {took_s:.1f} s after the last submit",
         result="",
-        target="every one answered, none twice",
+        target="all answered, none twice",
         met=answered == N and twice == 0,
     )
     data = {
@@ -63,13 +63,13 @@ def measure(effort: Effort) -> Figure:
 
 
 def _keep_every_write(stage: Stage) -> None:
-    """A rewritten file would not say any more what was stored twice."""
+    """Disable rewriting of the append-only file, which would hide what was stored twice."""
     with redis.Redis.from_url(stage.redis.url) as server:
         server.config_set("auto-aof-rewrite-percentage", 0)
 
 
 def _send_all(stage: Stage, client: Client) -> tuple[list[Prediction[Any]], float, float]:
-    """The futures; how long the slowest submit took, Redis away or not; how long it collected garbage."""
+    """Return the futures, the longest submit in seconds, and the garbage collection in that submit."""
     sent: list[Prediction[Any]] = []
     submits_s: list[tuple[float, float]] = []
 
@@ -89,7 +89,7 @@ def _send_all(stage: Stage, client: Client) -> tuple[list[Prediction[Any]], floa
             time.sleep(0.01)
         stage.redis.kill()
         time.sleep(AWAY_S)
-        stage.redis.start()  # in this thread, which it ends with
+        stage.redis.start()  # in this thread: the server ends together with the thread that started it
         _keep_every_write(stage)
         sender.join()
     return sent, *max(submits_s)
@@ -97,7 +97,7 @@ def _send_all(stage: Stage, client: Client) -> tuple[list[Prediction[Any]], floa
 
 @contextmanager
 def _collections() -> Iterator[list[float]]:
-    """Seconds of each full collection of garbage, of whatever thread; all others wait meanwhile."""
+    """Record the seconds of each full garbage collection; all threads wait for it."""
     took_s: list[float] = []
     began_s = 0.0
 

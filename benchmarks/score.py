@@ -1,6 +1,7 @@
-"""A Parquet file of five million rows through `modelane score`: killed once, gone on with, and compared.
+"""`modelane score` on a Parquet file of five million rows: killed once, resumed, and compared.
 
-Its process must not grow with the file; every answer must be what the model says in this process.
+The memory of the process must not grow with the file, and every answer must equal the prediction of the model
+in this process.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ QUICK_ROWS = 500_000
 GROUP_ROWS = 250_000
 COLUMNS = 10
 
-#: Megabytes of the process, for a file of any size.  About 100 are imports, 64 what the client remembers of
-#: its last puts; the rest are the batches in flight and pyarrow's buffers.
+#: Megabytes of the process, for a file of any size. About 100 are imports and 64 the client's resend buffer;
+#: the rest are the batches in flight and pyarrow's buffers.
 TARGET_MB = 300.0
 
-#: Seconds for a run on a busy machine.
+#: Longest run in seconds, on a busy machine.
 LIMIT_S = 900.0
 
 _COMMAND = (
@@ -45,7 +46,7 @@ def measure(effort: Effort) -> Figure:
     n_rows, part_s = (QUICK_ROWS, 0.2) if quick else (ROWS, 5.0)
     model = _model()
     with Stage(linear=model) as stage, ours.worker(stage):
-        effort.say(f"a file of {n_rows:,} rows is made")
+        effort.say(f"writing a file of {n_rows:,} rows")
         source, out = stage.folder / "in.parquet", stage.folder / "out.parquet"
         _write(source, n_rows)
         with ours.client(stage) as client:
@@ -55,12 +56,12 @@ def measure(effort: Effort) -> Figure:
             *("--keep", "id", "--method", models.METHOD, "--quiet"),
         ]
         env = os.environ | stage.settings.to_env()
-        effort.say("modelane score, until it is killed")
+        effort.say("running modelane score until it is killed")
         killed_mb, _ = _run(command, env, until=lambda: _n_done(out) > n_rows / 4)
         n_before = _n_done(out)
-        effort.say(f"modelane score goes on after {n_before:,} rows")
+        effort.say(f"resuming modelane score after {n_before:,} rows")
         resumed_mb, took_s = _run(command, env, until=lambda: False)
-        effort.say("its answers are compared")
+        effort.say("comparing the answers")
         n_equal = _n_equal(source, out, model)
     return _figure(n_rows, n_before, took_s, max(killed_mb, resumed_mb), n_equal)
 
@@ -73,7 +74,7 @@ def _figure(n_rows: int, n_before: int, took_s: float, peak_mb: float, n_equal: 
             ours=f"{n_equal:,} rows",
             against=f"{n_rows:,} predicted in process",
             result="equal" if n_equal == n_rows else "not equal",
-            target="every row in its place, to the last bit",
+            target="all rows in order, equal to the last bit",
             met=0 < n_before < n_rows == n_equal,
         ),
         Line(
@@ -85,7 +86,7 @@ def _figure(n_rows: int, n_before: int, took_s: float, peak_mb: float, n_equal: 
             met=peak_mb <= TARGET_MB,
         ),
         Line(
-            what="rows a second, start and end of the program included",
+            what="rows per second, including start and end of the program",
             ours=f"{per_s:,.0f}",
             against="-",
             result=f"{took_s:.1f} s",
@@ -98,13 +99,13 @@ def _figure(n_rows: int, n_before: int, took_s: float, peak_mb: float, n_equal: 
 
 
 def _model() -> LogisticRegression:
-    """One that costs next to nothing, so that what is measured is the way of the rows."""
+    """Return a model that costs almost nothing, so that the transport of the rows is measured."""
     rows = np.random.default_rng(0).normal(size=(1000, COLUMNS))
     return LogisticRegression().fit(rows, rows.sum(axis=1) > 0)
 
 
 def _write(path: Path, n_rows: int) -> None:
-    """An id and the columns, a group of rows at a time."""
+    """Write a file with an id and the columns, one row group at a time."""
     generator = np.random.default_rng(1)
     names = ["id", *(f"x{number}" for number in range(COLUMNS))]
     schema = pa.schema([(name, pa.float64() if name != "id" else pa.int64()) for name in names])
@@ -116,25 +117,25 @@ def _write(path: Path, n_rows: int) -> None:
 
 
 def _run(command: list[str], env: dict[str, str], until: Callable[[], bool]) -> tuple[float, float]:
-    """Peak megabytes and seconds of a program that runs to its end, or is killed ``until``."""
+    """Run a program until it ends or is killed ``until``; return its peak megabytes and its seconds."""
     began_s, peak_mb, ended = time.monotonic(), 0.0, False
     with subprocess.Popen(tethered(command), cwd=ROOT, env=env) as process:
         while process.poll() is None:
             peak_mb = max(peak_mb, _peak_mb(process.pid))
             if time.monotonic() - began_s > LIMIT_S:
                 process.kill()
-                raise RuntimeError(f"not done within {LIMIT_S:g} s")
+                raise RuntimeError(f"modelane score did not finish within {LIMIT_S:g} s")
             if until():
                 ended = True
                 process.kill()
             time.sleep(0.02)
     if process.returncode and not ended:
-        raise RuntimeError(f"modelane score ended with {process.returncode}")
+        raise RuntimeError(f"modelane score failed with exit code {process.returncode}")
     return peak_mb, time.monotonic() - began_s
 
 
 def _peak_mb(pid: int) -> float:
-    """As the kernel has noted it since the program began; 0 if it has just ended."""
+    """Return the peak memory of a process so far; 0 if it has just ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -144,12 +145,12 @@ def _peak_mb(pid: int) -> float:
 
 
 def _n_done(out: Path) -> int:
-    """Rows in whole parts."""
+    """Return the number of rows in finished parts."""
     return sum(int(part.stem.split("-")[1]) for part in Path(f"{out}.partial").glob("*.arrow"))
 
 
 def _n_equal(source: Path, out: Path, model: LogisticRegression) -> int:
-    """Rows that have their id and the answer that the model gives in this process."""
+    """Return the number of rows with the right id and the prediction of the model in this process."""
     n_equal = 0
     for rows, answers in zip(_groups(source), _groups(out), strict=True):
         matrix = np.column_stack([rows[f"x{number}"].to_numpy() for number in range(COLUMNS)])

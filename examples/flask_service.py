@@ -1,9 +1,11 @@
-"""The same service in Flask.
+"""A Flask service that predicts, and maps each kind of error to an HTTP status.
 
-    MODELANE_BROKER_URL=redis://… flask --app examples/flask_service.py run
+Start a stack (`modelane up` prints its broker URL), run the service, and send it a request:
+
+    MODELANE_BROKER_URL=redis://localhost:6379/0 flask --app examples/flask_service.py run
     curl localhost:5000/churn -H 'content-type: application/json' -d '{"rows": [{"age": 41, "visits": 3}]}'
 
-One client serves all threads, and all processes that are forked from this one.
+All threads share one client, and so do all processes that are forked from this one.
 """
 
 import math
@@ -25,22 +27,22 @@ def predict(model: str) -> dict[str, Any]:
     return {"values": answer.values.tolist(), "version": answer.version}
 
 
-@app.errorhandler(RequestError)
-def refused(error: RequestError) -> ResponseReturnValue:
+@app.errorhandler(RequestError)  # the request is wrong: the message says what the model expects
+def bad_request(error: RequestError) -> ResponseReturnValue:
     return {"error": str(error)}, 400
 
 
-@app.errorhandler(TryLater)
+@app.errorhandler(TryLater)  # the lane is full, or Redis is unavailable
 def busy(error: TryLater) -> ResponseReturnValue:
     seconds = math.ceil(getattr(error, "retry_after_s", 1.0))
     return {"error": str(error)}, 429, {"Retry-After": str(seconds)}
 
 
-@app.errorhandler(NotAnswered)
-def late(error: NotAnswered) -> ResponseReturnValue:
+@app.errorhandler(NotAnswered)  # no worker answered in time
+def timed_out(error: NotAnswered) -> ResponseReturnValue:
     return {"error": str(error)}, 504
 
 
-@app.errorhandler(PredictionFailed)
+@app.errorhandler(PredictionFailed)  # the model raised an error
 def failed(error: PredictionFailed) -> ResponseReturnValue:
     return {"error": str(error)}, 502

@@ -1,8 +1,10 @@
-"""A script: predictions for the rows of a CSV file, in their order, many batches in flight at once.
+"""A script that predicts the rows of a CSV file, in order, with many batches in flight.
 
-    MODELANE_BROKER_URL=redis://… python examples/script.py churn customers.csv > predicted.csv
+It prints one prediction per line. Start a stack (`modelane up` prints its broker URL), then:
 
-For files larger than memory, resumable and with a progress bar, there is `modelane score`.
+    MODELANE_BROKER_URL=redis://localhost:6379/0 python examples/script.py churn customers.csv > predicted.csv
+
+For files that are larger than memory, with a progress bar and resuming, use `modelane score` instead.
 """
 
 import csv
@@ -18,7 +20,7 @@ Record = dict[str, str | None]
 
 def batches(path: Path, size: int = 1000) -> Iterator[list[Record]]:
     with path.open(newline="") as file:
-        # Text that spells a number is one, where the model takes a number; nothing at all is a missing value.
+        # Text such as "41" is converted where the model expects a number; None is a missing value.
         records = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
         while batch := list(islice(records, size)):
             yield batch

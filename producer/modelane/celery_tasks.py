@@ -15,11 +15,10 @@ from celery.result import AsyncResult
 from redis.utils import str_if_bytes
 
 from modelane.broker.connection import broker_errors, connect
-from modelane.broker.served_models import served_models
+from modelane.broker.served_models import not_served, served_models
 from modelane.client.options import check_columns
-from modelane.client.unknown_models import unknown
 from modelane.data.rows import to_json, to_rows
-from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable
+from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable, UnknownModel
 from modelane.keys import (
     PREDICT_TASK,
     RETRAIN_QUEUE,
@@ -88,7 +87,7 @@ class KnownModels:
         except (BrokerUnavailable, BrokerRefused):
             return  # sending the task waits for Redis or fails by itself
         if served:
-            raise unknown(model, served)
+            raise UnknownModel(not_served(model, served))
 
 
 class _RemoteTask(Task):  # type: ignore[misc]  # Celery has no types

@@ -73,6 +73,6 @@ def test_a_mistyped_model_is_unknown_and_a_new_one_is_not(workplace, rows):
     client = workplace.client()
     mistyped = client.submit("breast-canser", rows[:1])
 
-    with pytest.raises(UnknownModel, match="they serve breast-cancer; did you mean 'breast-cancer'"):
+    with pytest.raises(UnknownModel, match="models in service: breast-cancer; did you mean 'breast-cancer'"):
         mistyped.result()
     assert len(client.predict(MODEL, rows[:1])) == 1

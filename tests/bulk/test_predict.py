@@ -78,7 +78,10 @@ def test_a_model_that_nobody_serves_is_refused_with_those_that_are(desk):
     refused = CliRunner().invoke(main, ["predict", "chrun", "[1]"])
 
     assert refused.exit_code == 4
-    assert refused.stderr == "Error: no worker serves the model 'chrun' now: workers serve churn\n"
+    assert (
+        refused.stderr
+        == "Error: no worker serves the model 'chrun'; models in service: churn; did you mean 'churn'?\n"
+    )
 
 
 def test_an_absent_redis_is_something_to_try_later(desk, monkeypatch, free_port):

@@ -19,7 +19,7 @@ def server(redis_url) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def opened(redis_url) -> Iterator[Callable[..., Client]]:
-    """Makes clients, closed at the end of the test; options are settings."""
+    """Return a function that creates clients with settings; they are closed after the test."""
     with ExitStack() as ends:
 
         def opened(timeout_s: float = 30.0, **settings: object) -> Client:
@@ -38,12 +38,12 @@ def client(opened) -> Client:
 
 @pytest.fixture
 def lane(server) -> Lane:
-    """A worker that the test plays, one batch at a time."""
+    """A fake worker that answers on command."""
     return Lane(server, MODEL)
 
 
 @pytest.fixture
 def worker(lane) -> Iterator[Lane]:
-    """The same, answering by itself."""
+    """A fake worker that answers by itself."""
     with lane:
         yield lane

@@ -1,4 +1,4 @@
-"""A worker that a test plays: its model answers with the sum of each row."""
+"""A fake worker that a test controls: its model returns the sum of each row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEADLINE_S = 20.0
 
 
 class Lane:
-    """Answers when it is told to, or, as a context manager, by itself."""
+    """Answers on command; as a context manager it answers by itself."""
 
     def __init__(self, server: redis.Redis, model: str, prefix: str = "") -> None:
         self._queue = LeasedQueue(server, QueueKeys(predict_queue(model), prefix))
@@ -43,13 +43,13 @@ class Lane:
         while True:
             try:
                 self._queue.settle(settlements)
-            except BrokerUnavailable:  # a test that breaks connections breaks ours too
+            except BrokerUnavailable:  # a test that breaks connections breaks this one too
                 self._closing.wait(0.01)
             else:
                 return
 
     def settle(self, lease: Lease, value: bytes) -> None:
-        """Answer with whatever bytes."""
+        """Answer with the given bytes."""
         envelope = message.read_envelope(lease.message)
         self._queue.settle([Settlement(lease.tag, envelope.headers.id, value, 60, envelope.reply_to)])
 
@@ -88,7 +88,7 @@ class Lane:
 
 
 def said(values: object) -> dict[str, object]:
-    """What a worker stores."""
+    """Return a result as a worker stores it."""
     return {
         "values": values,
         "model": MODEL,
@@ -101,7 +101,7 @@ def said(values: object) -> dict[str, object]:
 
 
 def deeply_nested(id_: str, form: str) -> bytes:
-    """A result document that nests deeper than a decoder follows."""
+    """Return a result document that is nested too deeply for a decoder."""
     fields = {"task_id": id_, "status": "SUCCESS"}
     if form == "json":
         return msgspec.json.encode(fields)[:-1] + b',"result":' + b"[" * 10_000 + b"]" * 10_000 + b"}"

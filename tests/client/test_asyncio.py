@@ -1,4 +1,4 @@
-"""The same futures, awaited."""
+"""Futures in an event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_gather_keeps_the_order(client, worker):
     assert [answer.values[0] for answer in asyncio.run(main())] == [3.0 * n for n in range(100)]
 
 
-def test_the_loop_goes_on_meanwhile(client):
+def test_awaiting_does_not_block_the_loop(client):
     async def main():
         ticks = 0
         waiting = asyncio.ensure_future(_awaited(client.submit(MODEL, ROWS, timeout_s=0.5)))
@@ -60,7 +60,7 @@ def test_an_error_is_raised_where_it_is_awaited(client, lane):
     asyncio.run(main())
 
 
-def test_a_cancelled_one_is_forgotten_and_hurts_no_other(client, lane):
+def test_a_cancelled_future_does_not_affect_others(client, lane):
     async def main():
         cancelled = client.submit(MODEL, ROWS)
         waiting = asyncio.ensure_future(_awaited(cancelled))
@@ -75,10 +75,10 @@ def test_a_cancelled_one_is_forgotten_and_hurts_no_other(client, lane):
 
     assert cancelled.cancelled()
     assert len(other) == 2
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
-def test_wait_for_gives_up_in_time(client):
+def test_wait_for_times_out(client):
     async def main():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(_awaited(client.submit(MODEL, ROWS)), 0.1)
@@ -87,9 +87,9 @@ def test_wait_for_gives_up_in_time(client):
 
 
 class TestAsyncioWait:
-    """`asyncio.wait` has callbacks of its own, which may be called in its loop alone."""
+    """`asyncio.wait` adds callbacks that must run in its own loop."""
 
-    def test_it_returns_all_when_all_have_ended(self, client, worker):
+    def test_it_returns_all_futures_when_all_are_done(self, client, worker):
         async def main():
             asked = [client.submit(MODEL, ROWS * n) for n in range(100)]
             done, pending = await asyncio.wait(asked, timeout=DEADLINE_S)
@@ -98,7 +98,7 @@ class TestAsyncioWait:
 
         assert asyncio.run(main()) == [3.0 * n for n in range(100)]
 
-    def test_the_first_one_that_ends_is_returned_while_others_wait(self, client, lane):
+    def test_first_completed_returns_while_others_are_pending(self, client, lane):
         async def main():
             asked = [client.submit(MODEL, ROWS) for _ in range(3)]
             leases = await asyncio.to_thread(lane.take, 3)
@@ -114,7 +114,7 @@ class TestAsyncioWait:
 
         assert asyncio.run(main()) == [2, 2]
 
-    def test_what_has_ended_before_is_returned_at_once(self, client, worker):
+    def test_a_future_that_is_done_is_returned_immediately(self, client, worker):
         async def main():
             asked = client.submit(MODEL, ROWS)
             await asked
@@ -123,7 +123,7 @@ class TestAsyncioWait:
 
         assert asyncio.run(main())
 
-    def test_an_error_ends_it_too(self, client, lane):
+    def test_first_exception_returns_on_an_error(self, client, lane):
         async def main():
             asked = [client.submit(MODEL, ROWS) for _ in range(2)]
             (lease, _) = await asyncio.to_thread(lane.take, 2)
@@ -138,7 +138,7 @@ class TestAsyncioWait:
 
         assert isinstance(asyncio.run(main()), PredictionFailed)
 
-    def test_its_timeout_leaves_them_as_they_are_and_nothing_behind(self, client, lane):
+    def test_its_timeout_leaves_the_futures_pending_and_no_callback_behind(self, client, lane):
         async def main():
             asked = client.submit(MODEL, ROWS)
             assert await asyncio.wait([asked], timeout=0.01) == (set(), {asked})
@@ -149,7 +149,7 @@ class TestAsyncioWait:
 
         assert asyncio.run(main()) == 2
 
-    def test_a_task_that_gives_up_meanwhile_does_not_cancel_what_is_waited_for(self, client, lane):
+    def test_a_cancelled_task_does_not_cancel_a_future_that_wait_still_waits_for(self, client, lane):
         async def main():
             asked = client.submit(MODEL, ROWS)
             waiting = asyncio.ensure_future(asyncio.wait([asked], timeout=DEADLINE_S))
@@ -164,7 +164,7 @@ class TestAsyncioWait:
 
 
 @pytest.mark.parametrize("wrap", [asyncio.wrap_future, asyncio.ensure_future])
-def test_it_becomes_a_future_of_the_loop(client, worker, wrap):
+def test_asyncio_can_wrap_it_in_its_own_future(client, worker, wrap):
     async def main():
         async def wrapped():
             return await wrap(client.submit(MODEL, ROWS))
@@ -174,8 +174,8 @@ def test_it_becomes_a_future_of_the_loop(client, worker, wrap):
     assert asyncio.run(main()) == 2
 
 
-def test_two_event_loops_at_once_share_a_client(client, worker):
-    """Each in its thread; every answer wakes the loop, and the task, that awaits it."""
+def test_two_event_loops_share_a_client(client, worker):
+    """Each loop runs in its own thread; an answer wakes the loop and the task that await it."""
     both_run = threading.Barrier(2)
     said = {}
 
@@ -203,7 +203,7 @@ def test_two_event_loops_at_once_share_a_client(client, worker):
         for first in range(0, 2000, 500):
             expected += [3.0 * n * sign for n in range(first, first + 500)] + [3.0 * sign]
         assert said[sign] == (expected, 100, 0)
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
 def test_two_event_loops_await_the_same_future(client, lane):

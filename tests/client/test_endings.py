@@ -1,4 +1,4 @@
-"""Every future ends, whatever Redis, workers, strangers and clocks do."""
+"""Every future completes, with an answer or an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from celery import Celery
 
 from client.lane import MODEL, deeply_nested
 from modelane.app import build
-from modelane.client import Client, outbox, reply_listener
+from modelane.client import Client
+from modelane.client.transport import outbox, reply_listener
 from modelane.errors import (
     BrokerUnavailable,
     ClientClosed,
@@ -31,7 +32,7 @@ from modelane.settings import Settings
 ROWS = np.ones((2, 3))
 
 
-def test_an_answer_comes_to_the_future_that_asked(client, worker):
+def test_each_future_gets_the_answer_to_its_own_request(client, worker):
     futures = [client.submit(MODEL, ROWS * n) for n in range(300)]
 
     for n, future in enumerate(futures):
@@ -40,7 +41,7 @@ def test_an_answer_comes_to_the_future_that_asked(client, worker):
 
 class TestUnreadable:
     @pytest.mark.parametrize("form", ["msgpack", "json"])
-    def test_a_reply_that_nests_too_deep_ends_its_future_and_no_thread(self, client, lane, form):
+    def test_a_deeply_nested_reply_fails_its_future_only(self, client, lane, form):
         future = client.submit(MODEL, ROWS)
         (lease,) = lane.take()
         lane.settle(lease, deeply_nested(future.id, form))
@@ -53,7 +54,7 @@ class TestUnreadable:
         assert len(after.result(10)) == 2
 
     @pytest.mark.parametrize("result", [{"values": [1.0]}, None, [7], {"values": {}, "model": 3}])
-    def test_an_answer_of_another_shape_ends_its_future_and_no_thread(self, client, lane, server, result):
+    def test_a_malformed_answer_fails_its_future_only(self, client, lane, server, result):
         future = client.submit(MODEL, ROWS)
         lane.take()
         document = {"task_id": future.id, "status": "SUCCESS", "result": result}
@@ -62,37 +63,39 @@ class TestUnreadable:
         with pytest.raises(Undecodable, match="the answer cannot be read"):
             future.result(10)
 
-    def test_a_callback_that_raises_stops_nothing(self, client, worker):
+    def test_a_callback_that_raises_stops_no_thread(self, client, worker):
         first = client.submit(MODEL, ROWS)
         first.add_done_callback(lambda _: 1 / 0)
 
         assert len(first.result(10)) == 2
         assert len(client.predict(MODEL, ROWS)) == 2
 
-    def test_a_reader_that_fails_is_heard_of_and_goes_on(self, client, worker, monkeypatch, caplog):
-        look = reply_listener.Replies.look
+    def test_an_unexpected_error_in_the_listener_is_logged_and_retried(
+        self, client, worker, monkeypatch, caplog
+    ):
+        check = reply_listener.ReplyListener._check_pending
         failures = iter([ValueError("a bug"), RecursionError("another")])
 
-        def fail_twice(self, pending):
+        def fail_twice(self, min_age_s):
             if (error := next(failures, None)) is not None:
                 raise error
-            return look(self, pending)
+            return check(self, min_age_s)
 
-        monkeypatch.setattr(reply_listener.Replies, "look", fail_twice)
+        monkeypatch.setattr(reply_listener.ReplyListener, "_check_pending", fail_twice)
 
         assert len(client.predict(MODEL, ROWS, timeout_s=10)) == 2
         assert "a bug" in caplog.text
 
-    def test_a_sender_that_fails_ends_its_run_and_goes_on(self, client, worker, monkeypatch):
-        send = outbox.Outbox._send
+    def test_an_unexpected_error_in_the_outbox_fails_its_messages_only(self, client, worker, monkeypatch):
+        put = outbox.Outbox._put
         failures = iter([ValueError("a bug")])
 
         def fail_once(self, run, token):
             if (error := next(failures, None)) is not None:
                 raise error
-            return send(self, run, token)
+            return put(self, run, token)
 
-        monkeypatch.setattr(outbox.Outbox, "_send", fail_once)
+        monkeypatch.setattr(outbox.Outbox, "_put", fail_once)
 
         with pytest.raises(ModelaneError, match="cannot be sent: ValueError"):
             client.predict(MODEL, ROWS)
@@ -100,7 +103,7 @@ class TestUnreadable:
 
 
 class TestStoredByCelery:
-    """Celery answers under our ids itself: what is revoked at it, and what its own consumer runs."""
+    """Celery itself stores results of revoked tasks, and of tasks that its own consumer runs."""
 
     @pytest.fixture
     def celery(self, redis_url) -> Celery:
@@ -120,24 +123,24 @@ class TestStoredByCelery:
         with pytest.raises(PredictionFailed, match="ZeroDivisionError: by zero"):
             future.result(10)
 
-    def test_what_is_revoked_ends_so(self, client, celery):
+    def test_a_revoked_task_fails_with_revoked(self, client, celery):
         future = client.submit(MODEL, ROWS)
         celery.backend.mark_as_revoked(future.id, "revoked")
 
         with pytest.raises(Revoked, match="revoked"):
             future.result(10)
 
-    def test_one_that_has_only_started_goes_on(self, client, lane, celery):
+    def test_a_started_task_stays_pending(self, client, lane, celery):
         future = client.submit(MODEL, ROWS)
         celery.backend.store_result(future.id, {"pid": 7}, "STARTED")
-        time.sleep(reply_listener.LOOK_S * 1.5)
+        time.sleep(reply_listener.CHECK_S * 1.5)
 
         assert not future.done()
         lane.answer(lane.take())
         assert len(future.result(10)) == 2
 
     @pytest.mark.parametrize("error", [Expired("too late"), Revoked("cancelled"), PredictionFailed("no")])
-    def test_what_our_worker_says_is_kept(self, client, lane, error):
+    def test_an_error_of_our_own_worker_is_read(self, client, lane, error):
         future = client.submit(MODEL, ROWS)
         lane.answer(lane.take(), error)
 
@@ -147,35 +150,35 @@ class TestStoredByCelery:
 
 class TestTooLate:
     @pytest.mark.parametrize("timeout_s", [0.05, 0.1, 0.3])
-    def test_a_deadline_is_met_within_a_moment(self, client, timeout_s):
+    def test_a_timeout_is_met_within_a_fraction_of_a_second(self, client, timeout_s):
         client.submit(MODEL, ROWS, timeout_s=60)
         started_s = time.monotonic()
 
         with pytest.raises(TimedOut):
             client.submit(MODEL, ROWS, timeout_s=timeout_s).result(10)
 
-        # 50 ms are promised; this machine may be busy.
+        # 50 ms are promised; the machine may be busy.
         assert timeout_s <= time.monotonic() - started_s < timeout_s + 0.25
 
-    def test_many_deadlines_at_once_are_met(self, client):
+    def test_many_timeouts_together_are_met(self, client):
         futures = [client.submit(MODEL, ROWS, timeout_s=0.05 + n / 1000) for n in range(200)]
 
-        # On a busy machine Redis may not even have taken the first ones by then.
+        # On a busy machine Redis may not even have accepted the first ones by then.
         assert all(isinstance(future.exception(5), TimedOut | BrokerUnavailable) for future in futures)
 
-    def test_the_sentence_fits_what_was_asked_for(self, client):
-        with pytest.raises(TimedOut, match="is a worker serving this model"):
+    def test_the_message_of_a_timeout_fits_the_request(self, client):
+        with pytest.raises(TimedOut, match=r"no answer within 0.3 s: check that a worker serves this model"):
             client.predict(MODEL, ROWS, timeout_s=0.3)
-        with pytest.raises(TimedOut, match="is a trainer running"):
+        with pytest.raises(TimedOut, match="check that a trainer is running"):
             client.retrain(MODEL, timeout_s=0.3).result(10)
 
-    def test_a_request_that_redis_never_took_says_why(self, opened, free_port):
+    def test_the_error_of_a_request_that_redis_never_accepted_gives_the_reason(self, opened, free_port):
         away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
 
-        with pytest.raises(BrokerUnavailable, match=r"not taken in time: Redis does not answer.*refused"):
+        with pytest.raises(BrokerUnavailable, match=r"did not accept the request within 0.5 s: .*refused"):
             away.predict(MODEL, ROWS, timeout_s=0.5)
 
-    def test_a_wrong_password_is_told_without_repeating_it(self, opened, server, redis_url):
+    def test_the_error_for_a_wrong_password_does_not_contain_it(self, opened, server, redis_url):
         server.config_set("requirepass", "right")
         try:
             outsider = opened(broker_url=redis_url.replace("redis://", "redis://:geheim@"))
@@ -187,7 +190,7 @@ class TestTooLate:
             server.config_set("requirepass", "")
         assert "geheim" not in str(told.value)
 
-    def test_one_that_was_taken_knows_it(self, client):
+    def test_sent_is_true_after_redis_accepted_the_request(self, client):
         future = client.submit(MODEL, ROWS)
         client.flush()
 
@@ -202,7 +205,7 @@ class TestClosed:
         client.close()
 
         for future in futures:
-            with pytest.raises(ClientClosed, match="closed before the answer came"):
+            with pytest.raises(ClientClosed, match="closed before the answer arrived"):
                 future.result(0)
 
     def test_what_is_submitted_after_close_is_refused_and_starts_no_thread(self, opened):
@@ -241,7 +244,7 @@ class TestClosed:
             assert closed.is_set()
             assert all(future.done() for future in futures)
 
-    def test_a_redis_that_is_frozen_holds_a_close_up_for_its_timeout_only(self, opened):
+    def test_a_frozen_redis_delays_close_by_its_timeout_only(self, opened):
         with RedisServer() as own:
             client = Client(settings=Settings(broker_url=own.url))
             client.submit(MODEL, ROWS)
@@ -256,7 +259,7 @@ class TestClosed:
             assert isinstance(future.exception(0), ClientClosed)
             os.kill(own.pid, signal.SIGCONT)
 
-    def test_a_close_waits_for_nothing_but_what_is_not_sent_yet(self, opened):
+    def test_close_waits_only_for_requests_that_are_not_sent_yet(self, opened):
         client = opened()
         client.submit(MODEL, ROWS)
         client.flush()

@@ -14,7 +14,7 @@ import redis
 from celery import Celery
 
 from client.lane import MODEL
-from modelane.client import reply_listener
+from modelane.client.transport import reply_listener
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
 
@@ -22,13 +22,13 @@ ROWS = np.ones((2, 3))
 
 
 class Promptly:
-    """That something took less than half the time between two looks for stored answers."""
+    """Assert that a block takes less than half the interval of checks for stored answers."""
 
     def __enter__(self):
         self.began_s = time.monotonic()
 
     def __exit__(self, *_):
-        assert time.monotonic() - self.began_s < reply_listener.LOOK_S / 2
+        assert time.monotonic() - self.began_s < reply_listener.CHECK_S / 2
 
 
 class TestTheSameIdTwice:
@@ -56,7 +56,7 @@ class TestTheSameIdTwice:
             assert len(second.result(10)) == len(first.result(10)) == 2
         assert server.llen(predict_queue(MODEL)) == 0
 
-    def test_after_the_answer_as_after_a_restart_of_the_caller(self, opened, lane, server):
+    def test_after_the_answer_and_a_restart_of_the_caller(self, opened, lane, server):
         client = opened()
         answer = client.submit(MODEL, ROWS * 2, id="order-17")
         lane.answer(lane.take())
@@ -67,7 +67,7 @@ class TestTheSameIdTwice:
             assert opened().submit(MODEL, ROWS * 2, id="order-17").result(10).values.tolist() == [6.0, 6.0]
         assert server.llen(predict_queue(MODEL)) == 0
 
-    def test_an_error_is_the_same_one_too(self, opened, lane):
+    def test_an_error_is_shared_too(self, opened, lane):
         first = opened().submit(MODEL, ROWS, id="x")
         lane.answer(lane.take(), PredictionFailed("no"))
 
@@ -75,24 +75,24 @@ class TestTheSameIdTwice:
             with pytest.raises(PredictionFailed, match="no"):
                 future.result(10)
 
-    def test_a_hundred_at_once_from_one_client_and_in_one_put(self, client, lane, server):
+    def test_a_hundred_from_one_client_in_one_put(self, client, lane, server):
         futures = [client.submit(MODEL, ROWS * (n % 10), id=f"id-{n % 10}") for n in range(100)]
         client.flush()
 
         assert server.llen(predict_queue(MODEL)) == 10
         lane.answer(lane.take(10))
         assert [future.result(10).values[0] for future in futures] == [3.0 * (n % 10) for n in range(100)]
-        assert len(client._wires._pending) == 0
+        assert len(client._session._pending) == 0
 
-    def test_a_different_request_under_the_same_id_is_told_so(self, client, worker):
+    def test_a_different_request_under_the_same_id_is_refused(self, client, worker):
         client.predict(MODEL, ROWS, id="x")
 
-        with pytest.raises(BadInput, match="'x' was used before, for another request"):
+        with pytest.raises(BadInput, match="id='x' was already used for another request"):
             client.predict(MODEL, np.ones((5, 3)), id="x")
         with pytest.raises(BadInput, match="predict of 2 rows"):
             client.predict(MODEL, ROWS, id="x", method="predict_proba")
 
-    def test_one_that_expired_before_a_worker_began_may_be_sent_again(self, client, lane, server):
+    def test_an_expired_request_may_be_sent_again(self, client, lane, server):
         first = client.submit(MODEL, ROWS, id="x")
         lane.answer(lane.take(), Expired("too late"))
         with pytest.raises(Expired):
@@ -103,7 +103,7 @@ class TestTheSameIdTwice:
 
         assert len(second.result(10)) == 2
 
-    def test_an_id_is_free_again_when_its_answer_is_forgotten(self, client, lane, server):
+    def test_an_id_can_be_used_again_when_its_answer_has_expired(self, client, lane, server):
         client.submit(MODEL, ROWS, id="x")
         lane.answer(lane.take())
         until(lambda: not server.llen(predict_queue(MODEL)))
@@ -114,14 +114,14 @@ class TestTheSameIdTwice:
 
         assert len(second.result(10)) == 2
 
-    def test_its_record_goes_by_itself_if_no_answer_ever_comes(self, opened, server):
+    def test_its_placeholder_expires_if_no_answer_arrives(self, opened, server):
         client = opened(predict_limit_s=100.0)
         client.submit(MODEL, ROWS, id="x", ttl_s=50.0)
         client.flush()
 
         assert 140 < server.ttl("celery-task-meta-x") <= 150
 
-    def test_a_refused_one_leaves_no_record(self, opened, server):
+    def test_a_refused_request_leaves_no_placeholder(self, opened, server):
         client = opened(max_depth=1)
         client.submit(MODEL, ROWS)
         client.flush()
@@ -130,7 +130,7 @@ class TestTheSameIdTwice:
 
         assert not server.exists("celery-task-meta-x")
 
-    def test_a_put_whose_reply_was_lost_says_the_same_again(self, server, lane):
+    def test_a_repeated_put_returns_the_same_positions(self, server, lane):
         from modelane.broker.leased_queue import IdempotencyKey
 
         queue, keys = lane._queue, [IdempotencyKey(id_, b"taken", 60) for id_ in ("a", "b", "a")]
@@ -142,7 +142,7 @@ class TestTheSameIdTwice:
         assert queue.depth() == 2
 
     @pytest.mark.parametrize("id_", ["", " ", "a b", "ä", "a\n", "x" * 201, 7, b"x", ["x"]])
-    def test_what_is_no_id_is_refused_in_words(self, client, id_):
+    def test_an_invalid_id_is_refused(self, client, id_):
         with pytest.raises(BadInput, match="id="):
             client.submit(MODEL, ROWS, id=id_)
         with pytest.raises(BadInput, match="id="):
@@ -150,7 +150,7 @@ class TestTheSameIdTwice:
 
 
 class TestAttach:
-    def test_one_that_waits_is_answered_promptly(self, opened, lane, server):
+    def test_a_waiting_request_is_answered_promptly(self, opened, lane, server):
         sent = opened().submit(MODEL, ROWS)
         attached = opened().attach(sent.id)
         until(lambda: server.exists(ATTACHED_KEY))
@@ -160,7 +160,7 @@ class TestAttach:
             assert len(attached.result(10)) == len(sent.result(10)) == 2
         until(lambda: not server.keys(f"{ATTACHED_KEY}.*"))
 
-    def test_one_that_is_answered_already_at_once(self, opened, lane):
+    def test_an_answered_request_completes_immediately(self, opened, lane):
         sent = opened().submit(MODEL, ROWS)
         lane.answer(lane.take())
         sent.result(10)
@@ -168,20 +168,20 @@ class TestAttach:
         with Promptly():
             assert len(opened().attach(sent.id).result(10)) == 2
 
-    def test_one_that_never_was_ends_in_time(self, client):
-        with pytest.raises(TimedOut, match="is this the id of a request"):
+    def test_an_unknown_id_times_out(self, client):
+        with pytest.raises(TimedOut, match="check the id"):
             client.attach("nobody", timeout_s=0.2).result(10)
 
-    def test_one_that_was_cancelled_ends_at_once_without_a_worker(self, opened, client, server):
+    def test_a_cancelled_request_fails_immediately_without_a_worker(self, opened, client, server):
         sent = client.submit(MODEL, ROWS)
         client.flush()
         sent.cancel()
         until(lambda: server.zscore(REVOKED_KEY, sent.id))
 
-        with Promptly(), pytest.raises(Revoked, match="somebody cancelled it"):
+        with Promptly(), pytest.raises(Revoked, match="the request was cancelled before it was answered"):
             opened().attach(sent.id).result(10)
 
-    def test_one_that_was_cancelled_too_late_has_its_answer(self, opened, client, lane, server):
+    def test_a_request_cancelled_after_its_answer_has_the_answer(self, opened, client, lane, server):
         sent, other = (client.submit(MODEL, ROWS) for _ in range(2))
         lane.answer(lane.take(2))
         sent.result(10)
@@ -191,7 +191,7 @@ class TestAttach:
 
         assert len(attached.result(10)) == len(other.result(10)) == 2
 
-    def test_the_sender_itself_and_two_more_futures_of_it(self, client, lane):
+    def test_the_sender_can_attach_twice_to_its_own_request(self, client, lane):
         sent = client.submit(MODEL, ROWS)
         attached = [client.attach(sent.id) for _ in range(2)]
 
@@ -199,7 +199,7 @@ class TestAttach:
 
         assert [len(future.result(10)) for future in (sent, *attached)] == [2, 2, 2]
 
-    def test_what_redis_did_not_answer_is_asked_again(self, client, lane, monkeypatch, caplog):
+    def test_attaching_is_retried_while_redis_does_not_answer(self, client, lane, monkeypatch, caplog):
         asked, asked_again = threading.Event(), threading.Event()
         mget = redis.Redis.mget
 
@@ -221,7 +221,7 @@ class TestAttach:
         assert len(attached.result(10)) == 2
         assert "Traceback" not in caplog.text
 
-    def test_many_are_attached_at_once(self, opened, lane):
+    def test_many_requests_are_attached_together(self, opened, lane):
         sent = [opened_.submit(MODEL, ROWS * n) for opened_ in [opened()] for n in range(2000)]
         other = opened()
         attached = [other.attach(future.id) for future in sent]
@@ -229,12 +229,12 @@ class TestAttach:
 
         assert [future.result(10).values[0] for future in attached] == [3.0 * n for n in range(2000)]
 
-    def test_nobody_attached_leaves_nothing_in_redis(self, client, worker, server):
+    def test_without_attaching_nothing_is_left_in_redis(self, client, worker, server):
         client.predict(MODEL, ROWS)
 
         assert not server.keys(f"{ATTACHED_KEY}*")
 
-    def test_what_is_remembered_of_it_goes_by_itself(self, client, server):
+    def test_its_keys_in_redis_expire(self, client, server):
         client.attach("a", timeout_s=5)
         until(lambda: server.exists(f"{ATTACHED_KEY}.a"))
         client.attach("b", timeout_s=50)
@@ -244,7 +244,7 @@ class TestAttach:
         assert 40 < server.ttl(f"{ATTACHED_KEY}.b") <= 50
         assert 40 < server.ttl(ATTACHED_KEY) <= 50
 
-    def test_a_stock_clients_request_is_attached_to_as_well(self, client, lane, redis_url):
+    def test_a_request_of_a_celery_client_can_be_attached_to(self, client, lane, redis_url):
         with Celery(broker=redis_url, backend=redis_url) as app:
             sent = app.send_task("modelane.predict", args=[MODEL, [[1.0, 2.0]]], queue=predict_queue(MODEL))
             attached = client.attach(sent.id)
@@ -257,7 +257,7 @@ class TestAttach:
 
 
 class TestIgnoreResult:
-    def test_it_ends_when_redis_has_it_and_nothing_is_kept(self, client, worker, server):
+    def test_it_completes_when_redis_has_accepted_it_and_nothing_is_stored(self, client, worker, server):
         future = client.submit(MODEL, ROWS, ignore_result=True)
 
         assert future.result(10) is None
@@ -275,7 +275,7 @@ class TestIgnoreResult:
 
 
 class TestCancel:
-    def test_one_that_lies_in_redis_is_revoked(self, client, server):
+    def test_a_sent_request_is_revoked(self, client, server):
         future = client.submit(MODEL, ROWS)
         client.flush()
 
@@ -284,7 +284,7 @@ class TestCancel:
         assert future.cancelled()
         until(lambda: server.zscore(REVOKED_KEY, future.id))
 
-    def test_what_is_known_to_be_revoked_is_bounded_in_number_and_time(self, client, server):
+    def test_revoked_ids_are_bounded_in_number_and_time(self, client, server):
         old_s = time.time() - REVOKED_TTL_S - 60
         server.zadd(REVOKED_KEY, {f"old-{n}": old_s for n in range(10)})
         server.zadd(REVOKED_KEY, {f"new-{n}": time.time() - 60 for n in range(MAX_REVOKED)})
@@ -297,7 +297,7 @@ class TestCancel:
         assert server.zcard(REVOKED_KEY) == MAX_REVOKED
         assert server.zscore(REVOKED_KEY, "old-0") is None
 
-    def test_workers_hear_of_it_at_once(self, client, server):
+    def test_it_is_published_to_workers(self, client, server):
         with server.pubsub() as heard:
             heard.subscribe(REVOKED_KEY)
             assert heard.get_message(timeout=5)["type"] == "subscribe"
@@ -308,14 +308,14 @@ class TestCancel:
 
             assert json.loads(heard.get_message(timeout=5)["data"]) == [future.id]
 
-    def test_one_that_is_answered_stays_so(self, client, worker):
+    def test_a_completed_future_cannot_be_cancelled(self, client, worker):
         future = client.submit(MODEL, ROWS)
         future.result(10)
 
         assert not future.cancel()
         assert len(future.result(0)) == 2
 
-    def test_one_that_was_never_sent_is_not_sent_and_who_asks_for_it_is_told(self, opened, tmp_path):
+    def test_a_request_cancelled_before_it_was_sent_is_not_sent_but_revoked(self, opened, tmp_path):
         import redis
 
         from modelane.local.redis_server import RedisServer
@@ -336,7 +336,7 @@ class TestCancel:
             assert server.llen(predict_queue(MODEL)) <= 1
             until(lambda: server.zscore(REVOKED_KEY, cancelled.id))
 
-    def test_wait_and_as_completed_hear_of_it(self, client):
+    def test_wait_and_as_completed_return_it(self, client):
         futures = [client.submit(MODEL, ROWS) for _ in range(3)]
         waiting = concurrent.futures.ThreadPoolExecutor(2)
         done = waiting.submit(concurrent.futures.wait, futures, 10)
@@ -345,12 +345,12 @@ class TestCancel:
 
         for future in futures:
             assert future.cancel()
-            assert future.cancel(), "twice is as good as once"
+            assert future.cancel(), "cancelling twice is harmless"
 
         assert done.result(10).done == set(futures)
         assert set(completed.result(10)) == set(futures)
 
-    def test_a_callback_hears_of_it_once(self, client):
+    def test_a_callback_is_called_once(self, client):
         heard = []
         future = client.submit(MODEL, ROWS)
         future.add_done_callback(heard.append)
@@ -360,7 +360,7 @@ class TestCancel:
 
         assert heard == [future]
 
-    def test_another_future_of_the_same_id_goes_on(self, client, lane, server):
+    def test_another_future_of_the_same_id_continues(self, client, lane, server):
         first, second = (client.submit(MODEL, ROWS, id="x") for _ in range(2))
         client.flush()
 
@@ -370,7 +370,7 @@ class TestCancel:
         assert len(second.result(10)) == 2
         assert server.zscore(REVOKED_KEY, "x") is None
 
-    def test_one_that_was_attached_to_revokes_it_for_all(self, opened, client, server):
+    def test_cancelling_an_attached_future_revokes_the_request_for_all(self, opened, client, server):
         sent = client.submit(MODEL, ROWS)
         client.flush()
 
@@ -391,7 +391,7 @@ class TestCancel:
         assert future.cancelled()
         until(lambda: server.zscore(REVOKED_KEY, future.id))
 
-    def test_as_long_as_another_task_awaits_it_it_goes_on(self, client, lane):
+    def test_it_continues_while_another_task_awaits_it(self, client, lane):
         async def awaited(future):
             return await future
 
@@ -407,7 +407,7 @@ class TestCancel:
         assert len(asyncio.run(main())) == 2
 
     @pytest.mark.parametrize("how", ["named", "attached"])
-    def test_one_that_others_may_wait_for_is_only_left(self, client, opened, lane, server, how):
+    def test_a_shared_request_continues_when_its_task_is_cancelled(self, client, opened, lane, server, how):
         async def main():
             if how == "named":
                 future = client.submit(MODEL, ROWS, id="x")
@@ -421,7 +421,7 @@ class TestCancel:
         assert len(asyncio.run(main())) == 2
         assert not server.exists(REVOKED_KEY)
 
-    def test_a_task_that_awaits_what_somebody_cancels_is_cancelled(self, client):
+    def test_a_task_that_awaits_a_cancelled_future_is_cancelled(self, client):
         async def main():
             future = client.submit(MODEL, ROWS)
             asyncio.get_running_loop().call_later(0.05, future.cancel)
@@ -434,5 +434,5 @@ class TestCancel:
 def until(condition, deadline_s: float = 10.0) -> None:
     until_s = time.monotonic() + deadline_s
     while not condition():
-        assert time.monotonic() < until_s, "it did not come about"
+        assert time.monotonic() < until_s, "the condition was not met"
         time.sleep(0.005)

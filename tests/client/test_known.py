@@ -1,4 +1,4 @@
-"""Plain Celery is told of an unknown model when it sends, for nobody would tell it later."""
+"""Celery tasks for unknown models are refused when they are sent: no client reports it later."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def lane(server, model: str) -> int:
     return server.llen(f"shop:{predict_queue(model)}")
 
 
-def test_a_name_that_workers_do_not_know_is_refused(server, predict):
+def test_an_unknown_model_is_refused(server, predict):
     announce(server, "shop:", [CHURN])
 
-    with pytest.raises(UnknownModel, match="'chrun': they serve churn; did you mean 'churn'"):
+    with pytest.raises(UnknownModel, match="'chrun'; models in service: churn; did you mean 'churn'"):
         predict.delay("chrun", ROWS)
 
     assert lane(server, "chrun") == 0
@@ -40,13 +40,13 @@ def test_a_name_that_workers_do_not_know_is_refused(server, predict):
     assert lane(server, "churn") == 1
 
 
-def test_without_workers_nobody_is_there_to_know(server, predict):
+def test_without_workers_no_model_is_refused(server, predict):
     predict.delay("chrun", ROWS)
 
     assert lane(server, "chrun") == 1
 
 
-def test_what_was_published_a_moment_ago_is_known(server, predict):
+def test_a_model_that_was_just_published_is_accepted(server, predict):
     announce(server, "shop:", [CHURN])
     with pytest.raises(UnknownModel):
         predict.delay("new-one", ROWS)
@@ -57,7 +57,7 @@ def test_what_was_published_a_moment_ago_is_known(server, predict):
     assert lane(server, "new-one") == 1
 
 
-def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
+def test_redis_is_queried_once_per_model(server, settings, monkeypatch):
     announce(server, "shop:", [CHURN])
     names = celery_tasks.KnownModels(settings)
     names.check("churn")
@@ -66,9 +66,9 @@ def test_redis_is_asked_once_for_each_model(server, settings, monkeypatch):
     names.check("churn")
 
 
-def test_an_absent_redis_is_left_to_whoever_sends(free_port):
+def test_an_unavailable_redis_is_ignored(free_port):
     celery_tasks.KnownModels(Settings(broker_url=f"redis://127.0.0.1:{free_port}/0")).check("churn")
 
 
-def test_elsewhere_there_are_no_lanes_to_ask_about():
+def test_other_brokers_are_not_queried():
     celery_tasks.KnownModels(Settings(broker_url="amqp://127.0.0.1:1//")).check("churn")

@@ -1,4 +1,4 @@
-"""What gathers is sent as soon and as whole as Redis and the lane allow."""
+"""The outbox sends all waiting messages as soon as Redis and the lane accept them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ import numpy as np
 import pytest
 
 from client.lane import DEADLINE_S, MODEL
-from modelane.client import outbox
-from modelane.client.outbox import Outbox, Outgoing
+from modelane.client.transport import backlog
+from modelane.client.transport.backlog import Outgoing
+from modelane.client.transport.control_queue import ControlQueue
+from modelane.client.transport.outbox import Outbox
+from modelane.client.transport.pending import Pending
 from modelane.errors import BrokerUnavailable, ModelaneError, QueueFull, TryLater
 from modelane.keys import predict_queue
 
 ROWS = np.ones((2, 3))
 
 
-class Sender:
-    """Remembers how its message ended."""
+class Future:
+    """Records the outcome of its message."""
+
+    id = "an-id"
+    is_shared = False
 
     def __init__(self) -> None:
-        self.sent = self.tried = False
+        self.sent = self.maybe_sent = False
         self.error: ModelaneError | None = None
 
-    def taken(self) -> None:
+    def mark_sent(self) -> None:
         self.sent = True
 
     def done(self) -> bool:
         return self.error is not None
 
-    def end(self, *, error: ModelaneError) -> None:
+    def fail(self, error: ModelaneError) -> None:
         self.error = error
 
 
 class Queue:
-    """A lane with so much room; what it took, put by put."""
+    """A lane with a limit; records the messages of each put."""
 
     def __init__(self, limit: int = 1000) -> None:
         self.limit = limit
@@ -54,11 +60,12 @@ class Queue:
 
 @pytest.fixture
 def lane_of():
-    """Opens an outbox on a queue."""
+    """Return a function that opens an outbox on a queue."""
     opened = []
 
     def open_on(queue: Queue) -> Outbox:
-        opened.append(Outbox(lambda name: queue, max_depth=queue.limit))
+        control = ControlQueue(None, Pending(), "channel")
+        opened.append(Outbox(lambda name: queue, control, max_depth=queue.limit))
         opened[-1].start()
         return opened[-1]
 
@@ -68,14 +75,14 @@ def lane_of():
         each.join(5)
 
 
-def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_truth(opened, lane, server):
+def test_requests_that_fit_into_the_lane_are_put_and_the_others_fail_with_queue_full(opened, lane, server):
     # Given a lane with room for 200, and 300 requests of unrelated callers
     client = opened(max_depth=200)
     futures = [client.submit(MODEL, ROWS) for _ in range(300)]
 
     client.flush()
 
-    # Then 200 wait in the lane, and each of the others knows that it is full
+    # Then 200 wait in the lane, and the others fail with its depth and limit
     assert server.llen(predict_queue(MODEL)) == 200
     refused = [future for future in futures if future.done()]
     assert len(refused) == 100
@@ -88,59 +95,59 @@ def test_of_many_requests_those_that_have_room_are_put_and_the_rest_is_told_the_
     assert sum(len(future.result(10)) for future in futures if future not in refused) == 400
 
 
-def test_one_put_that_is_too_many_is_split_where_the_room_ends(lane_of):
+def test_a_put_that_exceeds_the_room_is_split(lane_of):
     queue = Queue(limit=5)
     queue.is_open.clear()
     box = lane_of(queue)
-    senders = [Sender() for _ in range(9)]
-    for n, sender in enumerate(senders):
-        box.add(Outgoing("q", 0, bytes([n]), sender))
+    futures = [Future() for _ in range(9)]
+    for n, future in enumerate(futures):
+        box.add(Outgoing("q", 0, bytes([n]), future))
 
     queue.is_open.set()
 
-    assert box.flush(10) == 0
+    box.flush(10)
     assert [message for put in queue.puts for message in put] == [bytes([n]) for n in range(5)]
-    assert [sender.sent for sender in senders] == [True] * 5 + [False] * 4
-    assert all(isinstance(sender.error, QueueFull) for sender in senders[5:])
+    assert [future.sent for future in futures] == [True] * 5 + [False] * 4
+    assert all(isinstance(future.error, QueueFull) for future in futures[5:])
 
 
-def test_what_nobody_waits_for_any_more_is_not_sent(lane_of):
+def test_messages_whose_future_is_done_are_not_sent(lane_of):
     queue = Queue()
     queue.is_open.clear()
     box = lane_of(queue)
-    first, cancelled, last = senders = [Sender() for _ in range(3)]
+    first, cancelled, last = futures = [Future() for _ in range(3)]
     box.add(Outgoing("elsewhere", 0, b"first", first))
-    for sender, message in ((cancelled, b"cancelled"), (last, b"last")):
-        box.add(Outgoing("q", 0, message, sender))
-    cancelled.end(error=TryLater("cancelled"))
+    for future, message in ((cancelled, b"cancelled"), (last, b"last")):
+        box.add(Outgoing("q", 0, message, future))
+    cancelled.fail(TryLater("cancelled"))
 
     queue.is_open.set()
 
-    assert box.flush(10) == 0
+    box.flush(10)
     assert queue.puts == [[b"first"], [b"last"]]
-    assert [sender.sent for sender in senders] == [True, False, True]
+    assert [future.sent for future in futures] == [True, False, True]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_WAITING", 3), ("MAX_WAITING_BYTES", 3000)])
-def test_what_waits_is_bounded_in_number_and_in_bytes(lane_of, monkeypatch, limit, value):
-    monkeypatch.setattr(outbox, limit, value)
+def test_the_backlog_is_bounded_in_number_and_in_bytes(lane_of, monkeypatch, limit, value):
+    monkeypatch.setattr(backlog, limit, value)
     queue = Queue()
     queue.is_open.clear()
     box = lane_of(queue)
     for _ in range(3):
-        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+        box.add(Outgoing("q", 0, b"x" * 1000, Future()))
 
-    with pytest.raises(TryLater, match="3 requests of 3000 bytes wait to be sent"):
-        box.add(Outgoing("q", 0, b"x" * 1000, Sender()))
+    with pytest.raises(TryLater, match=r"3 requests \(3000 bytes\) are waiting to be sent"):
+        box.add(Outgoing("q", 0, b"x" * 1000, Future()))
 
-    # What is sent makes room
+    # Sent messages make room
     queue.is_open.set()
-    assert box.flush(10) == 0
-    box.add(Outgoing("q", 0, b"x" * 5000, Sender()))  # larger than all of it, and alone
-    assert box.flush(10) == 0
+    box.flush(10)
+    box.add(Outgoing("q", 0, b"x" * 5000, Future()))  # larger than all of it, and alone
+    box.flush(10)
 
 
-def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, client, free_port):
+def test_flush_returns_when_redis_has_accepted_all_and_raises_if_it_has_not(opened, client, free_port):
     futures = [client.submit(MODEL, ROWS) for _ in range(100)]
     client.flush()
     assert all(future.sent for future in futures)
@@ -148,36 +155,36 @@ def test_a_flush_returns_when_redis_has_it_and_says_when_it_has_not(opened, clie
     away = opened(broker_url=f"redis://127.0.0.1:{free_port}/0")
     away.flush()  # nothing was submitted
     away.submit(MODEL, ROWS)
-    with pytest.raises(BrokerUnavailable, match=r"not taken 1 of the requests within 0.3 s.*refused"):
+    with pytest.raises(BrokerUnavailable, match=r"not accept 1 of the requests within 0.3 s.*refused"):
         away.flush(0.3)
 
 
-def test_an_errand_that_waits_for_redis_keeps_no_message_that_nobody_wants():
-    # Given Redis away, an errand, and a message that waits
+def test_messages_whose_future_is_done_are_dropped_while_a_command_waits_for_redis():
+    # Given Redis away, a revoke command, and a message that waits
     class Away:
         def put(self, messages, **_):
             raise BrokerUnavailable("away")
 
-    def errands():
-        raise BrokerUnavailable("away")
+        def revoke(self, ids):
+            raise BrokerUnavailable("away")
 
-    box = Outbox(lambda name: Away(), max_depth=10, errands=errands)
+    box = Outbox(lambda name: Away(), ControlQueue(Away(), Pending(), "channel"), max_depth=10)
     box.start()
-    sender = Sender()
-    box.ring()
-    box.add(Outgoing("q", 0, b"x", sender))
+    box.revoke(Future())
+    future = Future()
+    box.add(Outgoing("q", 0, b"x", future))
 
-    # When its sender is told that it came too late
-    sender.end(error=BrokerUnavailable("too late"))
+    # When its future times out
+    future.fail(BrokerUnavailable("too late"))
 
-    # Then it does not wait any more
-    assert box.flush(10) == 0
+    # Then its message is dropped
+    box.flush(10)
     box.close(0.1)
     box.join(5)
 
 
-def test_nobody_waits_for_a_redis_that_accepts_connections_and_says_nothing(opened):
-    """All threads of the client are in the network meanwhile, and hold nothing that a caller needs."""
+def test_no_caller_waits_for_a_redis_that_accepts_connections_and_never_answers(opened):
+    """The client's threads are blocked in the network, and hold no lock that a caller needs."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         client = opened(broker_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         client.submit(MODEL, ROWS)
@@ -193,5 +200,5 @@ def test_nobody_waits_for_a_redis_that_accepts_connections_and_says_nothing(open
             asking.start()
             asking.join(DEADLINE_S)
 
-            assert not asking.is_alive(), "a caller waits"
-            assert client._wires._outbox.trouble is None, "no call to Redis has returned so far"
+            assert not asking.is_alive(), "a caller is blocked"
+            assert client._session._outbox.error is None, "no call to Redis has returned yet"

@@ -1,4 +1,4 @@
-"""Many threads, a fork, and a client that has nothing to do."""
+"""Many threads, forks, and an idle client."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def test_64_threads_share_a_client(client, worker):
         answers = list(pool.map(submit, range(64)))
 
     assert answers == [[thread * 100 + n for n in range(50)] for thread in range(64)]
-    assert len(client._wires._pending) == 0
+    assert len(client._session._pending) == 0
 
 
-def test_a_client_starts_its_threads_once_for_all(client, worker):
+def test_a_client_starts_its_threads_once(client, worker):
     before = threading.active_count()
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: client.predict(MODEL, ROWS), range(64)))
 
-    assert threading.active_count() - before == 3  # outbox, replies, deadlines
+    assert threading.active_count() - before == 3  # outbox, replies, timeouts
 
 
-def test_an_idle_client_costs_nothing(client, worker):
+def test_an_idle_client_uses_no_cpu(client, worker):
     client.predict(MODEL, ROWS)
-    client.submit("another-model", ROWS)  # one that waits costs as little
+    client.submit("another-model", ROWS)  # a pending request costs as little
     own = {thread.native_id for thread in threading.enumerate() if thread.name.startswith("modelane-")}
     time.sleep(0.2)
 
@@ -59,7 +59,7 @@ def test_an_idle_client_costs_nothing(client, worker):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 class TestFork:
-    def test_what_the_parent_sent_ends_in_the_child_and_goes_on_in_the_parent(self, client, lane):
+    def test_requests_of_the_parent_fail_in_the_child_and_continue_in_the_parent(self, client, lane):
         futures = [client.submit(MODEL, ROWS) for _ in range(10)]
         client.flush()
 
@@ -71,7 +71,7 @@ class TestFork:
         lane.answer(lane.take(10))
         assert all(len(future.result(10)) == 2 for future in futures)
 
-    def test_a_child_goes_on_with_the_client_on_its_own(self, client, worker):
+    def test_a_child_can_use_the_client(self, client, worker):
         client.predict(MODEL, ROWS)
 
         said = forked(lambda: str(client.predict(MODEL, ROWS * 2).values.tolist()))
@@ -79,7 +79,7 @@ class TestFork:
         assert said == "[6.0, 6.0]"
         assert len(client.predict(MODEL, ROWS)) == 2
 
-    def test_a_fork_while_every_lock_is_held_leaves_none_of_them_held(self, client, worker):
+    def test_a_fork_while_locks_are_held_leaves_none_held_in_the_child(self, client, worker):
         future = client.submit("another-model", ROWS)
         held, release = threading.Event(), threading.Event()
 
@@ -99,7 +99,7 @@ class TestFork:
 
         assert said == "ClientClosed 2"
 
-    def test_forks_amid_the_traffic_of_threads_all_answer(self, client, worker):
+    def test_forks_during_traffic_all_get_answers(self, client, worker):
         ending = threading.Event()
 
         def traffic() -> None:
@@ -118,14 +118,14 @@ class TestFork:
 
         assert said == ["2"] * 10
 
-    def test_a_client_that_was_closed_stays_so_in_the_child(self, redis_url):
+    def test_a_closed_client_stays_closed_in_the_child(self, redis_url):
         client = Client(redis_url)
         client.close()
 
         assert forked(lambda: str(client.submit(MODEL, ROWS))).startswith("ClientClosed")
 
 
-def test_a_program_that_forgets_to_close_ends_all_the_same(redis_url):
+def test_a_program_that_does_not_close_its_client_ends(redis_url):
     code = f"from modelane import Client; Client({redis_url!r}).submit('m', [[1.0]])"
 
     ended = subprocess.run([sys.executable, "-c", code], timeout=30, capture_output=True, check=False)
@@ -134,7 +134,7 @@ def test_a_program_that_forgets_to_close_ends_all_the_same(redis_url):
 
 
 def forked(question: Callable[[], str], deadline_s: float = 20.0) -> str:
-    """What a forked child says; an error with its name."""
+    """Return what a forked child returns, or its error."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

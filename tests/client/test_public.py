@@ -1,4 +1,4 @@
-"""What `import modelane` promises."""
+"""The public interface of `import modelane`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_example_of_a_docstring_runs(module, server, redis_url, monkeypatch)
     assert names["answer"].values.tolist() == [3.0, 3.0]
 
 
-def test_importing_it_waits_for_nothing_that_only_a_client_needs():
+def test_importing_the_package_loads_no_heavy_dependency():
     heavy = {"redis", "celery", "kombu", "rich", "pandas", "pyarrow"}
     code = f"import sys, modelane; print(*{heavy} & set(sys.modules))"
 

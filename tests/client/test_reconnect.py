@@ -1,4 +1,4 @@
-"""Connections break under way; answers are found all the same."""
+"""Broken connections: requests are sent again, and answers are fetched."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pytest
 import redis
 
 from client.lane import MODEL, Lane
-from modelane.client import reply_listener, resend_buffer
+from modelane.client.transport import reply_listener, resend_buffer
+from modelane.client.transport.backlog import Outgoing
 from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
 from modelane.local.redis_server import RedisServer
 
 ROWS = np.ones((2, 3))
 
 
-def test_connections_that_are_killed_during_traffic_lose_nothing(client, worker, server):
+def test_killed_connections_lose_no_request(client, worker, server):
     futures = []
     for n in range(40):
         futures += [client.submit(MODEL, ROWS * (n * 50 + i)) for i in range(50)]
@@ -29,8 +30,8 @@ def test_connections_that_are_killed_during_traffic_lose_nothing(client, worker,
     assert [future.result(30).values[0] for future in futures] == [3.0 * n for n in range(2000)]
 
 
-def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, server):
-    # Given requests whose answers come while nobody listens
+def test_answers_that_were_not_received_are_fetched(client, lane, server):
+    # Given requests whose answers are published while the client is not subscribed
     futures = [client.submit(MODEL, ROWS * n) for n in range(1200)]
     leases = lane.take(1200)
     server.client_kill_filter(_type="pubsub")
@@ -38,13 +39,13 @@ def test_an_answer_that_was_published_to_nobody_is_found_stored(client, lane, se
     lane.answer(leases[:600])
     lane.answer(leases[600:])
 
-    # Then one look finds them
+    # Then one check fetches them
     assert [future.result(10).values[0] for future in futures] == [3.0 * n for n in range(1200)]
-    assert time.monotonic() - started_s < reply_listener.LOOK_S * 4
+    assert time.monotonic() - started_s < reply_listener.CHECK_S * 4
 
 
-def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(client, lane, server):
-    # Given two puts, of which Redis loses the second, mark and all, as a crash between two fsyncs may
+def test_puts_that_a_killed_redis_has_lost_are_repeated_and_others_are_not(client, lane, server):
+    # Given two puts, of which Redis loses the second with its token, as in a crash between two fsyncs
     kept = client.submit(MODEL, ROWS)
     client.flush()
     marks = set(server.keys("*.put.*"))
@@ -57,26 +58,26 @@ def test_what_a_killed_redis_has_forgotten_is_put_again_and_what_it_has_is_not(c
     # When the connections come back
     kill_connections(server)
 
-    # Then each is there once
+    # Then Redis has each once
     until_s = time.monotonic() + 10
     while server.llen(predict_queue(MODEL)) < 2:
-        assert time.monotonic() < until_s, "it was not put again"
+        assert time.monotonic() < until_s, "the put was not repeated"
         time.sleep(0.01)
     lane.answer(lane.take(2))
     assert [future.result(10).values[0] for future in (kept, lost)] == [3.0, 6.0]
     assert server.llen(predict_queue(MODEL)) == 0
 
 
-def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lane, server, monkeypatch):
-    # Given a put of some time ago that nobody has answered yet, and that Redis has lost
+def test_lost_puts_are_repeated_however_long_redis_was_away(client, lane, server, monkeypatch):
+    # Given an older put without an answer, which Redis has lost
     monkeypatch.setattr(resend_buffer, "ANSWERED_AFTER_S", 0.05)
-    monkeypatch.setattr(resend_buffer, "LOOK_S", 0.1)
+    monkeypatch.setattr(resend_buffer, "CHECK_S", 0.1)
     lost = client.submit(MODEL, ROWS)
     client.flush()
     for key in (predict_queue(MODEL), *server.keys("*.put.*")):
         server.delete(key)
 
-    # When the client has put others before it knows that the connection was lost
+    # When the client puts others before it notices the lost connection
     others = []
     for n in range(4):
         time.sleep(0.15)
@@ -84,24 +85,27 @@ def test_what_it_has_forgotten_is_put_again_however_long_it_was_away(client, lan
         client.flush()
     kill_connections(server)
 
-    # Then it is there again, and the others once
+    # Then Redis has all of them once
     until_s = time.monotonic() + 10
     while server.llen(predict_queue(MODEL)) < 5:
-        assert time.monotonic() < until_s, "it was not put again"
+        assert time.monotonic() < until_s, "the put was not repeated"
         time.sleep(0.01)
     lane.answer(lane.take(5))
     assert [future.result(10).values[0] for future in (lost, *others)] == [3.0, 0.0, 3.0, 6.0, 9.0]
     assert server.llen(predict_queue(MODEL)) == 0
 
 
-def test_what_is_answered_is_not_remembered(monkeypatch):
-    monkeypatch.setattr(resend_buffer, "REMEMBERED_BYTES", 12)
-    remembered = resend_buffer.Lately()
-    sent = {at_s: [Sent(), Sent()] for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)}
+def test_answered_requests_leave_the_resend_buffer(monkeypatch):
+    monkeypatch.setattr(resend_buffer, "KEPT_BYTES", 12)
+    remembered = resend_buffer.ResendBuffer()
+    sent = {
+        at_s: [Outgoing("q", 0, b"12", Future()) for _ in range(2)]
+        for at_s in (0.0, 1.0, 2.0, 8.0, 15.0, 65.0)
+    }
 
     def held():
-        left = [*remembered._old, *remembered._new]
-        assert remembered._n_bytes == sum(each.n_bytes for put in left for each in put.run) <= 12
+        left = [*remembered._checked, *remembered._new]
+        assert remembered._n_bytes == sum(len(each.message) for put in left for each in put.run) <= 12
         return sorted((put.at_s, len(put.run)) for put in left)
 
     def put(at_s):
@@ -109,41 +113,43 @@ def test_what_is_answered_is_not_remembered(monkeypatch):
         return held()
 
     put(0.0)
-    sent[0.0][0].is_over = True
+    sent[0.0][0].prediction.is_done = True
     assert put(1.0) == [(0.0, 1), (1.0, 2)]
-    sent[0.0][1].is_over = True
-    assert put(2.0) == [(0.0, 1), (1.0, 2), (2.0, 2)], "it is looked again after a while"
+    sent[0.0][1].prediction.is_done = True
+    assert put(2.0) == [(0.0, 1), (1.0, 2), (2.0, 2)], "it is checked again after a while"
     assert put(8.0) == [(1.0, 2), (2.0, 2), (8.0, 2)]
-    assert put(15.0) == [(2.0, 2), (8.0, 2), (15.0, 2)], "no more bytes than may be"
+    assert put(15.0) == [(2.0, 2), (8.0, 2), (15.0, 2)], "the limit of bytes is kept"
     assert put(65.0) == [(8.0, 2), (15.0, 2), (65.0, 2)]
     assert [p.at_s for p in remembered.take()] == [8.0, 15.0, 65.0]
     assert held() == []
 
 
-class Sent:
-    n_bytes = 2
-    is_over = False
+class Future:
+    is_done = False
+
+    def done(self) -> bool:
+        return self.is_done
 
 
-def test_a_lost_subscription_is_made_anew(client, worker, server):
+def test_a_lost_subscription_is_renewed(client, worker, server):
     client.predict(MODEL, ROWS)
     listening = server.pubsub_channels(f"{REPLY_CHANNEL_PREFIX}*")
     server.client_kill_filter(_type="pubsub")
 
     until_s = time.monotonic() + 10
     while server.pubsub_numsub(*listening)[0][1] != 1:
-        assert time.monotonic() < until_s, "nobody subscribed again"
+        assert time.monotonic() < until_s, "the client did not subscribe again"
         time.sleep(0.01)
 
-    # Answers come by it again, not by looking
+    # Answers arrive through it again, not by the periodic check
     started_s = time.monotonic()
     for _ in range(10):
         client.predict(MODEL, ROWS)
-    assert time.monotonic() - started_s < reply_listener.LOOK_S
+    assert time.monotonic() - started_s < reply_listener.CHECK_S
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_a_redis_that_goes_away_and_comes_back_answers_what_was_submitted_meanwhile(opened, tmp_path, how):
+def test_requests_submitted_while_redis_is_away_are_answered_when_it_is_back(opened, tmp_path, how):
     with RedisServer(folder=tmp_path) as own, redis.Redis.from_url(own.url) as server:
         client = opened(broker_url=own.url)
         with Lane(server, MODEL):

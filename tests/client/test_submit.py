@@ -1,4 +1,4 @@
-"""What cannot be sent is refused where it is submitted, in words."""
+"""Invalid requests are refused by `submit`, with a message that names the value."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ itself.append(itself)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"priority": None}, "priority=None: expected a whole number from 0"),
+        ({"priority": None}, "priority=None: expected an integer from 0"),
         ({"priority": "3"}, "priority='3'"),
         ({"priority": 3.5}, "priority=3.5"),
         ({"priority": True}, "priority=True"),
         ({"priority": 99}, "priority=99"),
         ({"priority": -1}, "priority=-1"),
-        ({"timeout_s": 0}, "timeout_s=0: expected seconds, more than 0 and at most a year"),
+        ({"timeout_s": 0}, "timeout_s=0: expected a number of seconds, more than 0 and at most a year"),
         ({"timeout_s": -1}, "timeout_s=-1"),
         ({"timeout_s": float("inf")}, "timeout_s=inf"),
         ({"timeout_s": float("nan")}, "timeout_s=nan"),
@@ -34,13 +34,13 @@ itself.append(itself)
         ({"timeout_s": True}, "timeout_s=True"),
         ({"ttl_s": float("inf")}, "ttl_s=inf"),
         ({"ttl_s": 0.0}, "ttl_s=0.0"),
-        ({"method": None}, "method=None: expected a method's name"),
+        ({"method": None}, "method=None: expected the name of a method"),
         ({"method": b"predict"}, "method=b'predict'"),
         ({"method": HALF_A_PAIR}, "method="),
-        ({"columns": "abc"}, "columns='abc': expected a tuple of strings"),
+        ({"columns": "abc"}, "columns='abc': expected a tuple of column names"),
         ({"columns": (1, 2, 3)}, "columns=(1, 2, 3)"),
         ({"columns": ("a", "b", HALF_A_PAIR)}, "the request cannot be encoded"),
-        ({"params": [1]}, "params=[1]: expected keyword arguments"),
+        ({"params": [1]}, "params=[1]: expected a dictionary of keyword arguments"),
         ({"params": {1: 2}}, "params={1: 2}"),
         ({"params": {"x": object()}}, "object cannot be sent"),
         ({"model": None}, "None is not a model's name"),
@@ -53,19 +53,19 @@ itself.append(itself)
     ],
     ids=lambda value: ascii(value)[:40] if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_sent_is_refused_in_words(client, lane, options, words):
+def test_invalid_requests_are_refused(client, lane, options, words):
     with pytest.raises(BadInput) as refused:
         client.submit(**{"model": MODEL, "rows": ROWS} | options)
 
     assert words in str(refused.value)
-    # The client goes on
+    # The client still works
     after = client.submit(MODEL, ROWS)
     lane.answer(lane.take())
     assert len(after.result(10)) == 2
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), 1e12, None, "3"])
-def test_a_client_and_a_retraining_take_no_other_times_either(client, redis_url, timeout_s):
+def test_invalid_timeouts_of_a_client_and_of_a_retraining_are_refused(client, redis_url, timeout_s):
     with pytest.raises(BadInput, match="timeout_s="):
         Client(redis_url, timeout_s=timeout_s)
     with pytest.raises(BadInput, match="timeout_s="):
@@ -82,7 +82,7 @@ def test_a_client_and_a_retraining_take_no_other_times_either(client, redis_url,
     ],
     ids=str,
 )
-def test_what_is_meant_is_taken(client, lane, options):
+def test_equivalent_types_are_accepted(client, lane, options):
     future = client.submit(MODEL, ROWS, **options)
 
     lane.answer(lane.take())
@@ -90,7 +90,7 @@ def test_what_is_meant_is_taken(client, lane, options):
     assert len(future.result(10)) == 2
 
 
-def test_what_is_too_large_is_refused(opened):
+def test_a_request_that_is_too_large_is_refused(opened):
     with pytest.raises(TooLarge, match="MODELANE_MAX_REQUEST_BYTES allows 1000"):
         opened(max_request_bytes=1000).submit(MODEL, np.ones((100, 100)))
 
@@ -100,24 +100,24 @@ class TestAnswerAsAnArray:
     def answer(self, client, worker):
         return client.predict(MODEL, ROWS)
 
-    def test_numpy_takes_it_as_it_is(self, answer):
+    def test_numpy_uses_the_values_without_a_copy(self, answer):
         assert np.asarray(answer) is answer.values
         assert np.asarray(answer).tolist() == [3.0, 3.0]
 
-    def test_another_dtype_is_another_array(self, answer):
+    def test_another_dtype_makes_a_copy(self, answer):
         assert np.asarray(answer, dtype="f4").dtype == np.float32
         assert np.array(answer, dtype="i8").tolist() == [3, 3]
 
-    def test_a_copy_is_made_when_it_is_asked_for(self, answer):
+    def test_a_copy_is_made_on_request(self, answer):
         copied = np.array(answer, copy=True)
         copied[0] = 7
 
         assert answer.values[0] == 3.0
         assert answer.__array__(copy=True) is not answer.values
 
-    def test_none_is_made_where_it_is_forbidden(self, answer):
+    def test_no_copy_is_made_if_it_is_forbidden(self, answer):
         assert answer.__array__(copy=False) is answer.values
-        with pytest.raises(ValueError, match="float64: as f4 they have to be copied"):
+        with pytest.raises(ValueError, match="float64 and cannot be returned as f4 without a copy"):
             answer.__array__("f4", copy=False)
 
 
@@ -130,6 +130,6 @@ class TestAnswerAsAnArray:
     ],
     ids=["predict", "map", "amap"],
 )
-def test_who_waits_for_an_answer_cannot_ignore_it(client, ask):
-    with pytest.raises(BadInput, match="ignore_result is of submit"):
+def test_calls_that_return_answers_refuse_ignore_result(client, ask):
+    with pytest.raises(BadInput, match="ignore_result is an option of submit only"):
         ask(client)

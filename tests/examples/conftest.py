@@ -1,4 +1,4 @@
-"""One real stack for all examples; each is run as its own docstring says, on what it serves."""
+"""One real stack for all examples, each run as its docstring says."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import redis
 from sklearn.ensemble import RandomForestClassifier
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-#: Messages that may wait in a lane, as the services have it.
+#: Messages that may wait in a lane of the services.
 MAX_DEPTH = 200
 
 
 @pytest.fixture(scope="session")
 def customers() -> np.ndarray:
-    """Age and visits."""
+    """Rows with the columns age and visits."""
     rng = np.random.default_rng(11)
     return np.column_stack([rng.integers(18, 90, 300), rng.poisson(3, 300)]).astype(float)
 
@@ -36,7 +36,7 @@ def version(modelane_stack, churn) -> str:
 
 @pytest.fixture
 def environment(modelane_stack, version, monkeypatch) -> Iterator[None]:
-    """As a shell would set it."""
+    """Set the environment variables that the examples read."""
     for name, value in modelane_stack.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MODELANE_MAX_DEPTH", str(MAX_DEPTH))

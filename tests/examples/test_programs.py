@@ -1,4 +1,4 @@
-"""The script and the notebook."""
+"""The example script and the example notebook."""
 
 from __future__ import annotations
 

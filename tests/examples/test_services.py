@@ -1,4 +1,4 @@
-"""The web services: behind real servers, asked by a real HTTP client."""
+"""The example web services, behind real servers and with a real HTTP client."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_service_answers(service, version, churn, customers, records):
         ("Churn!", [{"age": 41}], "is not a model's name"),
     ],
 )
-def test_a_wrong_request_is_a_400_that_says_what_is_wrong(service, model, rows, said):
+def test_a_wrong_request_is_a_400_with_the_reason(service, model, rows, said):
     refused = service.post(f"/{model}", json={"rows": rows})
 
     assert refused.status_code == 400
@@ -86,11 +86,11 @@ def test_a_wrong_request_is_a_400_that_says_what_is_wrong(service, model, rows, 
 
 
 @pytest.mark.parametrize("body", [{}, [], "rows"])
-def test_a_body_of_another_form_is_the_callers_fault(service, body):
+def test_a_malformed_body_is_a_client_error(service, body):
     assert service.post("/churn", json=body).status_code in (400, 422)
 
 
-def test_nobody_in_time_is_a_504(service, modelane_stack, records):
+def test_a_timeout_is_a_504(service, modelane_stack, records):
     control, lane = Celery(broker=modelane_stack.url).control, "modelane.predict.churn"
     assert control.cancel_consumer(lane, reply=True, timeout=DEADLINE_S, limit=1)
     try:
@@ -99,12 +99,10 @@ def test_nobody_in_time_is_a_504(service, modelane_stack, records):
         assert control.add_consumer(lane, reply=True, timeout=DEADLINE_S, limit=1)
 
     assert late.status_code == 504
-    assert "no answer came in time" in late.json()["error"]
+    assert "no answer within 5 s" in late.json()["error"]
 
 
-def test_a_full_lane_is_a_429_that_says_when_to_come_back_and_an_unknown_model_a_400(
-    service, modelane_client, records
-):
+def test_a_full_lane_is_a_429_with_retry_after_and_an_unknown_model_a_400(service, modelane_client, records):
     for _ in range(MAX_DEPTH):
         modelane_client.submit("nobody", records[:1])
     modelane_client.flush()
@@ -116,10 +114,10 @@ def test_a_full_lane_is_a_429_that_says_when_to_come_back_and_an_unknown_model_a
     assert int(busy.headers["Retry-After"]) >= 1
     assert "modelane.predict.nobody holds 200 messages" in busy.json()["error"]
     assert unknown.status_code == 400
-    assert "no worker knows a model 'nowhere'" in unknown.json()["error"]
+    assert "no worker serves the model 'nowhere'" in unknown.json()["error"]
 
 
-def test_many_at_once_are_answered_each_with_his_own(service, churn, customers):
+def test_concurrent_requests_get_their_own_answers(service, churn, customers):
     expected = churn.predict(customers).tolist()
 
     def ask(number: int) -> None:

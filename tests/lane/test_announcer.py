@@ -83,13 +83,13 @@ def test_versions_that_are_held_beside_the_champion_are_not_announced(server):
 
 
 def test_a_model_that_nobody_serves_is_refused_with_those_that_are(server):
-    with pytest.raises(UnknownModel, match="no worker serves the model 'churn' now: workers serve no model"):
+    with pytest.raises(UnknownModel, match="no worker serves the model 'churn', nor any other"):
         served_model(server, "", "churn")
 
     Announcer(server, "").announce([card(model="fraud"), card(model="spam")])
 
     with pytest.raises(
-        UnknownModel, match="no worker serves the model 'churn' now: workers serve fraud, spam"
+        UnknownModel, match="no worker serves the model 'churn'; models in service: fraud, spam"
     ):
         served_model(server, "", "churn")
 

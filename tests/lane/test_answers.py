@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from lane import mixed
 from lane.models import ROWS, a_card
-from modelane.client.answer import read_answer
+from modelane.client.result_reader import read_answer
 from modelane.data.datetimes import is_missing
 from modelane.data.tensor import from_wire
 from modelane.errors import PredictionFailed

@@ -159,7 +159,9 @@ def test_what_cannot_be_right_is_refused_before_it_is_sent(predict, args, kwargs
     ids=["delay", "signature", "partial", "chain", "group"],
 )
 def test_a_name_that_no_worker_knows_is_refused_before_it_is_sent(predict, task, rows, workplace, send):
-    with pytest.raises(UnknownModel, match=r"'brest-cancer': they serve .*; did you mean 'breast-cancer'\?"):
+    with pytest.raises(
+        UnknownModel, match=r"'brest-cancer'; models in service: .*; did you mean 'breast-cancer'\?"
+    ):
         send(predict, task, rows[:1])
 
     assert not workplace.redis.exists("modelane.predict.brest-cancer")

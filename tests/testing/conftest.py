@@ -29,7 +29,7 @@ def _side_real(modelane_stack) -> Iterator[Side]:
 
 @pytest.fixture(params=["fake", "real"])
 def side(request) -> Side:
-    """Every test that asks for it runs twice: without Redis, and with Redis and a worker."""
+    """A test with this fixture runs twice: on the fake, and on Redis with a worker."""
     return request.getfixturevalue(f"_side_{request.param}")
 
 

@@ -1,4 +1,4 @@
-"""Models that both sides of the contract serve; a worker imports them from here."""
+"""Models that both implementations serve; a worker imports them from here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Sums:
-    """Adds up each row; refuses what is negative, and knows its columns' names."""
+    """Returns the sum of each row; rejects negative values, and knows its column names."""
 
     feature_names_in_ = np.asarray(["a", "b", "c"], dtype=object)
     n_features_in_ = 3
@@ -21,14 +21,14 @@ class Sums:
 
 
 class Short:
-    """Answers one row too few, where there are several."""
+    """Returns one output too few for several rows."""
 
     def predict(self, rows):
         return np.zeros(max(1, len(rows) - 1))
 
 
 class Labels:
-    """Says of each row whether it is large, in words."""
+    """Returns a label for each row: whether its sum is large."""
 
     classes_ = np.asarray(["large", "small"])
 
@@ -41,7 +41,7 @@ class Labels:
 
 
 class Customers:
-    """Says what it was told of each row: text, a date, a number."""
+    """Returns the text, date and number of each row as it received them."""
 
     def predict(self, frame):
         told = zip(frame["city"], frame["since"], frame["age"], strict=True)

@@ -1,4 +1,4 @@
-"""The two sides of the contract: lanes in this process, and lanes on Redis with a worker."""
+"""The two implementations under test: lanes in this process, and lanes on Redis with a worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODELS = [
 
 
 class Side(Protocol):
-    """What a test of the contract may do to either."""
+    """What a contract test uses of an implementation."""
 
     def client(self, timeout_s: float = 30.0, **settings: Any) -> Client: ...
 

@@ -1,4 +1,4 @@
-"""What a client promises, with Redis and a worker and without: each test here runs on both."""
+"""The contract of a client: each test runs on Redis with a worker, and on the fake."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NAMES = ("a", "b", "c")
 
 
 def outcome(client, model, rows, **options):
-    """The answer's values, or the error."""
+    """Return the values of the answer, or the error."""
     try:
         return client.predict(model, rows, **options).values.tolist()
     except errors.ModelaneError as error:
         return error
 
 
-def test_an_answer_says_who_answered_what_and_how(client, side):
+def test_an_answer_contains_model_version_and_measurements(client, side):
     version = side.publish("sums", Sums(), ABC)
 
     answer = client.predict("sums", ROWS)
@@ -57,11 +57,11 @@ def test_an_answer_says_who_answered_what_and_how(client, side):
     ],
     ids=["array", "whole numbers", "Fortran", "strided", "lists", "tuples", "records", "pandas", "polars"],
 )
-def test_whatever_is_tabular_is_taken(client, rows):
+def test_all_tabular_types_are_accepted(client, rows):
     assert client.predict("sums", rows).values.tolist() == SUMS
 
 
-def test_columns_are_taken_by_their_names(client):
+def test_columns_are_matched_by_name(client):
     assert client.predict("sums", ROWS[:, ::-1], columns=("c", "b", "a")).values.tolist() == SUMS
     assert client.predict("sums", ROWS, method="transform").values.tolist() == (ROWS * 2).tolist()
 
@@ -83,7 +83,7 @@ CUSTOMERS = [
 
 
 @pytest.mark.parametrize("form", [list, pd.DataFrame, pl.DataFrame])
-def test_text_dates_and_what_is_missing_reach_the_model_by_name(client, form):
+def test_text_dates_and_missing_values_reach_the_model_by_name(client, form):
     said = client.predict("customers", form(CUSTOMERS)).values.tolist()
 
     assert said == ["Bern since 2020, 41.0 years", "nan since nan, nan years"]
@@ -124,7 +124,7 @@ def test_text_dates_and_what_is_missing_reach_the_model_by_name(client, form):
         ("sums", ROWS, {"id": "a b"}, "BadInput: id='a b'"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_same_words(client, model, rows, options, said):
+def test_errors_have_the_same_message(client, model, rows, options, said):
     error = outcome(client, model, rows, **options)
 
     name, _, sentence = said.partition(": ")
@@ -149,7 +149,7 @@ def test_one_bad_request_does_not_fail_its_neighbours(client, side):
     assert isinstance(asked[2].exception(), errors.BadInput)
 
 
-def test_what_waits_is_predicted_together(client, side):
+def test_waiting_requests_are_predicted_together(client, side):
     with side.held("sums"):
         asked = [client.submit("sums", ROWS) for _ in range(5)]
         client.flush()
@@ -157,7 +157,7 @@ def test_what_waits_is_predicted_together(client, side):
     assert {prediction.result().batch_rows for prediction in asked} == {20}
 
 
-def test_a_deadline_that_passes_before_a_worker_comes_is_expired(client, side):
+def test_a_request_whose_ttl_passes_before_a_worker_starts_it_expires(client, side):
     with side.held("sums"):
         late = client.submit("sums", ROWS, ttl_s=0.01)
         in_time = client.submit("sums", ROWS)
@@ -168,28 +168,28 @@ def test_a_deadline_that_passes_before_a_worker_comes_is_expired(client, side):
     assert in_time.result().values.tolist() == SUMS
 
 
-def test_nobody_answers_a_model_that_is_not_there(client):
+def test_a_request_for_a_missing_model_times_out(client):
     error = outcome(client, "nobody", ROWS, timeout_s=0.2)
 
     assert type(error) is errors.TimedOut
     assert isinstance(error, TimeoutError)
-    assert "is a worker serving this model?" in str(error)
+    assert "no answer within 0.2 s: check that a worker serves this model" in str(error)
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_unknown_and_its_id_is_free_again(client):
+def test_an_unknown_model_is_refused_and_its_id_can_be_used_again(client):
     id_ = f"mistyped-{id(client)}"
     futures = [client.submit("suns", ROWS), client.submit("suns", ROWS, id=id_)]
 
     for future in futures:
         error = future.exception(20)
         assert type(error) is errors.UnknownModel
-        assert str(error).startswith("no worker knows a model 'suns': they serve ")
+        assert str(error).startswith("no worker serves the model 'suns'; models in service: ")
         assert "sums" in str(error)
         assert str(error).endswith("; did you mean 'sums'?")
     assert client.predict("sums", ROWS, id=id_).values.tolist() == SUMS
 
 
-def test_a_model_that_is_published_a_moment_after_it_is_asked_for_answers(client, side):
+def test_a_model_that_is_published_after_the_request_answers(client, side):
     name = f"new-{id(client)}"
     asked = client.submit(name, ROWS)
     client.flush()
@@ -199,7 +199,7 @@ def test_a_model_that_is_published_a_moment_after_it_is_asked_for_answers(client
     assert asked.result(20).values.tolist() == SUMS
 
 
-def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
+def test_a_cancelled_request_is_not_started_and_attached_clients_fail(client, side):
     other = side.client()
     with side.held("sums"):
         cancelled = client.submit("sums", ROWS)
@@ -215,7 +215,7 @@ def test_what_is_cancelled_is_not_begun_and_others_are_told(client, side):
     assert isinstance(attached.exception(), errors.Revoked)
 
 
-def test_what_is_cancelled_before_it_was_sent_is_told_to_others_too(client, side):
+def test_attaching_to_a_request_cancelled_before_it_was_sent_fails(client, side):
     other = side.client()
 
     for _ in range(20):
@@ -226,7 +226,7 @@ def test_what_is_cancelled_before_it_was_sent_is_told_to_others_too(client, side
         assert isinstance(other.attach(cancelled.id).exception(10), errors.Revoked)
 
 
-def test_a_callback_that_waits_for_another_answer_is_told_that_it_must_not(client, side):
+def test_a_callback_that_waits_for_another_answer_gets_an_error(client, side):
     said: SimpleQueue[object] = SimpleQueue()
 
     def ask_again(_):
@@ -249,7 +249,7 @@ def test_the_same_id_twice_is_one_computation_and_one_answer(client, side):
     assert first.result().values.tolist() == again.result().values.tolist() == SUMS
     assert first.result().batch_rows == again.result().batch_rows == 4
     assert side.client().predict("sums", ROWS, id=id_).queued_s == first.result().queued_s
-    assert "was used before" in str(outcome(client, "sums", ROWS[:1], id=id_))
+    assert "was already used for another request" in str(outcome(client, "sums", ROWS[:1], id=id_))
 
 
 def test_an_id_that_expired_may_be_sent_again(client, side):
@@ -263,7 +263,7 @@ def test_an_id_that_expired_may_be_sent_again(client, side):
     assert client.predict("sums", ROWS, id=id_).values.tolist() == SUMS
 
 
-def test_another_client_attaches_to_what_waits_and_to_what_was_answered(client, side):
+def test_another_client_attaches_to_waiting_and_answered_requests(client, side):
     other = side.client()
     with side.held("sums"):
         sent = client.submit("sums", ROWS)
@@ -275,7 +275,7 @@ def test_another_client_attaches_to_what_waits_and_to_what_was_answered(client, 
     assert type(other.attach("never-sent", timeout_s=0.1).exception()) is errors.TimedOut
 
 
-def test_an_ignored_result_is_none_and_is_not_kept(client):
+def test_an_ignored_result_is_none_and_is_not_stored(client):
     sent = client.submit("sums", ROWS, ignore_result=True)
 
     assert sent.result() is None
@@ -285,7 +285,7 @@ def test_an_ignored_result_is_none_and_is_not_kept(client):
     assert type(client.attach(named.id, timeout_s=5).exception()) is errors.NotAnswered
 
 
-def test_a_full_lane_refuses_and_says_when_to_come_back(side):
+def test_a_full_lane_refuses_with_retry_after(side):
     client = side.client(max_depth=2)
     with side.held("sums"):
         taken = [client.submit("sums", ROWS) for _ in range(2)]
@@ -298,14 +298,14 @@ def test_a_full_lane_refuses_and_says_when_to_come_back(side):
     assert [prediction.result().values.tolist() for prediction in taken] == [SUMS, SUMS]
 
 
-def test_what_is_too_large_is_refused_at_once(side):
+def test_a_request_that_is_too_large_is_refused_immediately(side):
     client = side.client(max_request_bytes=1000)
 
     with pytest.raises(errors.TooLarge, match="allows 1000"):
         client.submit("sums", np.zeros((100, 3)))
 
 
-def test_a_version_can_be_asked_for_and_another_one_takes_its_place(client, side):
+def test_a_version_can_be_requested_and_replaced(client, side):
     first = side.publish("labels", Labels(), [[1.0, 2.0]])
     assert client.predict("labels", [[1, 2]], version=first).version == first
 
@@ -334,7 +334,7 @@ def test_futures_are_awaited_gathered_and_called_back(client):
     assert all(future.sent for future in asked)
 
 
-def test_batches_are_mapped_in_order_through_a_window(client):
+def test_map_answers_in_order(client):
     batches = [ROWS * factor for factor in range(20)]
 
     def first(answers):
@@ -347,7 +347,7 @@ def test_batches_are_mapped_in_order_through_a_window(client):
     assert first(asyncio.run(amapped())) == [12.0 * n for n in range(20)]
 
 
-def test_a_batch_that_fails_is_raised_in_its_place_or_returned(client):
+def test_the_error_of_a_batch_is_raised_in_its_place_or_returned(client):
     batches = [ROWS, -ROWS, ROWS]
 
     returned = list(client.map("sums", batches, return_errors=True))
@@ -374,7 +374,7 @@ def test_threads_share_a_client(client):
     assert said == {number: 3.0 * number for number in range(16)}
 
 
-def test_closing_ends_what_is_pending_and_takes_nothing_more(side):
+def test_closing_fails_pending_futures_and_later_requests(side):
     client = side.client()
     with side.held("sums"):
         pending = client.submit("sums", ROWS)

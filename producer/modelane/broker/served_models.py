@@ -6,7 +6,8 @@ them, for instance to know a model's columns before the first request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import msgspec
 import redis
@@ -84,9 +85,21 @@ def served_model(client: redis.Redis, prefix: str, model: str) -> Served:
     check_model_name(model)
     served = {one.model: one for one in served_models(client, prefix)}
     if model not in served:
-        others = f"workers serve {', '.join(served)}" if served else "workers serve no model"
-        raise UnknownModel(f"no worker serves the model {model!r} now: {others}")
+        raise UnknownModel(not_served(model, [*served]))
     return served[model]
+
+
+def not_served(model: str, served: Sequence[str]) -> str:
+    """Return the message of an error for a model that no worker serves.
+
+    Args:
+        model: name in the request.
+        served: names of the models that are served now.
+    """
+    if not served:
+        return f"no worker serves the model {model!r}, nor any other: check that a worker is running"
+    suggestion = f"; did you mean {close[0]!r}?" if (close := get_close_matches(model, served, 1)) else ""
+    return f"no worker serves the model {model!r}; models in service: {', '.join(served)}{suggestion}"
 
 
 def _read(raw: bytes | str) -> Served | None:

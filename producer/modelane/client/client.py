@@ -1,77 +1,88 @@
-"""The client: submit rows, get a future.  One implementation for threads and asyncio.
+"""The client: submit rows, get a future; the same for threads and for asyncio.
 
     with Client() as client:
         answer = client.predict("breast-cancer", rows)
         answer.values, answer.version
 
-submit → outbox → Redis → lane → Redis → replies → the future.
+It checks rows and options in the caller's thread, and hands the request over to a
+:class:`modelane.client.transport.session.Session`, which exists once per process.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
-from modelane.broker.leased_queue import IdempotencyKey
-from modelane.client.answer import (
-    Answer,
-    Asked,
-    Progress,
-    Retrained,
-    read_answer,
-    read_retrained,
-    read_shared,
-)
-from modelane.client.map import Streaming
+from modelane.client.answer import Answer, Progress, Retrained
+from modelane.client.map import MapMixin
 from modelane.client.options import (
     Options,
     check_columns,
     check_id,
     check_method,
+    check_no_ignore_result,
     check_params,
     check_priority,
     check_seconds,
     check_version,
-    check_wanted,
 )
 from modelane.client.prediction import Prediction
+from modelane.client.result_reader import RequestSummary, read_answer, read_answer_to, read_retrained
 from modelane.data.rows import to_rows
 from modelane.data.tensor import to_msgpack
-from modelane.errors import ClientClosed, TooLarge
+from modelane.errors import ClientClosed
 from modelane.keys import PREDICT_TASK, RETRAIN_QUEUE, RETRAIN_TASK, check_model_name, predict_queue
-from modelane.protocol.message import write_message
 from modelane.protocol.redaction import describe
-from modelane.protocol.result import write_placeholder
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
-    from modelane.client.session import Wires
+    from modelane.client.transport.session import Session
 
-T = TypeVar("T")
+#: What to check if no answer arrives.
+PREDICT_HINT = "check that a worker serves this model"
+ATTACH_HINT = "check the id, and whether its answer is still stored (MODELANE_RESULT_TTL_S)"
+RETRAIN_HINT = "check that a trainer is running; the retraining itself continues"
 
-PREDICTION_LATE = "no answer came in time; is a worker serving this model?"
-ATTACHED_LATE = "no answer came in time; is this the id of a request, and is its answer still kept?"
-RETRAINING_LATE = "no verdict came in time; is a trainer running?  The retraining itself is not called off"
 
+class Client(MapMixin):
+    """Sends requests to models, and returns futures for their answers.
 
-class Client(Streaming):
-    """A connection to the lanes; safe to share between threads, event loops, and across a fork.
+    A client is thread-safe and cheap to share: create one per process. It connects on first use, and starts
+    three threads then. It can be used in any number of threads and event loops at the same time, and in
+    forked children; requests that the parent sent before the fork are answered in the parent only.
 
-    A forked child may go on using it; what the parent has sent is answered in the parent only.
+    While Redis is away, requests wait in the client and are sent when it is back, unless their timeout passes
+    first.
 
     Args:
-        url: of Redis; by default the setting ``MODELANE_BROKER_URL``.
-        settings: all settings; by default read from the environment.
-        timeout_s: how long a request may take, unless it says otherwise.
+        url: URL of Redis, such as ``redis://localhost:6379/0``; by default the setting
+            ``MODELANE_BROKER_URL``.
+        settings: all settings; by default they are read from the environment.
+        timeout_s: default timeout of a request, in seconds.
 
     Raises:
         SettingsError: a setting has a wrong value, or the broker is not Redis.
-        BadInput: ``timeout_s`` is no time to wait.
+        BadInput: ``timeout_s`` is not a positive number of seconds.
+
+    Example:
+        In threads::
+
+            with Client("redis://localhost:6379/0") as client:
+                answer = client.predict("churn", [{"age": 41, "visits": 3}])
+                print(answer.values, answer.version)
+
+        In an event loop::
+
+            answers = await asyncio.gather(*(client.submit("churn", rows) for rows in batches))
+
+        Many batches, with a limited number of them in flight::
+
+            for answer in client.map("churn", batches, window=32):
+                print(answer.values)
     """
 
     def __init__(
@@ -79,17 +90,17 @@ class Client(Streaming):
     ) -> None:
         environ = os.environ | ({"MODELANE_BROKER_URL": url} if url else {})
         self._settings = settings or Settings.from_env(environ)
-        # redis-py takes longer to import than all the rest: here, so that neither `import modelane` waits for
-        # it, nor a first submit in the middle of an event loop.
+        # Importing redis-py takes longer than everything else here, so neither `import modelane` nor the
+        # first submit, which may run in an event loop, imports it.
         from modelane.broker import connection  # noqa: PLC0415
-        from modelane.client import session as wires  # noqa: PLC0415
+        from modelane.client.transport import session  # noqa: PLC0415
 
         connection.require_lanes(self._settings)
-        self._make_wires = wires.Wires
+        self._new_session = session.Session
         self._timeout_s = check_seconds("timeout_s", timeout_s)
         self._lock = threading.Lock()
-        self._closed = False
-        self._wires: Wires | None = None
+        self._is_closed = False
+        self._session: Session | None = None
         _clients.add(self)
 
     @overload
@@ -117,31 +128,42 @@ class Client(Streaming):
         id: str | None = None,  # noqa: A002  the word that users expect
         ignore_result: bool = False,
     ) -> Prediction[Any]:
-        """Send rows to a model's lane; returns at once, and never waits for the network.
+        """Send rows to a model and return a future for the answer.
+
+        It returns immediately and never waits for the network.
 
         Args:
-            model: its name.
-            rows: a numpy array (n, d), a list of rows or of records, a map of columns, a pandas, polars or
-                Arrow table.  Dates with a time zone are converted to UTC.
-            method: ``predict``, ``predict_proba``, … whatever the model's card allows.
-            version: ask for this published version; by default the champion answers.
-            columns: names of the columns, where rows do not carry them.
+            model: name of the model.
+            rows: a numpy array of shape (n, d), a list of n rows, a list of n records (dictionaries), a
+                dictionary of columns, or a pandas, polars or Arrow table. Datetimes with a time zone are
+                converted to UTC.
+            method: method of the model to call, such as ``predict`` or ``predict_proba``; the model's card
+                lists the allowed ones.
+            version: version that must answer; by default the champion.
+            columns: column names, in the order of the rows, if the rows do not contain them.
             params: keyword arguments of the method.
-            timeout_s: seconds until the future ends with :class:`TimedOut`, or with
-                :class:`BrokerUnavailable` if Redis has not even taken the request.
-            ttl_s: seconds after which a worker must not begin any more; by default ``timeout_s``.
-            priority: 0 (served first) to 9, as Celery has it on Redis.
-            id: a name of your own.  The same id again, from whatever process, computes nothing: it gets the
-                answer of the first, as long as that waits, computes, or is kept
-                (``MODELANE_RESULT_TTL_S``).  One that expired before a worker began may be sent again.
-            ignore_result: the future ends with None as soon as Redis has taken the request; no answer is
-                stored.
+            timeout_s: seconds until the future fails with :class:`TimedOut`, or with
+                :class:`BrokerUnavailable` if Redis has not accepted the request by then; by default the
+                client's timeout.
+            ttl_s: seconds after which no worker may start the request, so that it fails with
+                :class:`Expired`; by default ``timeout_s``.
+            priority: from 0 (served first) to 9, as Celery defines it on Redis.
+            id: idempotency key. Another request with the same id, from any process, is not computed: it gets
+                the answer of the first one, whether that still waits, is being computed, or is stored
+                (``MODELANE_RESULT_TTL_S``). The id of a request that expired before a worker started it can
+                be used again.
+            ignore_result: complete the future with None as soon as Redis has accepted the request; no answer
+                is stored.
+
+        Returns:
+            A future that can be waited for, awaited and cancelled. It fails with an error of
+            :mod:`modelane.errors`.
 
         Raises:
-            BadInput: the rows cannot be sent, or an option is none.
-            TooLarge: over ``MODELANE_MAX_REQUEST_BYTES``.
-            TryLater: too much waits to be sent already.
-            ClientClosed: after :meth:`close`.
+            BadInput: the rows cannot be sent, or an option has a wrong value.
+            TooLarge: the request exceeds ``MODELANE_MAX_REQUEST_BYTES``.
+            TryLater: too many requests wait to be sent already.
+            ClientClosed: the client is closed.
         """
         timeout_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
         ttl_s = timeout_s if ttl_s is None else check_seconds("ttl_s", ttl_s)
@@ -155,17 +177,21 @@ class Client(Streaming):
         queue = predict_queue(model)
         read: Callable[[dict[str, Any]], Answer] = read_answer
         if id is not None:
-            asked = Asked(id=check_id(id), model=model, method=method, version=version, n_rows=n_rows)
-            read = partial(read_shared, asked)
-        return self._send(
-            Prediction(
-                id or self._open().new_id(),
-                timeout_s,
-                read,
-                PREDICTION_LATE,
-                is_shared=id is not None,
-                is_ignored=bool(ignore_result),
-            ),
+            summary = RequestSummary(
+                id=check_id(id), model=model, method=method, version=version, n_rows=n_rows
+            )
+            read = partial(read_answer_to, summary)
+        session = self._open()
+        prediction = Prediction(
+            id or session.new_id(),
+            timeout_s,
+            read,
+            PREDICT_HINT,
+            is_shared=id is not None,
+            is_ignored=bool(ignore_result),
+        )
+        session.send(
+            prediction,
             task=PREDICT_TASK,
             queue=queue,
             args=(model, to_msgpack(body)),
@@ -175,10 +201,26 @@ class Client(Streaming):
             priority=check_priority(priority),
             ttl_s=ttl_s,
         )
+        return prediction
 
     def predict(self, model: str, rows: Any, **options: Unpack[Options]) -> Answer:
-        """:meth:`submit` and wait.  Raises what the future raises: see :mod:`modelane.errors`."""
-        check_wanted(options)
+        """Send rows to a model and wait for the answer.
+
+        Args:
+            model: name of the model.
+            rows: as for :meth:`submit`.
+            **options: as for :meth:`submit`, except ``ignore_result``.
+
+        Returns:
+            The answer.
+
+        Raises:
+            RequestError: the model does not accept the request; the message says why.
+            TryLater: the lane is full, or Redis is unavailable; send the request again later.
+            NotAnswered: no worker answered in time, or the request was cancelled.
+            PredictionFailed: the model raised an error.
+        """
+        check_no_ignore_result(options)
         return self.submit(model, rows, **options).result()
 
     def attach(
@@ -187,21 +229,23 @@ class Client(Streaming):
         *,
         timeout_s: float | None = None,
     ) -> Prediction[Answer]:
-        """Wait for a request that another process has sent, or this one before it was started anew.
-
-        It ends with :class:`Revoked` at once if the request was cancelled and has no answer.
+        """Wait for a request that another process sent, or this process before it was restarted.
 
         Args:
-            id: of the request: :attr:`Prediction.id`, or the ``id`` that it was sent with.
-            timeout_s: seconds until the future ends with :class:`TimedOut`; nobody can tell a request that
-                never was from one that still waits.
+            id: id of the request: :attr:`Prediction.id`, or the ``id`` that it was submitted with.
+            timeout_s: seconds until the future fails with :class:`TimedOut`. An id that was never used cannot
+                be distinguished from that of a request that still waits.
+
+        Returns:
+            A future for the answer. It fails with :class:`Revoked` immediately if the request was cancelled
+            before it was answered.
 
         Raises:
-            BadInput: no id that a request can have.
-            ClientClosed: after :meth:`close`.
+            BadInput: the id or the timeout has a wrong form.
+            ClientClosed: the client is closed.
         """
         timeout_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
-        prediction = Prediction(check_id(id), timeout_s, read_answer, ATTACHED_LATE, is_shared=True)
+        prediction = Prediction(check_id(id), timeout_s, read_answer, ATTACH_HINT, is_shared=True)
         self._open().attach(prediction)
         return prediction
 
@@ -212,20 +256,30 @@ class Client(Streaming):
         timeout_s: float = 3600.0,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Prediction[Retrained]:
-        """Ask a trainer to train the model anew; the future ends with the gate's verdict.
+        """Ask a trainer to retrain a model; the future completes when the gate has decided.
 
-        One run of a model goes on at a time: who asks meanwhile gets its outcome, too.
+        A model has one retraining at a time: later callers share the outcome of the one that is running.
 
         Args:
-            model: its name.
-            timeout_s: seconds until the future ends with :class:`TimedOut`; the run itself goes on.
-            on_progress: called with each step, from a thread of the client; ``progress`` of the future is the
-                latest.
+            model: name of the model.
+            timeout_s: seconds until the future fails with :class:`TimedOut`; the retraining itself continues.
+            on_progress: called with each step, in a thread of the client. :attr:`Prediction.progress` is the
+                latest step.
+
+        Returns:
+            A future for the new version, and whether it was promoted. It fails with a :class:`TrainingError`
+            if nothing was published.
+
+        Raises:
+            BadInput: the name of the model or the timeout has a wrong form.
+            TryLater: too many requests wait to be sent already.
+            ClientClosed: the client is closed.
         """
         timeout_s = check_seconds("timeout_s", timeout_s)
-        prediction = Prediction(self._open().new_id(), timeout_s, read_retrained, RETRAINING_LATE)
+        session = self._open()
+        prediction = Prediction(session.new_id(), timeout_s, read_retrained, RETRAIN_HINT)
         prediction.on_progress = on_progress
-        return self._send(
+        session.send(
             prediction,
             task=RETRAIN_TASK,
             queue=RETRAIN_QUEUE,
@@ -233,26 +287,38 @@ class Client(Streaming):
             kwargs={},
             rows=1,
             argsrepr=f"({model!r},)",
-            priority=0,
-            ttl_s=None,
         )
+        return prediction
 
     def flush(self, timeout_s: float = 10.0) -> None:
-        """Return when Redis has taken all that was submitted so far; what it refused has ended in words.
+        """Wait until Redis has accepted or refused all requests that were submitted so far.
+
+        The futures of refused requests have failed by then.
+
+        Args:
+            timeout_s: seconds to wait.
 
         Raises:
-            BrokerUnavailable: it has not within ``timeout_s``; it goes on being tried.
+            BrokerUnavailable: Redis has not accepted all of them within ``timeout_s``; the client keeps
+                trying.
         """
-        if (wires := self._wires) is not None:
-            wires.flush(check_seconds("timeout_s", timeout_s))
+        if (session := self._session) is not None:
+            session.flush(check_seconds("timeout_s", timeout_s))
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Send what waits, for at most ``timeout_s``; whatever is pending ends with :class:`ClientClosed`."""
+        """Close the client.
+
+        Requests that wait to be sent are still sent; futures without an answer fail with
+        :class:`ClientClosed`. Leaving the ``with`` block of a client closes it.
+
+        Args:
+            timeout_s: seconds to wait until they are sent.
+        """
         with self._lock:
-            self._closed = True
-            wires, self._wires = self._wires, None
-        if wires is not None:
-            wires.close(timeout_s)
+            self._is_closed = True
+            session, self._session = self._session, None
+        if session is not None:
+            session.close(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -260,75 +326,29 @@ class Client(Streaming):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _send(  # noqa: PLR0913  a message has this many parts
-        self,
-        prediction: Prediction[T],
-        *,
-        task: str,
-        queue: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        rows: int,
-        argsrepr: str,
-        priority: int,
-        ttl_s: float | None,
-    ) -> Prediction[T]:
-        now_s = time.time()
-        wires = self._open()
-        message = write_message(
-            id=prediction.id,
-            task=task,
-            queue=queue,
-            args=args,
-            kwargs=kwargs,
-            rows=rows,
-            argsrepr=argsrepr,
-            reply_to=wires.channel,
-            sent_s=now_s,
-            origin=wires.origin,
-            priority=priority,
-            expires_s=None if ttl_s is None else now_s + ttl_s,
-            ignore_result=prediction.is_ignored,
-        )
-        if len(message) > self._settings.max_request_bytes:
-            raise TooLarge(
-                f"the request takes {len(message)} bytes, "
-                f"MODELANE_MAX_REQUEST_BYTES allows {self._settings.max_request_bytes}: send fewer rows"
-            )
-        key: IdempotencyKey | None = None
-        if prediction.is_shared and ttl_s is not None:
-            # A worker may start it until its ttl has passed, and then computes for at most predict_limit_s.
-            key = IdempotencyKey(
-                prediction.id,
-                write_placeholder(prediction.id, is_ignored=prediction.is_ignored),
-                ttl_s + self._settings.predict_limit_s,
-            )
-        wires.send(prediction, queue, priority, message, key)
-        return prediction
-
-    def _open(self) -> Wires:
-        """The threads of this process: started on first use, and again in a forked child."""
-        if (wires := self._wires) is not None:
-            return wires
+    def _open(self) -> Session:
+        """Return the session of this process, which is created on first use, and again in a forked child."""
+        if (session := self._session) is not None:
+            return session
         with self._lock:
-            if self._closed:
-                raise ClientClosed("the client is closed: make a new one")
-            if self._wires is None:
-                self._wires = self._connect()
-            return self._wires
+            if self._is_closed:
+                raise ClientClosed("the client is closed: create a new one")
+            if self._session is None:
+                self._session = self._connect()
+            return self._session
 
-    def _connect(self) -> Wires:
-        """What :mod:`modelane.testing` has made in another way."""
-        return self._make_wires(self._settings)
+    def _connect(self) -> Session:
+        """Return a new session; overridden by :mod:`modelane.testing`."""
+        return self._new_session(self._settings)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # the one before may be held by a thread of the parent
-        wires, self._wires = self._wires, None
-        if wires is not None:
-            wires.leave_behind()
+        self._lock = threading.Lock()  # a thread of the parent may have held the old one during the fork
+        session, self._session = self._session, None
+        if session is not None:
+            session.abandon_after_fork()
 
 
-#: Those that a forked child has to part from its parent's.
+#: All clients of this process: a forked child needs new sessions for them.
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
@@ -337,5 +357,5 @@ def _after_fork() -> None:
         client._after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
     os.register_at_fork(after_in_child=_after_fork)

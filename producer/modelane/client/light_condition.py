@@ -1,7 +1,8 @@
-"""A condition variable in one object, for futures of which there are tens of thousands.
+"""A condition variable in one object, for futures of which tens of thousands may be pending.
 
-:class:`threading.Condition` is eight, and each pass of Python's garbage collector looks at all of them: with
-10,000 requests in flight it held every thread for 30 ms, most of it for conditions that no thread waits on.
+A :class:`threading.Condition` consists of eight objects, and Python's garbage collector visits all of them:
+with 10,000 requests in flight a collection stopped every thread for 30 ms, mostly for conditions that no
+thread waits on.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import threading
 from _thread import RLock
 
 
-class Monitor(RLock):  # type: ignore[misc]  # typeshed has it final; it is not
-    """What :class:`concurrent.futures.Future` needs of a condition; made whole when a thread waits on it."""
+class LightCondition(RLock):  # type: ignore[misc]  # typeshed declares it final; it is not
+    """The part of a condition that :class:`concurrent.futures.Future` needs.
+
+    The full condition is created only while a thread waits.
+    """
 
     __slots__ = ("_condition", "_n_waiting")
 
@@ -20,7 +24,7 @@ class Monitor(RLock):  # type: ignore[misc]  # typeshed has it final; it is not
         self._n_waiting = 0
 
     def wait(self, timeout: float | None = None) -> bool:
-        """The lock must be held, here as in :meth:`notify_all`."""
+        """Wait until notified; the caller must hold the lock."""
         if self._condition is None:
             self._condition = threading.Condition(self)
         self._n_waiting += 1
@@ -29,8 +33,9 @@ class Monitor(RLock):  # type: ignore[misc]  # typeshed has it final; it is not
         finally:
             self._n_waiting -= 1
             if not self._n_waiting:
-                self._condition = None  # it holds this one, and both would be garbage only together
+                self._condition = None  # it refers to this object: only the garbage collector could free both
 
     def notify_all(self) -> None:
+        """Wake all waiting threads; the caller must hold the lock."""
         if self._condition is not None:
             self._condition.notify_all()

@@ -1,7 +1,8 @@
-"""How a future wakes those who await it: once for all that end together, and a few at a time.
+"""How a completed future wakes the asyncio tasks that await it.
 
-A reply's thread → AWAITING → the event loop.  To wake a loop is a system call, and what wakes up runs before
-anything else of the loop does: ten thousand at once would hold it for as long as they all take.
+Waking an event loop from another thread is a system call, and all tasks that are woken run before anything
+else in the loop. So one call wakes the loop for all futures that complete together, and the loop resumes a
+few tasks per iteration: ten thousand in one iteration would block it until all of them have run.
 """
 
 from __future__ import annotations
@@ -12,51 +13,53 @@ import weakref
 from collections import deque
 from contextlib import suppress
 
-#: Awaiting tasks that are woken in one turn of their loop: what else is ready runs between two turns.
-#: So many replies, too, are delivered before other threads are given way.
-AT_ONCE = 16
+#: Awaiting tasks that are resumed in one iteration of their event loop; other callbacks run between two
+#: iterations. The reply listener lets other threads run after as many replies.
+TASKS_PER_ITERATION = 16
 
 
-class Waker:
-    """Of one event loop."""
+class LoopWakeup:
+    """Resumes the tasks of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = weakref.ref(loop)  # it is kept beside its loop, not the loop by it
-        self._ended: deque[asyncio.Future[None]] = deque()
-        self._is_called = False
-        self._calling = threading.Lock()
+        self._loop = weakref.ref(
+            loop
+        )  # stored in a dictionary keyed by the loop, so it must not keep it alive
+        self._completed: deque[asyncio.Future[None]] = deque()
+        self._is_scheduled = False
+        self._scheduling = threading.Lock()
 
     def wake(self, waiting: asyncio.Future[None]) -> None:
-        """From any thread: end it in its loop."""
-        self._ended.append(waiting)
-        if self._is_called:
+        """Complete ``waiting`` in its loop; thread-safe."""
+        self._completed.append(waiting)
+        if self._is_scheduled:
             return
-        with self._calling:
-            is_first, self._is_called = not self._is_called, True
+        with self._scheduling:
+            is_first, self._is_scheduled = not self._is_scheduled, True
         loop = self._loop()
         if is_first and loop is not None:
-            with suppress(RuntimeError):  # closed: nobody awaits there any more
-                loop.call_soon_threadsafe(self._turn)
+            with suppress(RuntimeError):  # the loop is closed: no task awaits anything there any more
+                loop.call_soon_threadsafe(self._run_iteration)
 
-    def _turn(self) -> None:
-        for _ in range(AT_ONCE):
-            if not self._ended:
-                with self._calling:
-                    self._is_called = False  # first: who adds one from now on calls again
-                    if not self._ended:
+    def _run_iteration(self) -> None:
+        for _ in range(TASKS_PER_ITERATION):
+            if not self._completed:
+                with self._scheduling:
+                    self._is_scheduled = False  # before the second look: a later `wake` schedules again
+                    if not self._completed:
                         return
-                    self._is_called = True
-            waiting = self._ended.popleft()
+                    self._is_scheduled = True
+            waiting = self._completed.popleft()
             if not waiting.done():
                 waiting.set_result(None)
         loop = self._loop()
-        assert loop is not None, "it runs this"
-        loop.call_soon(self._turn)
+        assert loop is not None, "it runs this method"
+        loop.call_soon(self._run_iteration)
 
 
-_wakers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Waker] = weakref.WeakKeyDictionary()
+_wakeups: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWakeup] = weakref.WeakKeyDictionary()
 
 
-def waker_of(loop: asyncio.AbstractEventLoop) -> Waker:
-    """The one that a loop has."""
-    return _wakers.get(loop) or _wakers.setdefault(loop, Waker(loop))
+def wakeup_of(loop: asyncio.AbstractEventLoop) -> LoopWakeup:
+    """Return the wake-up object of a loop; created on first use."""
+    return _wakeups.get(loop) or _wakeups.setdefault(loop, LoopWakeup(loop))

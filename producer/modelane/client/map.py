@@ -1,8 +1,4 @@
-"""Many batches through one client: the half of it that streams.  batches → STREAMING → stream → submit.
-
-for answer in client.map("churn", batches): ...
-async for answer in client.amap("churn", batches): ...
-"""
+"""The streaming half of the client: ``map`` for iterators and ``amap`` for asynchronous iterators."""
 
 from __future__ import annotations
 
@@ -11,16 +7,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Literal, Unpack, overload
 
 from modelane.client.answer import Answer
-from modelane.client.options import Options, check_seconds, check_wanted
+from modelane.client.options import Options, check_no_ignore_result, check_seconds
 from modelane.client.prediction import Prediction
 from modelane.client.window import Outcome, Submit, check_window, in_order, in_order_async
 from modelane.errors import BadInput
 
 
-class Streaming(ABC):
-    """Of a client."""
+class MapMixin(ABC):
+    """Adds ``map`` and ``amap`` to a client."""
 
-    _timeout_s: float  #: of a request that does not say otherwise
+    _timeout_s: float  #: default timeout of a request
 
     @abstractmethod
     def submit(self, model: str, rows: Any, **options: Unpack[Options]) -> Prediction[Any]:
@@ -57,17 +53,26 @@ class Streaming(ABC):
         return_errors: bool = False,
         **options: Unpack[Options],
     ) -> Iterator[Any]:
-        """One answer a batch, in their order.
+        """Send many batches, and return their answers in the same order.
 
-        Batches are read as the window moves on, so they may be a generator over more than fits into memory.
-        A full lane is waited for.  Whoever stops reading calls off what has not begun.
+        Batches are read only as far as the window reaches, so they may come from a generator over more data
+        than fits into memory. While the lane is full or Redis is away, it waits and sends the batch again,
+        for at most ``timeout_s`` without an answer. If the caller stops iterating, the requests in flight are
+        cancelled.
 
         Args:
-            model: its name.
-            batches: each as :meth:`submit` takes rows.
+            model: name of the model.
+            batches: each as ``rows`` of :meth:`submit`.
             window: batches in flight.
-            return_errors: a batch that fails gives its error in its place; else it is raised there.
-            options: of each request, as for :meth:`submit`; not ``id``.
+            return_errors: return the error of a failed batch in place of its answer, instead of raising it.
+            **options: of each request, as for :meth:`submit`, except ``id`` and ``ignore_result``.
+
+        Returns:
+            An iterator over one answer per batch.
+
+        Raises:
+            BadInput: the window or an option has a wrong value.
+            ModelaneError: raised by the iterator, in the place of the batch that failed.
         """
         submit, patience_s = self._submit_each(model, options)
         return in_order(
@@ -109,7 +114,22 @@ class Streaming(ABC):
         return_errors: bool = False,
         **options: Unpack[Options],
     ) -> AsyncIterator[Any]:
-        """:meth:`map` for ``async for``; ``batches`` may be asynchronous, too."""
+        """Do the same as :meth:`map` in an event loop: ``async for answer in client.amap(model, batches)``.
+
+        Args:
+            model: name of the model.
+            batches: as for :meth:`map`, or an asynchronous iterable.
+            window: batches in flight.
+            return_errors: return the error of a failed batch in place of its answer, instead of raising it.
+            **options: of each request, as for :meth:`submit`, except ``id`` and ``ignore_result``.
+
+        Returns:
+            An asynchronous iterator over one answer per batch.
+
+        Raises:
+            BadInput: the window or an option has a wrong value.
+            ModelaneError: raised by the iterator, in the place of the batch that failed.
+        """
         submit, patience_s = self._submit_each(model, options)
         return in_order_async(
             submit,
@@ -120,9 +140,11 @@ class Streaming(ABC):
         )
 
     def _submit_each(self, model: str, options: Options) -> tuple[Submit, float]:
-        check_wanted(options)
+        check_no_ignore_result(options)
         if options.get("id") is not None:
-            raise BadInput("id names one request, and here are many")
+            raise BadInput(
+                "id identifies a single request, but map and amap send one request per batch: omit it"
+            )
         timeout_s = options.get("timeout_s")
         patience_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
         return (lambda rows: self.submit(model, rows, **options)), patience_s

@@ -1,4 +1,4 @@
-"""What a caller may ask for, checked before anything is sent.  submit → OPTIONS → wire."""
+"""Options of a request, checked in the caller's thread before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from modelane.errors import BadInput
 
-#: The longest timeout, in seconds: a year.  Far more is beyond what dates and timers can hold.
+#: Longest timeout in seconds: a year. Dates and timers cannot represent much more.
 LONGEST_S = 366 * 86_400.0
 
-#: What an id of the caller's own may be: it stands in keys of Redis, in logs and in Flower.
+#: Ids appear in Redis keys, in logs and in Flower.
 _ID = re.compile(r"[A-Za-z0-9._:@/=+~-]{1,200}")
 
 
 class Options(TypedDict, total=False):
-    """Options of a request; :meth:`modelane.client.Client.submit` says what each means."""
+    """Options of a request: see :meth:`modelane.Client.submit`."""
 
     method: str
     version: str | None
@@ -30,58 +30,96 @@ class Options(TypedDict, total=False):
 
 
 def check_seconds(name: str, value: Any) -> float:
-    """Raises :class:`BadInput`: not a number of seconds that somebody can wait."""
+    """Return a duration as a float.
+
+    Args:
+        name: of the option.
+        value: seconds.
+
+    Raises:
+        BadInput: not a number, not positive, or longer than a year.
+    """
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if is_number and 0 < value <= LONGEST_S:
         return float(value)
-    raise BadInput(f"{name}={value!r:.40}: expected seconds, more than 0 and at most a year")
+    raise BadInput(f"{name}={value!r:.40}: expected a number of seconds, more than 0 and at most a year")
 
 
 def check_priority(value: Any) -> int:
-    """Raises :class:`BadInput`: none of Celery's priorities."""
+    """Return a priority.
+
+    Raises:
+        BadInput: not one of Celery's priorities.
+    """
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= value <= 9:
         return int(value)
-    raise BadInput(f"priority={value!r:.40}: expected a whole number from 0 (served first) to 9")
+    raise BadInput(f"priority={value!r:.40}: expected an integer from 0 (served first) to 9")
 
 
 def check_method(value: Any) -> str:
-    """Raises :class:`BadInput`: no name of a method."""
+    """Return a method name.
+
+    Raises:
+        BadInput: not a Python identifier.
+    """
     if isinstance(value, str) and value.isidentifier():
         return value
-    raise BadInput(f"method={value!r:.40}: expected a method's name, such as 'predict'")
+    raise BadInput(f"method={value!r:.40}: expected the name of a method, such as 'predict'")
 
 
 def check_version(value: Any) -> str | None:
-    """Raises :class:`BadInput`: no name of a version."""
+    """Return a version name.
+
+    Raises:
+        BadInput: not a string of at most 80 printable characters.
+    """
     if value is None or (isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable()):
         return value
-    raise BadInput(f"version={value!r:.80}: expected a version's name, as answers give it")
+    raise BadInput(f"version={value!r:.80}: expected the name of a version, such as Answer.version")
 
 
 def check_id(value: Any) -> str:
-    """Raises :class:`BadInput`: no id that a request can have."""
+    """Return a request id.
+
+    Raises:
+        BadInput: empty, too long, or with characters that ids may not contain.
+    """
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
     raise BadInput(f"id={value!r:.80}: expected 1 to 200 letters, digits and . _ : @ / = + ~ -")
 
 
-def check_wanted(options: Options) -> None:
-    """Raises :class:`BadInput`: who waits for the answer wants it to be dropped."""
-    if "ignore_result" in options:
-        raise BadInput("ignore_result is of submit: whoever waits for an answer does not ignore it")
-
-
 def check_columns(value: Any) -> tuple[str, ...] | None:
-    """Raises :class:`BadInput`: no names of columns."""
+    """Return column names as a tuple.
+
+    Raises:
+        BadInput: not a list or tuple of strings.
+    """
     if value is None:
         return None
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
         return tuple(value)
-    raise BadInput(f"columns={value!r:.80}: expected a tuple of strings")
+    raise BadInput(f"columns={value!r:.80}: expected a tuple of column names (strings)")
 
 
 def check_params(value: Any) -> dict[str, Any] | None:
-    """Raises :class:`BadInput`: no keyword arguments."""
+    """Return keyword arguments of a method.
+
+    Raises:
+        BadInput: not a dictionary with strings as keys.
+    """
     if value is None or (isinstance(value, dict) and all(isinstance(name, str) for name in value)):
         return value
-    raise BadInput(f"params={value!r:.80}: expected keyword arguments, such as {{'return_std': True}}")
+    raise BadInput(
+        f"params={value!r:.80}: expected a dictionary of keyword arguments, such as {{'return_std': True}}"
+    )
+
+
+def check_no_ignore_result(options: Options) -> None:
+    """Check the options of a call that waits for the answer.
+
+    Raises:
+        BadInput: ``ignore_result`` is among them.
+    """
+    if "ignore_result" in options:
+        raise BadInput("ignore_result is an option of submit only: predict, map and amap return the answer")

@@ -1,6 +1,6 @@
-"""The other side of a fake client: a lane for each model, answered by threads of this process.
+"""The other side of a fake client: one lane per model, answered by a thread of this process.
 
-memory → LANES → the worker's own code → memory.
+The messages come from :mod:`modelane.testing.fake_redis`; the worker's own code reads and answers them.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol, Self, cast
 
-from modelane.client.background_thread import OwnThread
+from modelane.client.background_thread import BackgroundThread
 from modelane.errors import BadInput, ModelaneError
 from modelane.keys import check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
 from modelane.testing.fake_redis import Memory
 
-#: The worker's half.  Loaded by name when it is used: imports go one way, from worker to here.
+#: The worker's half. Imported by name when it is used, because this package must not import the worker.
 _WORKER = "modelane_worker.testkit.in_process_worker:InProcess"
 
-#: Seconds that a thread may take to end; a model may still compute.
+#: Seconds that a thread may take to end; a model may still be computing.
 _JOIN_S = 1.0
 
 
 class Ended(NamedTuple):
-    """What became of a message; without an id there is nobody to tell."""
+    """The result of one message."""
 
     id: str
     document: bytes
@@ -36,7 +36,7 @@ class Ended(NamedTuple):
 
 
 class Worker(Protocol):
-    """What answers the messages of one lane."""
+    """Answers the messages of one lane."""
 
     def publish(self, estimator: Any, example_rows: Any) -> str: ...
 
@@ -53,12 +53,12 @@ class Lanes:
     """Models that answer in this process; several clients may share them.
 
     Args:
-        models: estimators or callables by the model's name.
+        models: estimators or callables by the name of their model.
         settings: of the worker, such as ``Settings(max_batch_rows=10)``.
 
     Attributes:
-        delay_s: seconds that each batch waits before it is begun, as behind a busy worker: deadlines pass
-            meanwhile, and requests can be called off.
+        delay_s: seconds that each batch waits before it is started, as if the worker were busy. Deadlines
+            pass during this time, and requests can be cancelled.
     """
 
     def __init__(self, models: Mapping[str, Any] | None = None, *, settings: Settings | None = None) -> None:
@@ -66,26 +66,30 @@ class Lanes:
         self.memory = Memory()
         self._settings = settings or Settings()
         self._workers: dict[str, Worker] = {}
-        self._told: defaultdict[str, deque[ModelaneError]] = defaultdict(deque)
-        self._doomed: dict[str, ModelaneError] = {}
+        self._next_failures: defaultdict[str, deque[ModelaneError]] = defaultdict(deque)
+        self._failing_requests: dict[str, ModelaneError] = {}
         self._threads: list[threading.Thread] = []
-        self._held = 0
+        self._n_holds = 0
         self._closing = threading.Event()
         for model, estimator in (models or {}).items():
             self.publish(model, estimator)
 
     def publish(self, model: str, estimator: Any, example_rows: Any = None) -> str:
-        """Put a model into service, or another version of it; returns the version.
+        """Put a model into service, or a new version of it.
 
         Args:
-            model: its name.
-            estimator: a fitted estimator, or a callable that gets rows (n, d) and gives one output a row.
-            example_rows: one or more rows as callers send them; they tell names and kinds of the columns, so
-                that other rows are refused as a worker refuses them.  Without them an estimator that was
-                fitted on an array takes as many numbers, and any other takes whatever comes.
+            model: name of the model.
+            estimator: a fitted estimator, or a callable that takes rows of shape (n, d) and returns one
+                output per row.
+            example_rows: one or more rows as callers send them. They define the names and kinds of the
+                columns, so that other rows are refused as a worker refuses them. Without them an estimator
+                that was fitted on an array takes as many numbers, and any other model takes all rows.
+
+        Returns:
+            The version.
 
         Raises:
-            BadInput: not a model's name, or rows that the estimator does not take.
+            BadInput: the model's name is wrong, or the estimator does not accept the rows.
         """
         queue = predict_queue(check_model_name(model))
         is_new = queue not in self._workers
@@ -94,43 +98,46 @@ class Lanes:
         if is_new:
             self._workers[queue] = worker
             self.memory.served.add(model)
-            thread = OwnThread(partial(self._run, queue), f"lane-{queue}")
+            thread = BackgroundThread(partial(self._run, queue), f"lane-{queue}")
             self._threads.append(thread)
             thread.start()
         return version
 
     def fail(self, error: ModelaneError, *, model: str | None = None, times: int = 1) -> None:
-        """Have the next requests end with an error, where and how the real client would say it.
+        """Make the next requests fail with an error, where and how the real client would raise it.
 
         Args:
             error: such as ``Expired("…")``, ``PredictionFailed("…")``, or
-                ``QueueFull("modelane.predict.churn", 100, 100, 2.5)``; a bare ``TryLater`` is raised by
-                ``submit`` itself, all others end the future.
-            model: whose requests; None: any model's.
-            times: how many.
+                ``QueueFull("modelane.predict.churn", 100, 100, 2.5)``. ``submit`` itself raises a plain
+                ``TryLater``; all other errors are set on the future.
+            model: whose requests fail; None for any model.
+            times: number of requests.
 
         Raises:
-            BadInput: not an error of Modelane's; to see what a model's own error becomes, give a callable
-                that raises it.
+            BadInput: not an error of :mod:`modelane.errors`. To see what an exception of the model becomes,
+                publish a callable that raises it.
         """
         if not isinstance(error, ModelaneError):
-            raise BadInput(f"no client ever sees a {type(error).__name__}: take one of modelane.errors")
-        self._told[model or ""].extend([error] * times)
+            raise BadInput(
+                f"{type(error).__name__} is not an error that a client can see: pass one of "
+                "modelane.errors, or publish a callable that raises it"
+            )
+        self._next_failures[model or ""].extend([error] * times)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Begin with nothing while this is open; requests wait in their lanes."""
+        """Start no requests within a ``with`` block; they wait in their lanes."""
         with self.memory.changed:
-            self._held += 1
+            self._n_holds += 1
         try:
             yield
         finally:
             with self.memory.changed:
-                self._held -= 1
+                self._n_holds -= 1
                 self.memory.changed.notify_all()
 
     def close(self) -> None:
-        """Answer nothing more."""
+        """Stop answering."""
         with self.memory.changed:
             self._closing.set()
             self.memory.changed.notify_all()
@@ -144,38 +151,38 @@ class Lanes:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def told_to_fail(self, queue: str) -> ModelaneError | None:
-        """For clients: the error that the next request for a queue ends with."""
+    def _next_failure(self, queue: str) -> ModelaneError | None:
+        """Return the error of a lane's next request. Called by :mod:`modelane.testing.client`."""
         with self.memory.changed:
             for model in (lane_of(queue) or queue, ""):
-                if self._told[model]:
-                    return self._told[model].popleft()
+                if self._next_failures[model]:
+                    return self._next_failures[model].popleft()
         return None
 
-    def doom(self, id_: str, error: ModelaneError) -> None:
-        """For clients: have the lane end a request so."""
-        self._doomed[id_] = error
+    def _fail_request(self, id_: str, error: ModelaneError) -> None:
+        """Have the lane answer a request with an error. Called by :mod:`modelane.testing.client`."""
+        self._failing_requests[id_] = error
 
     def _run(self, queue: str) -> None:
         while self._wait(queue):
             if self._closing.wait(self.delay_s):
                 return
             with self.memory.changed:
-                if self._held:
+                if self._n_holds:
                     continue
                 messages = self.memory.take(queue, self._settings.max_batch_requests)
-            ended = self._workers[queue].answer(
+            results = self._workers[queue].answer(
                 messages,
                 is_revoked=self.memory.revoked.__contains__,
-                doomed=lambda id_: self._doomed.pop(id_, None),
+                doomed=lambda id_: self._failing_requests.pop(id_, None),
             )
-            for end in ended:
-                self.memory.settle(*end[:2], ttl_s=end.ttl_s, reply_to=end.reply_to)
+            for result in results:
+                self.memory.settle(result.id, result.document, ttl_s=result.ttl_s, reply_to=result.reply_to)
 
     def _wait(self, queue: str) -> bool:
-        """Until something may be begun; False at the end."""
+        """Wait until a request can be started; return False when closed."""
         with self.memory.changed:
             self.memory.changed.wait_for(
-                lambda: self._closing.is_set() or (self.memory.depth(queue) and not self._held)
+                lambda: self._closing.is_set() or (self.memory.depth(queue) and not self._n_holds)
             )
         return not self._closing.is_set()

@@ -1,6 +1,7 @@
-"""What Redis does for clients and lanes, as dictionaries of this process: see :mod:`modelane.keys`.
+"""The part of Redis that clients and lanes use, as dictionaries in this process.
 
-One lock stands for Redis's one thread; a message is gone when it is taken, for no worker is lost here.
+One lock stands for Redis's single thread. A message is removed when it is taken, because no worker is lost
+here.
 """
 
 from __future__ import annotations
@@ -8,25 +9,26 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 from modelane.broker.leased_queue import DEFAULT_RETRY_AFTER_S, IdempotencyKey, LeasedQueue
-from modelane.broker.request_control import RequestControl
-from modelane.client.reply_listener import LOOK_S, Replies, Reply
-from modelane.client.unknown_models import Found, Unserved
-from modelane.errors import Expired, QueueFull
-from modelane.keys import PRIORITIES, RESULT_KEY_PREFIX, priority_step
+from modelane.broker.request_control import ModelStatus, RequestControl
+from modelane.client.transport.redis_link import RedisLink, Subscription
+from modelane.errors import BrokerUnavailable, Expired, QueueFull
+from modelane.keys import PRIORITIES, predict_queue, priority_step
 from modelane.protocol.message import read_envelope
 from modelane.protocol.serializer import loads
 
 
 class Memory:
-    """Safe to share between threads.
+    """The shared state of clients and lanes; thread-safe.
 
     Attributes:
-        changed: guards all of it; notified when something was put.
-        revoked: ids.
-        served: models.
+        changed: guards the state; notified when messages are put.
+        revoked: ids of revoked requests.
+        served: names of the models.
     """
 
     def __init__(self) -> None:
@@ -36,8 +38,8 @@ class Memory:
         self._waiting: defaultdict[str, tuple[deque[bytes], ...]] = defaultdict(
             lambda: tuple(deque() for _ in PRIORITIES)
         )
-        self._stored: dict[str, tuple[bytes, float]] = {}  # id → document, and until when
-        self._listening: dict[str, Callable[[bytes], None]] = {}
+        self._stored: dict[str, tuple[bytes, float]] = {}  # id: document, and when it expires
+        self._subscribers: dict[str, Callable[[bytes], None]] = {}
         self._attached: defaultdict[str, set[str]] = defaultdict(set)
 
     def put(
@@ -49,72 +51,75 @@ class Memory:
         priority: int,
         idempotency_keys: Sequence[IdempotencyKey],
     ) -> list[int]:
-        """As :meth:`modelane.broker.leased_queue.LeasedQueue.put`."""
+        """Append messages: see :meth:`modelane.broker.leased_queue.LeasedQueue.put`."""
         with self.changed:
             known, new = [], []
-            records: dict[str, IdempotencyKey] = {}
+            keys: dict[str, IdempotencyKey] = {}
             for position, message in enumerate(messages):
                 key = idempotency_keys[position] if idempotency_keys else None
-                if key and (key.id in records or self._is_known(key.id)):
+                if key and (key.id in keys or self._is_known(key.id)):
                     known.append(position)
                 else:
                     new.append(message)
-                    records |= {key.id: key} if key else {}
+                    keys |= {key.id: key} if key else {}
             depth = self.depth(queue)
             if new and depth + len(new) > max_depth:
                 raise QueueFull(queue, depth, max_depth, DEFAULT_RETRY_AFTER_S)
-            for id_, record in records.items():
-                self._store(id_, record.placeholder, record.ttl_s)
+            for id_, key in keys.items():
+                self._store(id_, key.placeholder, key.ttl_s)
             self._waiting[queue][priority_step(priority)].extend(new)
             self.changed.notify_all()
             return known
 
     def depth(self, queue: str) -> int:
+        """Return the number of waiting messages."""
         return sum(map(len, self._waiting[queue]))
 
-    def take(self, queue: str, most: int) -> list[bytes]:
-        """Up to so many messages, the most urgent first."""
+    def take(self, queue: str, max_messages: int) -> list[bytes]:
+        """Remove and return messages, the most urgent first."""
         with self.changed:
             taken: list[bytes] = []
             for waiting in self._waiting[queue]:
-                while waiting and len(taken) < most:
+                while waiting and len(taken) < max_messages:
                     taken.append(waiting.popleft())
             return taken
 
-    def take_back(self, queue: str, ids: Collection[str]) -> frozenset[str]:
-        """Requests that nobody is to begin with; those of ``ids`` that waited."""
+    def withdraw(self, queue: str, ids: Collection[str]) -> frozenset[str]:
+        """Remove waiting requests; return the ids of those that were found."""
         with self.changed:
             found = set()
             for waiting in self._waiting[queue]:
                 for message in list(waiting):
                     if (id_ := read_envelope(message).headers.id) in ids:
                         waiting.remove(message)
-                        self._stored.pop(id_, None)  # an id that its caller has named is free again
+                        self._stored.pop(id_, None)  # an id that the caller chose can be used again
                         found.add(id_)
             return frozenset(found)
 
     def settle(self, id_: str, document: bytes, *, ttl_s: float, reply_to: str) -> None:
-        """Store an outcome, and tell those who wait for it."""
+        """Store a result and publish it to all clients that wait for it."""
         with self.changed:
             if ttl_s:
                 self._store(id_, document, ttl_s)
             channels = {reply_to, *self._attached.pop(id_, ())} if ttl_s else set()
-            told = [self._listening[channel] for channel in channels if channel in self._listening]
-        for tell in told:  # without the lock: a future's callback may do anything
-            tell(b"\x91" + document)  # an array of one, in MessagePack
+            for channel in channels:
+                if (publish := self._subscribers.get(channel)) is not None:
+                    publish(b"\x91" + document)  # a MessagePack array with one element
 
-    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Results by their keys."""
+    def results(self, ids: Sequence[str]) -> list[bytes | None]:
+        """Return the stored result of each request."""
         with self.changed:
-            return [self._result(key.removeprefix(RESULT_KEY_PREFIX)) for key in keys]
+            return [self._result(id_) for id_ in ids]
 
-    def listen(self, channel: str, tell: Callable[[bytes], None]) -> None:
-        self._listening[channel] = tell
+    def subscribe(self, channel: str, publish: Callable[[bytes], None]) -> None:
+        """Call a function with everything that is published to a channel; it must not block."""
+        self._subscribers[channel] = publish
 
-    def leave(self, channel: str) -> None:
-        self._listening.pop(channel, None)
+    def unsubscribe(self, channel: str) -> None:
+        self._subscribers.pop(channel, None)
 
     def attach(self, id_: str, channel: str) -> None:
+        """Publish the result of a request to one more channel."""
         with self.changed:
             self._attached[id_].add(channel)
 
@@ -130,12 +135,48 @@ class Memory:
         if document is None:
             return False
         result = loads(document)["result"]
-        # What no worker came to in time was not computed: it may be put again.
+        # A request that expired before a worker started it was not computed, and may be put again.
         return not (isinstance(result, dict) and result.get("exc_type") == Expired.__name__)
 
 
+class MemoryLink(RedisLink):
+    """A client's link to the memory instead of Redis."""
+
+    def __init__(self, memory: Memory, channel: str) -> None:
+        self.channel = channel
+        self.requests = MemoryRequestControl(memory)
+        self._memory = memory
+        self._messages: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def queue(self, name: str) -> MemoryQueue:
+        return MemoryQueue(self._memory, name)
+
+    @contextmanager
+    def subscription(self) -> Iterator[Subscription]:
+        self._memory.subscribe(self.channel, self._messages.put)
+        yield _MemorySubscription(self._messages)
+
+    def close(self) -> None:
+        self._memory.unsubscribe(self.channel)
+        self._messages.put(None)
+
+
+class _MemorySubscription:
+    def __init__(self, messages: SimpleQueue[bytes | None]) -> None:
+        self._messages = messages
+
+    def get_message(self, *, timeout: float) -> dict[str, object] | None:
+        try:
+            published = self._messages.get(timeout=timeout)
+        except Empty:
+            return None
+        if published is None:
+            raise BrokerUnavailable("the client was closed")
+        return {"type": "message", "data": published}
+
+
 class MemoryQueue(LeasedQueue):
-    """What an outbox needs of a queue."""
+    """The part of a leased queue that an outbox uses."""
 
     def __init__(self, memory: Memory, name: str) -> None:
         self._memory = memory
@@ -160,7 +201,7 @@ class MemoryQueue(LeasedQueue):
 
 
 class MemoryRequestControl(RequestControl):
-    """Acts on requests by their ids, in memory."""
+    """The commands of a client about requests by their ids."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -173,51 +214,12 @@ class MemoryRequestControl(RequestControl):
     def revoke(self, ids: Collection[str]) -> None:
         self._memory.revoked.update(ids)
 
+    def results(self, ids: Sequence[str]) -> list[bytes | None]:
+        return self._memory.results(ids)
 
-class MemoryUnserved(Unserved):
-    """What a client finds out about a model."""
-
-    def __init__(self, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
-        self._memory = memory
-        self._clock = clock
-
-    def find(self, model: str, queue: str, ids: Sequence[str]) -> Found:
+    def withdraw_unknown(self, model: str, ids: Sequence[str]) -> ModelStatus:
         with self._memory.changed:
-            names = sorted(self._memory.served)
-            if model in names or not names:
-                return Found(True, model in names, frozenset(), names)
-            return Found(False, False, self._memory.take_back(queue, ids), names)
-
-
-class MemoryReplies(Replies):
-    """Delivers in the thread of whoever settles; its own looks over what is pending."""
-
-    def __init__(
-        self,
-        memory: Memory,
-        channel: str,
-        *,
-        deliver: Callable[[Reply], None],
-        pending: Callable[[float], list[str]],
-    ) -> None:
-        super().__init__(
-            memory,  # type: ignore[arg-type]  # only its mget is asked for
-            channel,
-            "",
-            deliver=deliver,
-            pending=pending,
-            reconnected=lambda: None,
-        )
-        self._memory = memory
-
-    def start(self) -> None:
-        self._memory.listen(self._channel, self._deliver_all)
-        super().start()
-
-    def close(self, timeout_s: float) -> None:
-        self._memory.leave(self._channel)
-        super().close(timeout_s)
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_S):
-            self._pending(LOOK_S)
+            served = sorted(self._memory.served)
+            if model in served or not served:
+                return ModelStatus(True, model in served, frozenset(), served)
+            return ModelStatus(False, False, self._memory.withdraw(predict_queue(model), ids), served)

@@ -1,4 +1,4 @@
-"""A model that nobody knows is said to be unknown; one that exists is waited for."""
+"""Requests for unknown models fail; requests for models that exist wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from client.lane import MODEL, Lane
-from modelane.client import unknown_models
+from modelane.client.transport import unknown_models
 from modelane.errors import BadInput, TimedOut, UnknownModel
 from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, predict_queue
 
@@ -17,30 +17,33 @@ ROWS = np.ones((2, 3))
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(unknown_models, "ASK_AFTER_S", 0.2)
+    monkeypatch.setattr(unknown_models, "CHECK_AFTER_S", 0.2)
 
 
 @pytest.fixture
 def served(server):
-    """A worker has announced these."""
+    """Models that a worker has announced."""
     server.sadd(SERVED_KEY, "churn", "fraud", "elsewhere")
     for name in ("churn", "fraud"):
         server.set(SERVED_KEY_PREFIX + name, b"{}", ex=90)
 
 
-def test_an_unknown_model_is_said_to_be_so_long_before_the_timeout(client, served, server):
+def test_an_unknown_model_fails_long_before_the_timeout(client, served, server):
     futures = [client.submit("chrun", ROWS) for _ in range(3)]
     began_s = time.monotonic()
 
     for future in futures:
-        with pytest.raises(UnknownModel, match=r"'chrun': they serve churn, fraud; did you mean 'churn'\?"):
+        with pytest.raises(
+            UnknownModel,
+            match=r"the model 'chrun'; models in service: churn, fraud; did you mean 'churn'\?",
+        ):
             future.result(10)
 
     assert time.monotonic() - began_s < 5
-    assert server.llen(predict_queue("chrun")) == 0, "nothing is left behind"
+    assert server.llen(predict_queue("chrun")) == 0, "the requests were withdrawn"
 
 
-def test_its_id_is_free_again(client, served, server):
+def test_its_id_can_be_used_again(client, served, server):
     with pytest.raises(UnknownModel):
         client.predict("chrun", ROWS, id="x")
     second = client.submit("churn", ROWS, id="x")
@@ -51,7 +54,7 @@ def test_its_id_is_free_again(client, served, server):
         second.result(10)
 
 
-def test_one_that_a_worker_has_begun_is_not_refused(client, served, server):
+def test_a_request_that_a_worker_has_started_is_not_refused(client, served, server):
     lane = Lane(server, "new-one")
     future = client.submit("new-one", ROWS)
     leases = lane.take()
@@ -62,7 +65,7 @@ def test_one_that_a_worker_has_begun_is_not_refused(client, served, server):
     assert len(future.result(10)) == 2
 
 
-def test_one_that_was_published_meanwhile_is_waited_for(client, served, server):
+def test_a_model_that_was_published_after_the_request_is_not_refused(client, served, server):
     future = client.submit("new-one", ROWS)
     client.flush()
     server.sadd(SERVED_KEY, "new-one")
@@ -74,17 +77,19 @@ def test_one_that_was_published_meanwhile_is_waited_for(client, served, server):
     assert len(future.result(10)) == 2
 
 
-def test_one_that_exists_but_is_not_served_times_out_and_says_so(client, served):
-    with pytest.raises(TimedOut, match="no worker serves elsewhere now: they serve churn, fraud"):
+def test_a_known_model_that_is_not_served_times_out_with_the_reason(client, served):
+    with pytest.raises(
+        TimedOut, match="within 2 s: no worker serves the model 'elsewhere'; models in service: churn, fraud"
+    ):
         client.predict("elsewhere", ROWS, timeout_s=2)
 
 
-def test_without_any_worker_nobody_calls_a_model_unknown(client):
-    with pytest.raises(TimedOut, match="no worker serves sums now: none has been heard of lately"):
+def test_without_workers_a_model_is_not_unknown(client):
+    with pytest.raises(TimedOut, match="within 2 s: no worker serves the model 'sums', nor any other"):
         client.predict(MODEL, ROWS, timeout_s=2)
 
 
-def test_other_requests_of_the_lane_stay(client, served, server):
+def test_other_requests_stay_in_the_lane(client, served, server):
     server.lpush(predict_queue("chrun"), b'{"headers":{"id":"x"}}')
     with pytest.raises(UnknownModel):
         client.predict("chrun", ROWS)
@@ -92,7 +97,7 @@ def test_other_requests_of_the_lane_stay(client, served, server):
     assert server.llen(predict_queue("chrun")) == 1
 
 
-def test_a_retraining_is_none_of_its_business(client, served):
+def test_retrainings_are_not_checked(client, served):
     future = client.retrain("chrun")
     time.sleep(1.5)
 
