@@ -104,9 +104,9 @@ class TestTheSameIdTwice:
         assert len(second.result(10)) == 2
 
     def test_an_id_can_be_used_again_when_its_answer_has_expired(self, client, lane, server):
-        client.submit(MODEL, ROWS, id="x")
+        first = client.submit(MODEL, ROWS, id="x")
         lane.answer(lane.take())
-        until(lambda: not server.llen(predict_queue(MODEL)))
+        first.result(10)
         server.delete("celery-task-meta-x")
 
         second = client.submit(MODEL, ROWS, id="x")

@@ -55,8 +55,8 @@ class Client(MapMixin):
     three threads then. It can be used in any number of threads and event loops at the same time, and in
     forked children; requests that the parent sent before the fork are answered in the parent only.
 
-    While Redis is away, requests wait in the client and are sent when it is back, unless their timeout passes
-    first.
+    While Redis is unavailable, requests wait in the client; they are sent when it is back, unless their
+    timeout passes first.
 
     Args:
         url: URL of Redis, such as ``redis://localhost:6379/0``; by default the setting

@@ -56,9 +56,9 @@ class MapMixin(ABC):
         """Send many batches, and return their answers in the same order.
 
         Batches are read only as far as the window reaches, so they may come from a generator over more data
-        than fits into memory. While the lane is full or Redis is away, it waits and sends the batch again,
-        for at most ``timeout_s`` without an answer. If the caller stops iterating, the requests in flight are
-        cancelled.
+        than fits into memory. While the lane is full or Redis is unavailable, it waits and sends the batch
+        again, for at most ``timeout_s`` without an answer. If the caller stops iterating, the requests in
+        flight are cancelled.
 
         Args:
             model: name of the model.

@@ -46,8 +46,8 @@ def in_order(
         batches: read only as far as the window reaches.
         window: batches in flight.
         return_errors: yield the error of a failed batch instead of raising it.
-        patience_s: how long a refused batch (the lane is full, or Redis is away) is sent again while no
-            answer arrives.
+        patience_s: how long a refused batch (the lane is full, or Redis is unavailable) is sent again while
+            no answer arrives.
     """
     flight = _Flight(submit, window, patience_s)
     source = iter(batches)

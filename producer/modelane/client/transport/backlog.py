@@ -17,8 +17,8 @@ from modelane.errors import ClientClosed, TryLater
 MAX_MESSAGES = 128
 MAX_BYTES = 8 * 2**20
 
-#: Messages and bytes that may wait here while Redis is away. They cost memory in every service that sends,
-#: and callers time out before a longer backlog could be sent.
+#: Messages and bytes that may wait here while Redis is unavailable. They cost memory in every service that
+#: sends, and callers time out before a longer backlog could be sent.
 MAX_WAITING = 100_000
 MAX_WAITING_BYTES = 256 * 2**20
 

@@ -182,7 +182,7 @@ class Outbox:
             _fail(run, ModelaneError(f"the request cannot be sent: {exc!r}"))
 
     def _put(self, run: list[Outgoing], token: str) -> None:
-        """Put messages into their lane, or as many as fit; retry while Redis is away.
+        """Put messages into their lane, or as many as fit; retry while Redis is unavailable.
 
         Args:
             run: messages with the same destination.
@@ -190,7 +190,7 @@ class Outbox:
         """
         while run := [outgoing for outgoing in run if not outgoing.prediction.done()]:
             try:
-                taken_ids = self._open_queue(run[0].queue).put(
+                left_out = self._open_queue(run[0].queue).put(
                     [outgoing.message for outgoing in run],
                     max_depth=self._max_depth,
                     priority=run[0].priority,
@@ -213,14 +213,14 @@ class Outbox:
             except ModelaneError as exc:
                 return _fail(run, exc)
             else:
-                return self._accepted(run, token, is_any_known=bool(taken_ids))
+                return self._accepted(run, token, has_known_ids=bool(left_out))
         return None
 
-    def _accepted(self, run: list[Outgoing], token: str, *, is_any_known: bool) -> None:
+    def _accepted(self, run: list[Outgoing], token: str, *, has_known_ids: bool) -> None:
         self.error = None
         for outgoing in run:
             outgoing.prediction.mark_sent()
-        if is_any_known:
+        if has_known_ids:
             # All of them: a retry may be shorter than the put whose positions Redis returns.
             for outgoing in run:
                 self.attach(outgoing.prediction)

@@ -1,8 +1,8 @@
 """The last puts of an outbox, kept because a Redis that is killed may restart without them.
 
-With ``appendfsync everysec`` Redis loses up to the last two seconds before it was killed, however long it is
-away. So messages are kept while their answer is awaited; those with an answer are dropped, which limits the
-buffer to little more than the requests in flight.
+With ``appendfsync everysec`` Redis loses up to two seconds before it was killed, however long it is down. So
+messages are kept while their answer is awaited; those with an answer are dropped, which limits the buffer to
+little more than the requests in flight.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a client has in one process: an identity, pending futures, connections and threads.
 
-A request passes from here to the outbox, Redis, the reply listener, the pending futures, and completes its
-future. Timeouts fail the futures that this takes too long for.
+A request goes from here through the outbox to Redis; its answer comes back through the reply listener to the
+pending futures. Timeouts fail the futures that get no answer.
 """
 
 from __future__ import annotations
