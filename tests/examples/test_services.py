@@ -112,7 +112,7 @@ def test_a_full_lane_is_a_429_with_retry_after_and_an_unknown_model_a_400(servic
 
     assert busy.status_code == 429
     assert int(busy.headers["Retry-After"]) >= 1
-    assert "modelane.predict.nobody holds 200 messages" in busy.json()["error"]
+    assert "modelane.predict.nobody is full: 200 messages wait" in busy.json()["error"]
     assert unknown.status_code == 400
     assert "no worker serves the model 'nowhere'" in unknown.json()["error"]
 
