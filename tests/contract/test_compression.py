@@ -1,4 +1,4 @@
-"""Compressed bodies: what kombu writes is read, within bounds."""
+"""Compressed bodies are decompressed, up to a limit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_what_kombu_compresses_is_read(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_more_than_is_allowed_is_refused(form):
+def test_a_body_beyond_the_limit_is_refused(form):
     compressed, name = kombus.compress(BODY, form)
 
     with pytest.raises(TooLarge, match="8999 bytes"):
@@ -40,7 +40,7 @@ def test_more_than_is_allowed_is_refused(form):
         (lzma.compress, "application/x-lzma"),
     ],
 )
-def test_a_bomb_is_refused_before_it_grows(compress, name):
+def test_a_decompression_bomb_is_refused_before_it_is_expanded(compress, name):
     bomb = compress(bytes(100 * 2**20))
     tracemalloc.start()
 
@@ -56,14 +56,14 @@ def test_a_bomb_is_refused_before_it_grows(compress, name):
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-6], lambda data: b"nonsense" + data, lambda data: b""]
 )
-def test_what_is_damaged_or_cut_short_is_undecodable(form, damage):
+def test_a_damaged_or_truncated_body_is_undecodable(form, damage):
     compressed, name = kombus.compress(BODY, form)
 
     with pytest.raises(Undecodable):
         decompress(damage(compressed), name, 10**6)
 
 
-def test_a_body_may_not_ask_for_memory_beyond_any_preset():
+def test_lzma_may_not_allocate_more_than_its_highest_preset():
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
     greedy = lzma.compress(BODY, filters=filters)
 
@@ -72,6 +72,6 @@ def test_a_body_may_not_ask_for_memory_beyond_any_preset():
 
 
 @pytest.mark.parametrize("name", ["application/zstd", "application/x-brotli", "pickle"])
-def test_what_the_standard_library_does_not_have_is_refused_in_words(name):
+def test_an_unsupported_compression_is_refused_with_the_supported_ones(name):
     with pytest.raises(Undecodable, match=f"{name}.*is not supported: expected application/x-gzip, "):
         decompress(b"", name, 10)

@@ -1,4 +1,4 @@
-"""The border to redis-py: whatever it raises becomes an error of ours that says what to do."""
+"""Every error of redis-py is translated into one of Modelane that says what to do."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from modelane.errors import BrokerRefused, BrokerUnavailable
 
 
 def every_error() -> list[type[redis.RedisError]]:
-    """All of redis-py's, wherever it defines them."""
+    """Return all error classes of redis-py."""
     for module in pkgutil.walk_packages(redis.__path__, "redis."):
         try:
             importlib.import_module(module.name)
         except ImportError:
-            continue  # wants a package of its own
+            continue  # needs an optional package
     found, left = {redis.RedisError}, [redis.RedisError]
     while left:
         new = [error for error in left.pop().__subclasses__() if error not in found]
@@ -32,7 +32,7 @@ def every_error() -> list[type[redis.RedisError]]:
 
 
 def example(error: type[redis.RedisError]) -> redis.RedisError:
-    """As redis-py makes it of what a server says, which is without the code in front."""
+    """Return an error as redis-py creates it, without the error code of the server."""
     if issubclass(error, redis.exceptions.AskError):
         return error("3999 127.0.0.1:6381")
     wants = [
@@ -43,13 +43,13 @@ def example(error: type[redis.RedisError]) -> redis.RedisError:
     return error(*["it is so"] * max(1, sum(wants)))
 
 
-#: What stays as it is until somebody acts: permissions, a wrong type, a cluster, a fault of ours.
+#: Errors that need an operator: permissions, a wrong type, a cluster, a fault of Modelane.
 REFUSED = (redis.ResponseError, redis.DataError, redis.exceptions.PubSubError)
 PASSING = {"OutOfMemoryError", "ReadOnlyError", "TryAgainError", "ClusterDownError", "MasterDownError"}
 
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: f"{error.__module__}.{error.__name__}")
-def test_every_error_of_redis_py_becomes_one_of_ours(error):
+def test_every_error_of_redis_py_is_translated(error):
     raised = example(error)
 
     with pytest.raises((BrokerUnavailable, BrokerRefused)) as translated, broker_errors():
@@ -62,7 +62,7 @@ def test_every_error_of_redis_py_becomes_one_of_ours(error):
     assert str(pickle.loads(pickle.dumps(translated.value))) == str(translated.value)
 
 
-def test_there_are_some():
+def test_the_errors_of_redis_py_are_found():
     assert len(every_error()) > 25
 
 
@@ -77,7 +77,7 @@ def test_there_are_some():
     ],
     ids=lambda raised: type(raised).__name__,
 )
-def test_what_the_network_raises_is_an_absent_redis(raised):
+def test_network_errors_mean_that_redis_is_unavailable(raised):
     with pytest.raises(BrokerUnavailable, match="Redis does not answer"), broker_errors():
         raise raised
 
@@ -85,14 +85,14 @@ def test_what_the_network_raises_is_an_absent_redis(raised):
 @pytest.mark.parametrize(
     "code", ["LOADING", "BUSY", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS"]
 )
-def test_a_script_that_meets_a_server_which_cannot_now_is_tried_again(code):
+def test_a_transient_error_of_a_script_means_that_redis_is_unavailable(code):
     said = f"{code} sorry. script: 6f1b, on @user_script:12."
     for sentence in (said, f"Error running script (call to f_6f1b): @user_script: 12: -{said}"):
         with pytest.raises(BrokerUnavailable, match="cannot serve the command now"), broker_errors():
             raise redis.ResponseError(sentence)
 
 
-def test_a_full_memory_is_waited_for_and_a_missing_permission_is_not(redis_url):
+def test_full_memory_is_transient_and_a_missing_permission_is_not(redis_url):
     with redis.Redis.from_url(redis_url) as server:
         server.acl_setuser("guest", enabled=True, nopass=True, commands=["+get"], keys=["*"])
         server.config_set("maxmemory", 1)

@@ -28,7 +28,7 @@ def test_an_error_survives_pickling(error):
 
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: error.__name__)
-def test_an_error_stands_in_the_tree_of_the_docstring_with_its_own_words(error):
+def test_an_error_is_in_the_tree_of_the_docstring_and_has_one_itself(error):
     assert error.__name__ in (errors.__doc__ or "")
     assert error.__doc__
 
@@ -36,7 +36,7 @@ def test_an_error_stands_in_the_tree_of_the_docstring_with_its_own_words(error):
 @pytest.mark.parametrize(
     "error", [error for error in EVERY if error is not QueueFull], ids=lambda error: error.__name__
 )
-def test_an_error_crosses_the_wire_as_code_and_sentence(error):
+def test_an_error_crosses_the_wire_as_code_and_message(error):
     sent = error("what is wrong")
 
     received = from_code(sent.code, str(sent))
@@ -45,14 +45,14 @@ def test_an_error_crosses_the_wire_as_code_and_sentence(error):
     assert str(received) == "what is wrong"
 
 
-def test_an_unknown_code_is_a_failed_prediction_that_keeps_its_words():
+def test_an_unknown_code_is_a_failed_prediction_with_the_same_message():
     received = from_code("SystemExit", "bye")
 
     assert type(received) is PredictionFailed
     assert str(received) == "SystemExit: bye"
 
 
-def test_a_full_queue_says_how_full_and_when_to_come_back():
+def test_a_full_queue_says_how_full_it_is_and_when_to_retry():
     full = QueueFull("modelane.predict.churn", 100_001, 100_000, 2.5)
 
     assert "100001 messages" in str(full)

@@ -1,4 +1,4 @@
-"""Names: the table is complete, and agrees with what kombu and Celery would choose."""
+"""The table of keys is complete and agrees with kombu and Celery."""
 
 import pytest
 from celery import Celery
@@ -21,7 +21,7 @@ def test_priorities_use_the_lists_that_kombu_would_use(priority):
     assert ours == (f"q{channel.sep}{steps[-1]}" if steps[-1] else "q")
 
 
-def test_results_stand_where_celery_looks_for_them():
+def test_results_have_the_key_that_celery_reads():
     backend = Celery(backend="redis://127.0.0.1:1/0").backend
 
     assert backend.task_keyprefix.decode() == keys.RESULT_KEY_PREFIX
@@ -65,12 +65,12 @@ def test_a_model_name_leads_to_its_lane_and_back(name):
 @pytest.mark.parametrize(
     "name", ["", "Churn", "a.leased", "../x", "a/b", "-a", "a" * 65, "ä", "a b", "a\n", None, 7, ["a"]]
 )
-def test_what_is_no_model_name_is_refused_in_words(name):
+def test_an_invalid_model_name_is_refused(name):
     with pytest.raises(BadInput, match="not a model's name"):
         check_model_name(name)
 
 
-def test_ordinary_queues_are_no_lanes():
+def test_other_queues_are_not_lanes():
     assert lane_of("celery") is None
     assert lane_of("modelane.predict.") is None
     assert lane_of("modelane.predict.a.leased") is None

@@ -18,7 +18,7 @@ def test_unset_variables_keep_their_defaults():
     assert Settings.from_env({}) == Settings()
 
 
-def test_a_variable_is_read_in_its_own_type():
+def test_a_variable_is_converted_to_the_type_of_its_setting():
     settings = Settings.from_env({"MODELANE_LEASE_S": "2.5", "MODELANE_MAX_BATCH_ROWS": "16"})
 
     assert (settings.lease_s, settings.max_batch_rows) == (2.5, 16)
@@ -66,7 +66,7 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_expected(variable, v
     assert words in str(refused.value)
 
 
-def test_an_unknown_variable_is_a_warning_because_it_is_a_typing_error():
+def test_an_unknown_variable_is_a_warning_with_a_suggestion():
     with pytest.warns(UserWarning, match="MODELANE_LEESE_S is not a setting.*did you mean MODELANE_LEASE_S"):
         Settings.from_env({"MODELANE_LEESE_S": "3"})
 
@@ -77,7 +77,7 @@ def test_a_child_process_gets_the_same_settings():
     assert Settings.from_env(settings.to_env()) == settings
 
 
-def test_another_broker_is_taken_but_has_no_lanes():
+def test_another_broker_is_accepted_but_has_no_lanes():
     other = Settings.from_env({"MODELANE_BROKER_URL": "amqp://host", "MODELANE_RESULT_URL": "redis://host"})
 
     assert not other.has_lanes
@@ -104,7 +104,7 @@ def test_a_password_in_a_url_is_not_repeated_in_an_error(variable, value):
 
 
 @pytest.mark.parametrize("url", ["redis://h:abc/0", "redis://[::1", "redis://h/0?db=geheim"])
-def test_a_url_that_redis_py_cannot_read_is_a_wrong_setting_however_it_came(url):
+def test_a_url_that_redis_py_cannot_parse_is_a_settings_error(url):
     with pytest.raises(SettingsError, match="MODELANE_BROKER_URL cannot be parsed") as refused:
         connect(Settings(broker_url=url))
 

@@ -11,7 +11,7 @@ AWAY = BrokerUnavailable("Redis does not answer")
 
 
 class Loop:
-    """A loop whose pauses take no time; it is told to stop in the n-th one."""
+    """A loop whose pauses take no time and that has to stop in the n-th one."""
 
     def __init__(self, stops_after: int = 1000) -> None:
         self.pauses: list[float] = []
@@ -93,14 +93,14 @@ def test_a_loop_that_has_to_stop_gets_the_error():
     assert flaky.left == 3
 
 
-def test_what_an_operator_has_to_solve_is_not_retried(loop, outage):
+def test_an_error_that_needs_an_operator_is_not_retried(loop, outage):
     with pytest.raises(BrokerRefused):
         outage.retry(Flaky(1, BrokerRefused("no permission")))
 
     assert loop.pauses == []
 
 
-def test_a_loop_of_its_own_pauses_and_is_told_to_stop():
+def test_a_pause_returns_whether_the_loop_has_to_stop():
     outage = Outage("lane", Loop(stops_after=2).wait)
     error = BrokerRefused("no permission")
 

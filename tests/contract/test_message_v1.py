@@ -12,7 +12,7 @@ from modelane.protocol.predict_request import read_request
 
 
 def a_message(**options) -> bytes:
-    """As a stock client would write it."""
+    """Return a message as a stock client writes it."""
     app = Celery(set_as_current=False)
     headers, properties, body, _ = app.amqp.as_task_v1("id-1", "modelane.predict", **options)
     message = {
@@ -25,7 +25,7 @@ def a_message(**options) -> bytes:
     return json.dumps(message).encode()
 
 
-def test_it_is_read_as_the_same_request_in_protocol_2():
+def test_it_is_decoded_like_the_same_request_in_protocol_2():
     envelope = message_v1.read_envelope(
         a_message(args=("churn", [[1.0]]), kwargs={"method": "predict_proba"}, retries=2, group_id="g")
     )
@@ -35,7 +35,7 @@ def test_it_is_read_as_the_same_request_in_protocol_2():
     assert (request.model, request.rows, request.method) == ("churn", [[1.0]], "predict_proba")
 
 
-def test_its_times_are_read():
+def test_its_times_are_decoded():
     envelope = message_v1.read_envelope(a_message(countdown=60, expires=120))
 
     assert envelope.expires_s is not None
@@ -43,7 +43,7 @@ def test_its_times_are_read():
     assert round(envelope.expires_s - envelope.eta_s) == 60
 
 
-def test_what_is_linked_to_it_is_kept():
+def test_its_callbacks_are_kept():
     envelope = message_v1.read_envelope(a_message(callbacks=[{"task": "a"}], errbacks=[{"task": "b"}]))
 
     _, _, embed = wire.read_body(envelope)
@@ -51,7 +51,7 @@ def test_what_is_linked_to_it_is_kept():
 
 
 @pytest.mark.parametrize("message", [b"nonsense", b"{}", b"[1]", a_message().replace(b"id-1", b"\xff")])
-def test_anything_else_is_refused_in_words(message):
+def test_anything_else_is_undecodable(message):
     with pytest.raises(Undecodable, match="protocol 1 or 2"):
         message_v1.read_envelope(message)
 

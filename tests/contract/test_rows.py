@@ -1,4 +1,4 @@
-"""Anything tabular in: what a caller passes means the same, whichever library made it."""
+"""Rows mean the same whether they come as arrays, lists, records or tables of any library."""
 
 import datetime as dt
 import enum
@@ -43,7 +43,7 @@ RECORDS = [
 
 
 def sent(rows, columns=None):
-    """Through the wire and into the arrays of a batch, as a frame."""
+    """Return rows as the model gets them after encoding and decoding, as a frame."""
     body, names, n_rows = to_rows(rows, columns)
     packed = msgspec.msgpack.encode(to_msgpack(body))
     arrived = msgspec.msgpack.decode(packed, ext_hook=from_wire)
@@ -74,7 +74,7 @@ ARROW = pa.table(
 
 
 class OnlyAStream:
-    """What many libraries give: Arrow's own interface and nothing else."""
+    """A table with Arrow's stream interface and nothing else."""
 
     def __arrow_c_stream__(self, requested_schema=None):
         return ARROW.__arrow_c_stream__(requested_schema)
@@ -123,12 +123,12 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_table_means_the_same_in_whatever_form_it_comes(form):
+def test_a_table_means_the_same_in_every_form(form):
     pd.testing.assert_frame_equal(sent(FORMS[form]()), EXPECTED, check_column_type=False)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_it_means_the_same_in_a_stock_clients_json(form):
+def test_a_table_means_the_same_in_the_json_of_a_stock_client(form):
     body, names, _ = to_rows(FORMS[form]())
 
     read = READER.read(msgspec.json.decode(msgspec.json.encode(to_json(body))), names)
@@ -152,7 +152,7 @@ scalars = {
 
 
 @given(st.lists(st.fixed_dictionaries(scalars), min_size=1, max_size=40))
-def test_what_goes_in_is_what_the_model_sees(records):
+def test_the_model_gets_the_values_that_were_sent(records):
     seen = sent(records)
 
     for name, column in seen.items():
@@ -255,7 +255,7 @@ def test_an_array_of_numbers_keeps_its_dtype(dtype):
         f"{type(value).__module__}.{type(value).__name__}" if not isinstance(value, str) else value
     ),
 )
-def test_what_holds_numbers_only_travels_as_one_tensor(rows, dtype):
+def test_rows_of_numbers_are_sent_as_one_tensor(rows, dtype):
     body, columns, n_rows = to_rows(rows)
 
     assert isinstance(body, Tensor)
@@ -290,7 +290,7 @@ def test_a_frame_whose_columns_are_numbered_is_taken_by_position():
         [1, 0],
     ],
 )
-def test_a_frame_whose_columns_are_neither_named_nor_counted_is_refused(labels):
+def test_a_frame_whose_columns_are_neither_named_nor_numbered_is_refused(labels):
     with pytest.raises(BadInput, match="is not named by a string: rename the columns"):
         to_rows(pd.DataFrame(np.zeros((2, 2)), columns=labels))
 
@@ -354,13 +354,13 @@ def test_a_frame_whose_columns_are_neither_named_nor_counted_is_refused(labels):
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:30],
 )
-def test_what_is_no_table_is_refused_with_the_way_out(rows, words):
+def test_rows_that_are_not_a_table_are_refused_with_what_to_pass_instead(rows, words):
     with pytest.raises(BadInput, match=words):
         to_rows(rows)
 
 
 @pytest.mark.parametrize("rows", [pd.DataFrame(AS_COLUMNS), RECORDS, pd.DataFrame({"a": [1.0]}), ARROW])
-def test_columns_are_named_once(rows):
+def test_columns_may_not_be_named_twice(rows):
     with pytest.raises(BadInput, match="leave out columns"):
         to_rows(rows, NAMES)
 
@@ -372,21 +372,21 @@ def test_an_error_does_not_repeat_a_value():
     assert "411" not in str(refused.value)
 
 
-def test_a_table_is_described_by_its_shape_and_never_by_its_data():
+def test_a_table_is_described_by_its_shape_and_never_by_its_values():
     for rows in (RECORDS, AS_COLUMNS, pd.DataFrame(AS_COLUMNS).iloc[[0, 1, 2] * 20]):
         body, _, n_rows = to_rows(rows)
 
         assert describe(body) == f"[{n_rows}x4 columns]"
 
 
-def test_one_long_string_among_many_rows_costs_its_own_length_only():
+def test_one_long_string_adds_only_its_own_length():
     body, _, _ = to_rows({"age": np.zeros(100_000), "city": ["a"] * 99_999 + ["b" * 4000]})
 
     assert len(msgspec.msgpack.encode(to_msgpack(body))) < 8 * 100_000 + 2 * 100_000 + 5000
 
 
-def test_nothing_of_this_needs_pandas_polars_or_arrow():
-    """In a process where none of them can be imported, as in a service that has only the base install."""
+def test_rows_are_converted_without_pandas_polars_and_arrow():
+    """Run in a process that cannot import them, as a service with only the base install."""
     program = """
 import sys
 sys.modules.update(dict.fromkeys(["pandas", "polars", "pyarrow", "scipy", "sklearn"]))
@@ -427,7 +427,7 @@ FAR = dt.datetime(
         ([[Decimal("sNaN"), 1]], "row 0, column 0 is too large or not a number"),
     ],
 )
-def test_a_value_that_cannot_be_written_is_refused_by_its_place(rows, words):
+def test_a_value_that_cannot_be_sent_is_refused_with_its_place(rows, words):
     with pytest.raises(BadInput, match=words):
         to_rows(rows)
 

@@ -1,4 +1,4 @@
-"""Dead letters: found, redriven once, dropped once."""
+"""Dead letters are found, redriven once and dropped once."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def test_a_dead_letter_is_found_with_its_reason_and_message(bury, letters):
     assert letters.find("id-2") is None
 
 
-def test_dead_letters_of_all_queues_are_listed_and_only_behind_ones_own_prefix(bury, letters, server):
+def test_dead_letters_of_all_queues_under_the_prefix_are_listed(bury, letters, server):
     bury(a_message("id-1"), "id-1", "churn")
     bury(a_message("id-2"), "id-2", "fraud")
     server.hset("other:modelane.predict.x.dead", "id-3", "r\nm")
@@ -75,7 +75,7 @@ def test_dead_letters_of_all_queues_are_listed_and_only_behind_ones_own_prefix(b
     assert [letter.id for queue in letters.queues() for letter in letters.of(queue)] == ["id-1", "id-2"]
 
 
-def test_a_redriven_message_is_as_new_and_its_failure_forgotten(bury, letters, server, prefix):
+def test_a_redriven_message_has_no_attempts_and_its_failure_is_deleted(bury, letters, server, prefix):
     message = b'{"attempts":3,' + a_message("id-1", priority=6)[1:]
     queue = bury(message, "id-1")
     letter = letters.find("id-1")
@@ -88,7 +88,7 @@ def test_a_redriven_message_is_as_new_and_its_failure_forgotten(bury, letters, s
     assert [lease.message for lease in reserve(queue)] == [a_message("id-1", priority=6)]
 
 
-def test_a_redriven_message_has_no_deadline_and_is_otherwise_as_it_was(bury, letters):
+def test_a_redriven_message_has_no_deadline_and_is_otherwise_unchanged(bury, letters):
     message = a_message("id-1", expires_s=1.0).replace(b'"headers":{', b'"headers":{"timelimit":[2e-7,null],')
     assert wire.read_envelope(message).expires_s == 1.0
     queue = bury(b'{"attempts":3,' + message[1:], "id-1")
@@ -130,7 +130,7 @@ def test_a_dropped_letter_is_gone(bury, letters):
     assert reserve(queue) == ()
 
 
-def test_what_is_no_message_can_be_shown_and_dropped_but_not_redriven(bury, letters):
+def test_a_dead_letter_that_is_not_a_message_can_be_shown_and_dropped_but_not_redriven(bury, letters):
     bury(b"\xffnonsense\nwith lines", "?1L:tag")
     letter = letters.find("?1L:tag")
 

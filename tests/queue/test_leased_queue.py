@@ -1,4 +1,4 @@
-"""Each promise of the leased queue, on a real Redis."""
+"""The guarantees of the leased queue, on a real Redis."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from modelane.broker.leased_queue import LeasedQueue, Settlement
 from modelane.errors import BrokerRefused, BrokerUnavailable, QueueFull
 from modelane.keys import QueueKeys
 
-#: Seconds: long enough that it never runs out during a test, and short enough that it does.
+#: Seconds: a lease that never expires during a test, and one that always does.
 HOLDS, RUNS_OUT = 60.0, 0.02
 
 
@@ -50,7 +50,7 @@ def names(leases) -> list[str]:
 
 
 def settle_for(queue, seconds, batch, pause_s=0.0):
-    """Be a worker for some time."""
+    """Settle batches for some time, like a worker."""
     until = time.monotonic() + seconds
     while True:
         put(queue, *(message(str(n)) for n in range(batch)))
@@ -62,14 +62,14 @@ def settle_for(queue, seconds, batch, pause_s=0.0):
 
 
 def retry_after_s(queue, n=1):
-    """What a full lane answers to ``n`` requests."""
+    """Return the retry-after of a full lane for ``n`` requests."""
     with pytest.raises(QueueFull) as full:
         put(queue, *(message(str(n)) for n in range(n)), max_depth=0)
     return full.value.retry_after_s
 
 
 def reserve_returned(queue, n=1):
-    """Reserve until ``n`` messages have come back, within a deadline."""
+    """Reserve until ``n`` messages have returned, with a timeout."""
     got, until = [], time.monotonic() + 10
     while len(got) < n:
         assert time.monotonic() < until, "nothing came back"
@@ -84,7 +84,7 @@ class TestPut:
 
         assert names(reserve(queue)) == ["a", "b", "c"]
 
-    def test_a_full_lane_refuses_all_of_them_and_says_how_full_it_is(self, queue):
+    def test_a_full_lane_refuses_all_messages_and_says_how_full_it_is(self, queue):
         put(queue, message("a"), message("b"))
 
         with pytest.raises(QueueFull) as full:
@@ -94,22 +94,22 @@ class TestPut:
         assert full.value.retry_after_s > 0
         assert queue.depth() == 2
 
-    def test_a_full_lane_that_has_settled_nothing_yet_says_a_second(self, queue):
+    def test_a_full_lane_with_unknown_rate_asks_to_retry_after_a_second(self, queue):
         assert retry_after_s(queue) == 1.0
 
-    def test_a_full_lane_says_when_it_has_room_by_its_own_rate(self, queue):
+    def test_a_full_lane_estimates_from_its_rate_when_it_will_have_room(self, queue):
         # Given a lane that settles about 200 requests a second, and always has more to do
         put(queue, *(message(str(n)) for n in range(20)))
         settle_for(queue, seconds=1.5, batch=20, pause_s=0.1)
 
-        # When one request finds it full, and a hundred do
+        # When one request finds it full, and when a hundred requests do
         one, many = retry_after_s(queue), retry_after_s(queue, n=100)
 
-        # Then the one comes back soon, and the hundred in about half a second, or in more on a busy machine
+        # Then the one retries soon, and the hundred in about half a second, or later on a busy machine
         assert one < many
         assert 0.2 < many < 10
 
-    def test_the_slower_the_lane_the_later(self, server, queue):
+    def test_a_slower_lane_asks_to_retry_later(self, server, queue):
         now, _ = server.time()
         said = []
         for rate in (0, 0.001, 20, 1e9):
@@ -118,13 +118,13 @@ class TestPut:
 
         assert said == [60.0, 60.0, pytest.approx(5, rel=0.3), 0.05]
 
-    def test_a_lane_that_has_gone_silent_is_taken_for_slower(self, server, queue):
+    def test_a_lane_that_has_settled_nothing_for_long_counts_as_slower(self, server, queue):
         now, _ = server.time()
         server.set(queue.keys.rate, f"{now - 50} 100")
 
         assert retry_after_s(queue, n=100) == pytest.approx(10, rel=0.1)
 
-    def test_a_lane_that_had_nothing_to_do_is_not_taken_for_slower(self, server, queue):
+    def test_an_idle_lane_does_not_count_as_slower(self, server, queue):
         # Given a lane that settles 100 requests a second, and then idles for an hour
         now, _ = server.time()
         server.set(queue.keys.rate, f"{now - 3600} 100")
@@ -133,10 +133,10 @@ class TestPut:
         put(queue, message("a"))
         settle(queue, *reserve(queue))
 
-        # Then it is known for about what it was, also on a busy machine, and not for one a minute
+        # Then its rate is about the same, also on a busy machine, and not one request a minute
         assert 0.5 < retry_after_s(queue, n=100) < 5
 
-    def test_the_first_batch_of_a_lane_says_how_fast_it_is(self, server, queue):
+    def test_the_first_batch_of_a_lane_sets_its_rate(self, server, queue):
         put(queue, *(message(f"{n}") for n in range(50)))
         now, _ = server.time()
         server.set(queue.keys.rate, f"{now - 1} -")  # put a second ago
@@ -146,7 +146,7 @@ class TestPut:
         assert 0.8 < retry_after_s(queue, n=50) < 10
 
     @pytest.mark.parametrize("nonsense", ["nonsense", "", "1 2 3", "x 1", "1 -1"])
-    def test_nonsense_for_a_rate_is_no_rate_and_is_written_over(self, server, queue, nonsense):
+    def test_an_invalid_rate_is_ignored_and_overwritten(self, server, queue, nonsense):
         server.set(queue.keys.rate, nonsense)
 
         assert retry_after_s(queue) == 1.0
@@ -159,13 +159,13 @@ class TestPut:
         with pytest.raises(QueueFull):
             put(queue, message("b"), max_depth=1)
 
-    def test_the_same_put_twice_puts_once(self, queue):
+    def test_a_repeated_put_puts_nothing(self, queue):
         put(queue, message("a"), token="t")
         put(queue, message("a"), token="t")
 
         assert names(reserve(queue)) == ["a"]
 
-    def test_a_senders_clock_that_is_hours_off_is_noted_in_its_messages(self, queue, monkeypatch):
+    def test_the_error_of_a_senders_clock_is_added_to_its_messages(self, queue, monkeypatch):
         put(queue, message("right"))
         hours_ago = time.time() - 7200
         monkeypatch.setattr(time, "time", lambda: hours_ago)
@@ -192,7 +192,7 @@ class TestPut:
 
 
 class TestReserve:
-    def test_the_most_urgent_comes_first_whenever_it_was_put(self, queue):
+    def test_the_most_urgent_message_comes_first(self, queue):
         for priority in (9, 6, 3, 0):
             put(queue, message(str(priority)), priority=priority)
 
@@ -210,13 +210,13 @@ class TestReserve:
 
         assert len(reserve(queue, max_bytes=600)) == 1
 
-    def test_a_message_larger_than_a_batch_is_taken_alone_and_not_starved(self, queue):
+    def test_a_message_larger_than_a_batch_is_leased_alone(self, queue):
         put(queue, message("huge", 5000), message("b"))
 
         assert names(reserve(queue, max_rows=10)) == ["huge"]
         assert names(reserve(queue, max_rows=10)) == ["b"]
 
-    def test_no_lower_priority_passes_a_message_that_did_not_fit(self, queue):
+    def test_no_message_of_lower_priority_overtakes_one_that_did_not_fit(self, queue):
         put(queue, message("a", 4), message("b", 9))
         put(queue, message("small", 1), priority=9)
 
@@ -242,7 +242,7 @@ class TestReserve:
 
         assert sorted(got, key=int) == [str(i) for i in range(500)]
 
-    def test_it_tells_the_time_of_the_server(self, queue):
+    def test_it_returns_the_time_of_the_server(self, queue):
         now_s = queue.reserve(lease_s=1, max_requests=1, max_rows=1, max_bytes=1, max_attempts=1).now_s
 
         assert abs(now_s - time.time()) < 5
@@ -284,9 +284,7 @@ class TestLease:
 
         assert names(reserve(queue)) == ["high", "low"]
 
-    def test_what_has_lost_workers_comes_in_ever_smaller_batches_and_alone_before_its_last_attempt(
-        self, queue
-    ):
+    def test_a_message_that_has_lost_workers_is_served_in_smaller_batches_and_finally_alone(self, queue):
         put(queue, *(message(str(n)) for n in range(30)))
         reserve(queue, RUNS_OUT)
         time.sleep(RUNS_OUT * 2)
@@ -310,7 +308,7 @@ class TestLease:
 
         assert [found.get("attempts", 0) for found in returned] == [1, 0]
 
-    def test_what_has_lost_workers_is_not_reserved_ahead(self, queue):
+    def test_a_message_that_has_lost_workers_is_not_reserved_ahead(self, queue):
         put(queue, message("a"))
         reserve(queue, RUNS_OUT)
         time.sleep(RUNS_OUT * 2)
@@ -339,9 +337,7 @@ class TestLease:
         assert server.hvals(queue.keys.leased) == [b"2", b"1", b"1"]
 
     @pytest.mark.parametrize("n_given_up", [1, 2])
-    def test_a_reserve_that_arrives_after_it_was_given_up_leases_nothing(
-        self, queue, server, monkeypatch, n_given_up
-    ):
+    def test_a_lost_reserve_that_arrives_late_leases_nothing(self, queue, server, monkeypatch, n_given_up):
         put(queue, message("a"), message("b"))
         late = []
 
@@ -398,7 +394,7 @@ class TestSettle:
         put(queue, message("a"), token="t")
         settle(queue, *reserve(queue), ttl_s=0)
 
-        # Marks that end by themselves
+        # Keys that expire
         left = server.keys()
         assert set(left) == {queue.keys.put("t").encode(), queue.keys.rate.encode()}
         assert all(server.ttl(key) > 0 for key in left)
@@ -412,7 +408,7 @@ class TestSettle:
 
         assert next_message(listener) == b"\xdd\x00\x00\x00\x03" + b"\xa1x" * 3
 
-    def test_an_answer_that_nobody_wants_is_neither_stored_nor_published(self, queue, server):
+    def test_without_a_ttl_an_answer_is_neither_stored_nor_published(self, queue, server):
         listener = server.pubsub(ignore_subscribe_messages=True)
         listener.subscribe("celery-task-meta-a", "modelane.reply.me")
         put(queue, message("a"))
@@ -423,7 +419,7 @@ class TestSettle:
         server.publish("modelane.reply.me", "end")
         assert next_message(listener) == b"end"
 
-    def test_of_two_answers_the_one_whose_lease_holds_stands(self, queue, server):
+    def test_of_two_answers_the_one_with_the_lease_is_stored(self, queue, server):
         put(queue, message("a"))
         (lost,) = reserve(queue, RUNS_OUT)
         (held,) = reserve_returned(queue)
@@ -434,7 +430,7 @@ class TestSettle:
         assert (late, good) == (frozenset({0}), frozenset())
         assert server.get("celery-task-meta-a") == b"good"
 
-    def test_a_lease_that_ran_out_but_was_not_taken_may_still_answer(self, queue):
+    def test_an_expired_lease_that_nobody_has_taken_may_still_answer(self, queue):
         put(queue, message("a"))
         (lease,) = reserve(queue, RUNS_OUT)
         time.sleep(RUNS_OUT * 2)
@@ -451,7 +447,7 @@ class TestSettle:
         assert settle(queue, lease) == frozenset({0})
         assert server.get("celery-task-meta-a") is None
 
-    def test_a_buried_message_is_kept_with_its_reason_and_its_caller_told(self, queue, server):
+    def test_a_dead_letter_has_its_reason_and_its_caller_gets_the_failure(self, queue, server):
         put(queue, message("a"))
 
         settle(queue, *reserve(queue), bury_reason="three workers were lost")
@@ -460,7 +456,7 @@ class TestSettle:
         assert server.get("celery-task-meta-a") == b"\xa1x"
         assert reserve(queue) == ()
 
-    def test_only_the_holder_of_a_lease_may_bury(self, queue, server):
+    def test_only_the_holder_of_a_lease_may_make_a_dead_letter(self, queue, server):
         put(queue, message("a"))
         (lost,) = reserve(queue, RUNS_OUT)
         reserve_returned(queue)
@@ -488,7 +484,7 @@ class TestRelease:
 
         assert json.loads(reserve_returned(queue)[0].message)["attempts"] == 1
 
-    def test_who_released_a_message_can_no_longer_answer_it(self, queue):
+    def test_a_released_message_cannot_be_answered(self, queue):
         put(queue, message("a"))
         (lease,) = reserve(queue)
         queue.release([lease.tag], delay_s=HOLDS, counts=False)
@@ -519,18 +515,18 @@ class TestWait:
         assert ended.wait(5)
         assert names(reserve(queue)) == ["a"]
 
-    def test_waiting_ends_by_itself_and_says_that_there_is_nothing(self, queue):
+    def test_waiting_times_out_and_returns_that_there_is_nothing(self, queue):
         put(queue, message("a"))
         reserve(queue)
 
         assert queue.wait(0.05) is False
 
-    def test_what_is_less_urgent_is_noticed(self, queue):
+    def test_waiting_notices_messages_of_lower_priority(self, queue):
         put(queue, message("a"), priority=9)
 
         assert queue.wait(0.05) is True
 
-    def test_what_is_due_is_noticed(self, queue):
+    def test_waiting_notices_due_messages(self, queue):
         put(queue, message("a"))
         reserve(queue, RUNS_OUT)
 
@@ -543,13 +539,13 @@ class TestTrouble:
         with pytest.raises(BrokerUnavailable):
             put(LeasedQueue(client, QueueKeys("q")), message("a"))
 
-    def test_a_key_of_another_type_is_refused_and_an_operator_must_act(self, queue, server):
+    def test_a_key_of_another_type_is_broker_refused(self, queue, server):
         server.set(queue.keys.first, "not a list")
 
         with pytest.raises(BrokerRefused, match="WRONGTYPE"):
             reserve(queue)
 
-    def test_a_full_memory_is_unavailable_not_lost(self, queue, server):
+    def test_full_memory_is_broker_unavailable_and_loses_nothing(self, queue, server):
         put(queue, message("a"))
         server.config_set("maxmemory", 1)
         try:
@@ -561,7 +557,7 @@ class TestTrouble:
 
         assert names(reserve_returned(queue)) == ["a"]
 
-    def test_a_full_memory_can_still_be_emptied(self, queue, server):
+    def test_with_full_memory_the_queue_can_still_be_emptied(self, queue, server):
         put(queue, message("a"), message("b"))
         reserve(queue, RUNS_OUT)
         time.sleep(RUNS_OUT * 2)
@@ -574,13 +570,13 @@ class TestTrouble:
         finally:
             server.config_set("maxmemory", 0)
 
-    def test_scripts_that_the_server_has_forgotten_are_sent_again(self, queue, server):
+    def test_scripts_are_sent_again_after_the_server_has_dropped_them(self, queue, server):
         put(queue, message("a"))
         server.script_flush()
 
         assert names(reserve(queue)) == ["a"]
 
-    def test_everything_stands_behind_the_prefix(self, server):
+    def test_every_key_has_the_prefix(self, server):
         queue = LeasedQueue(server, QueueKeys("q", "shop:"))
         listener = server.pubsub(ignore_subscribe_messages=True)
         listener.subscribe("shop:modelane.reply.me", "shop:celery-task-meta-b")
@@ -606,8 +602,8 @@ def next_message(listener) -> bytes:
     raise AssertionError("no message came")
 
 
-class TestTell:
-    def test_how_far_it_has_come_is_told_until_the_lease_is_lost(self, queue, server):
+class TestProgress:
+    def test_progress_is_stored_and_published_until_the_lease_is_lost(self, queue, server):
         # Given two messages of one batch, and a listener
         put(queue, message("a"), message("b"))
         first, second = reserve(queue)
@@ -615,21 +611,21 @@ class TestTell:
             listener.subscribe("celery-task-meta-a")
             listener.get_message(timeout=1)
 
-            # When one is told about
+            # When the progress of one is reported
             assert queue.report_progress(first.tag, "a", b"half", ttl_s=60)
 
-            # Then it is stored, for a while, and published
+            # Then it is stored with a ttl and published
             assert server.get("celery-task-meta-a") == b"half"
             assert 0 < server.ttl("celery-task-meta-a") <= 60
             assert listener.get_message(timeout=1)["data"] == b"half"
 
-        # When it is settled, nothing more is told of it, but of the other one
+        # When it is settled, its progress is no longer stored, but that of the other one is
         settle(queue, first)
         assert not queue.report_progress(first.tag, "a", b"late", ttl_s=60)
         assert server.get("celery-task-meta-a") == b"\xa1x"
         assert queue.report_progress(second.tag, "b", b"half", ttl_s=60)
 
-    def test_a_client_hears_it_on_its_channel(self, queue, server):
+    def test_progress_is_published_on_the_channel_of_the_client(self, queue, server):
         put(queue, message("a"))
         (lease,) = reserve(queue)
         with server.pubsub(ignore_subscribe_messages=True) as listener:

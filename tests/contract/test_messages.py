@@ -1,4 +1,4 @@
-"""Messages and results: Celery's on the outside, ours on the inside, hostile ones refused."""
+"""Messages and results are in Celery's format, and hostile ones are refused."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ def ours(rows=((1.0, 2.0),), **options) -> bytes:
 
 
 def stocks(args=("churn", [[1.0, 2.0]]), kwargs=None, **headers) -> bytes:
-    """A message as stock Celery puts it on the list."""
+    """Return a message as stock Celery writes it."""
     body = json.dumps(
         [args, kwargs or {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
     )
@@ -59,7 +59,7 @@ def read(message: bytes) -> Request:
     return read_request(envelope, wire.read_body(envelope))
 
 
-def test_our_message_comes_back_as_the_request_it_was():
+def test_a_message_is_decoded_as_the_request_that_was_sent():
     request = read(ours())
 
     assert (request.id, request.model, request.method) == ("id-1", "churn", "predict_proba")
@@ -67,29 +67,29 @@ def test_our_message_comes_back_as_the_request_it_was():
     np.testing.assert_array_equal(request.rows.array(), [[1.0, 2.0]])
 
 
-def test_a_message_of_stock_celery_is_a_request_too():
+def test_a_message_of_stock_celery_is_decoded():
     request = read(stocks(kwargs={"method": "predict", "columns": ["a", "b"]}))
 
     assert request.rows == [[1.0, 2.0]]
     assert request.columns == ("a", "b")
 
 
-def test_stock_celery_may_name_all_arguments():
+def test_all_arguments_may_be_keyword_arguments():
     assert read(stocks(args=(), kwargs={"model": "churn", "rows": [[1]]})).rows == [[1]]
 
 
-def test_nan_as_pythons_json_writes_it_is_read():
+def test_nan_as_written_by_pythons_json_is_decoded():
     (value,) = read(stocks(args=("churn", [[float("nan")]]))).rows[0]
 
     assert np.isnan(value)
 
 
-def test_only_our_own_reply_channels_are_answered_on():
+def test_only_reply_channels_of_modelanes_client_are_used():
     assert wire.read_envelope(ours()).reply_to == "modelane.reply.me"
     assert wire.read_envelope(stocks()).reply_to == ""
 
 
-def test_kombu_reads_our_message_like_any_other():
+def test_kombu_decodes_the_message():
     app = modelane_app.build(Settings())
     payload = json.loads(ours())
 
@@ -104,13 +104,13 @@ def test_kombu_reads_our_message_like_any_other():
 
 
 class _Channel:
-    """What kombu's message asks of a channel: how the body was encoded."""
+    """The part of a channel that kombu's message needs: the encoding of the body."""
 
     def decode_body(self, body, encoding):
         return base64.b64decode(body) if encoding == "base64" else body
 
 
-def test_rows_stand_at_the_front_where_reserve_looks_for_them():
+def test_the_number_of_rows_is_at_the_front_where_reserve_looks_for_it():
     assert ours().startswith(b'{"rows":1,')
 
 
@@ -128,7 +128,7 @@ def test_rows_stand_at_the_front_where_reserve_looks_for_them():
     ],
     ids=range(8),
 )
-def test_what_is_no_celery_message_is_undecodable(message):
+def test_anything_but_a_celery_message_is_undecodable(message):
     with pytest.raises(Undecodable):
         wire.read_envelope(message)
 
@@ -146,7 +146,7 @@ def test_what_is_no_celery_message_is_undecodable(message):
     ],
     ids=["pickle", "yaml", "no base64", "an object", "no embed", "a deep nest", "no MessagePack"],
 )
-def test_a_body_that_is_not_as_it_says_is_undecodable(content_type, body):
+def test_a_body_that_is_not_in_its_content_type_is_undecodable(content_type, body):
     message = json.loads(stocks())
     message |= {"content-type": content_type, "body": body.decode()}
 
@@ -173,19 +173,19 @@ def test_wrong_arguments_are_bad_input_that_shows_the_signature(args, kwargs):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused_in_our_own_words(data):
+def test_any_bytes_are_decoded_or_refused_with_an_error_of_modelane(data):
     with pytest.raises(Undecodable):
         wire.read_envelope(data)
 
 
-def test_deadlines_are_read_with_and_without_a_zone():
+def test_deadlines_may_have_a_time_zone():
     assert wire.read_envelope(stocks(expires="1970-01-01T00:01:00+00:00")).expires_s == 60
     assert wire.read_envelope(stocks(expires="1970-01-01T00:01:00")).expires_s == 60
     with pytest.raises(Undecodable):
         _ = wire.read_envelope(stocks(expires="tomorrow")).expires_s
 
 
-def test_a_result_has_the_form_of_its_request():
+def test_a_result_has_the_format_of_its_request():
     value = {"model": "churn", "version": "v", "method": "predict", "values": np.array([1, 0])}
 
     to_stock = result.write_result(wire.read_envelope(stocks()), value, 0.0)
@@ -198,7 +198,7 @@ def test_a_result_has_the_form_of_its_request():
     np.testing.assert_array_equal(serializer.loads(to_us)["result"]["values"], [1, 0])
 
 
-def test_celerys_own_result_class_reads_both_forms():
+def test_celerys_own_result_class_decodes_both_formats():
     app = modelane_app.build(Settings())
     value = {"values": np.array([1.5])}
 
@@ -215,7 +215,7 @@ def test_celerys_own_result_class_reads_both_forms():
         (Expired("late"), "REVOKED", "TaskRevokedError"),
     ],
 )
-def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
+def test_stock_celery_raises_a_failure(error, status, name):
     backend = Celery(backend="redis://127.0.0.1:1/0").backend
 
     stored = result.write_failure(wire.read_envelope(stocks()), error, 0.0)
@@ -227,7 +227,7 @@ def test_stock_celery_raises_a_failure_in_its_own_way(error, status, name):
 
 
 @pytest.mark.parametrize("value", [np.array([1 + 2j]), np.array(["2026"], "M8[Y]"), object(), "\ud800"])
-def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
+def test_an_answer_that_cannot_be_encoded_is_a_failure(value):
     for message in (stocks(), ours()):
         stored = result.write_result(wire.read_envelope(message), {"values": value}, 0.0)
         document = serializer.loads(stored)
@@ -237,19 +237,19 @@ def test_an_answer_that_cannot_be_written_is_a_failure_in_words(value):
             assert document["result"]["values"] is not None
 
 
-def test_an_error_that_repeats_all_rows_is_cut():
+def test_a_long_error_message_is_truncated():
     stored = result.write_failure(wire.read_envelope(stocks()), PredictionFailed("x" * 10**6), 0.0)
 
     assert len(stored) < 2000
 
 
-def test_an_error_with_half_a_character_can_be_written():
+def test_an_error_message_with_a_lone_surrogate_is_encoded():
     stored = result.write_failure(wire.read_envelope(stocks()), BadInput("\ud800"), 0.0)
 
     assert json.loads(stored)["status"] == "FAILURE"
 
 
-def test_a_body_with_half_a_character_is_refused():
+def test_a_body_with_a_lone_surrogate_is_refused():
     body = base64.b64encode(b'[["churn", [["\\ud800", NaN]]], {}, {}]').decode()
     message = json.dumps(json.loads(stocks()) | {"body": body}).encode()
 
@@ -257,7 +257,7 @@ def test_a_body_with_half_a_character_is_refused():
         read(message)
 
 
-def test_other_clients_arguments_are_described_anew():
+def test_the_description_of_another_clients_arguments_is_replaced():
     envelope = wire.read_envelope(stocks(argsrepr="('churn', [[4711]])", kwargsrepr="{'rows': 4711}"))
     assert "4711" not in f"{envelope.headers.argsrepr}{envelope.headers.kwargsrepr}", "not even unread"
 
