@@ -92,9 +92,9 @@ def told(listener: Listener, id_: str) -> list[str]:
     ("model", "error", "sentence"),
     [
         ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
-        ("exits", RunEnded, "ended with exit status 5, without a word"),
+        ("exits", RunEnded, "exited with status 5 and reported no result"),
         ("crashes", RunEnded, "crashed (SIGSEGV)"),
-        ("greedy", RunEnded, f"of memory and was ended, {LIMIT_MB} are allowed"),
+        ("greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB"),
         ("absent", RecipeError, "no recipe for absent"),
     ],
 )

@@ -80,7 +80,7 @@ def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workpl
     (tmp_path / "recipes/go").touch()
     # And the run ends as any other, within its budget
     assert run.result().promoted
-    eventually(lambda: re.search(r"took [1-9]\d* of its trials", second.said), "its word on it")
+    eventually(lambda: re.search(r"took [1-9]\d* trials of the search", second.said), "its word on it")
     assert workplace.redis.keys("shop:modelane.search*") == []
 
 
