@@ -90,7 +90,7 @@ def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left
         assert left_out == []
         assert {each.candidate for each in found.trials} == {"svm", "linear"}
     else:
-        assert left_out == [f"left out: svm needs 3 rows of each class to fit on, one has {n_rarest}"]
+        assert left_out == [f"not tried: svm needs 3 rows of each class to fit on, one has {n_rarest}"]
     assert {each.state for each in found.trials} <= {"finished", "pruned"}
 
 

@@ -1,4 +1,4 @@
-"""One run of a model at a time; who asks meanwhile gets its outcome."""
+"""At most one run of a model at a time; requests that arrive during a run share its outcome."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def test_a_request_that_waited_in_the_queue_gets_the_outcome_too(claims, setting
     claimed(claims, "no")
 
 
-def test_who_asks_after_the_end_gets_a_run_of_his_own(claims):
+def test_a_request_after_the_end_gets_a_run_of_its_own(claims):
     claims.finish(claimed(claims, "one"), DONE)
 
     assert claims.acquire("churn", "one") == DONE
     claimed(claims, "two")
 
 
-def test_a_failure_is_told_to_all_who_waited(claims):
+def test_all_waiting_requests_get_the_error_of_a_failed_run(claims):
     claim = claimed(claims, "one")
     claims.acquire("churn", "two")
 
@@ -91,7 +91,7 @@ def test_a_failure_is_told_to_all_who_waited(claims):
     assert repr(told.value()) == repr(BadData("nothing to tell apart"))
 
 
-def test_without_an_outcome_who_waits_begins_anew(claims):
+def test_without_an_outcome_a_waiting_request_starts_its_own_run(claims):
     claim = claimed(claims, "one")
     claims.acquire("churn", "two")
 

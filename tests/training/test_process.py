@@ -1,4 +1,4 @@
-"""A run in a process of its own: whatever it does ends as one sentence, and leaves nothing behind."""
+"""A run in a process of its own: each way to fail becomes one error, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ def test_an_error_of_ours_crosses_as_what_it_is(run):
         ("os.write(1, b'x' * 3_000_000); time.sleep(99)", "sent an invalid message"),
     ],
 )
-def test_an_end_without_a_word_is_told_in_words(run, code, sentence):
+def test_an_end_without_a_result_is_explained(run, code, sentence):
     with pytest.raises(RunEnded) as ended:
         run(code)
 
     assert sentence in str(ended.value)
 
 
-def test_who_kills_it_may_have_nothing_to_do_with_the_recipe(run):
+def test_a_run_that_was_killed_can_be_retried(run):
     with pytest.raises(TryLater, match="was killed"):
         run("os.kill(os.getpid(), 9)")
 
 
-def test_a_run_that_goes_on_for_ever_is_ended_by_its_limit(run):
+def test_a_run_that_does_not_end_is_stopped_by_its_time_limit(run):
     with pytest.raises(RunEnded, match=r"the time limit of 0\.5 s .* MODELANE_RETRAIN_LIMIT_S"):
         run("while True: pass", retrain_limit_s=0.5)
 
@@ -88,7 +88,7 @@ def test_a_run_that_goes_on_for_ever_is_ended_by_its_limit(run):
 @pytest.mark.skipif(
     not memory_limit.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc"
 )
-def test_a_run_that_takes_too_much_memory_is_ended_with_all_that_it_started(run):
+def test_a_run_that_uses_too_much_memory_is_stopped_with_its_children(run):
     # Given a run that has another process take the memory
     greedy = "import subprocess; subprocess.run([sys.executable, '-Ic', 'x = b\"1\" * 2**28; input()'])"
 
@@ -138,7 +138,7 @@ time.sleep(99)
         assert_gone(int(pid))
 
 
-def test_a_run_that_is_not_wanted_any_more_ends_at_once(run):
+def test_a_run_that_is_no_longer_wanted_is_stopped_immediately(run):
     steps = []
 
     with pytest.raises(Revoked):
@@ -146,7 +146,7 @@ def test_a_run_that_is_not_wanted_any_more_ends_at_once(run):
 
 
 def test_it_may_publish_only_when_it_is_allowed_to_and_then_it_ends_by_itself(run):
-    # Given Redis is away at first, and somebody cancels when the publishing has begun
+    # Given Redis does not answer at first, and the run is cancelled after it has started to publish
     asked = []
 
     def may_publish():

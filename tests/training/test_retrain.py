@@ -431,7 +431,7 @@ def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(t
     with pytest.raises(KeyboardInterrupt):
         trainer.run(recipe, die, run_id="the run")
 
-    # When it is begun again
+    # When it is resumed
     outcome = trainer.run(recipe, run_id="the run")
 
     # Then there is one version, in service
@@ -440,7 +440,7 @@ def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(t
 
 
 def test_a_champion_that_moved_during_the_run_is_not_replaced(trainer, recipe_from):
-    # Given a candidate that would be promoted, and an operator who rolls back meanwhile
+    # Given a candidate that would be promoted, and an operator who rolls back during the run
     recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
     first, second = trainer.run(recipe), trainer.run(recipe)
 

@@ -80,7 +80,7 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
     with pytest.raises(KeyboardInterrupt):
         find(recipe, studies=studies, progress=end)
 
-    # When it is begun again, Then it finds what an undisturbed one finds
+    # When it is resumed, Then it finds what an undisturbed one finds
     said = []
     resumed = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail))
 
@@ -94,10 +94,8 @@ def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monk
     # Given a search that was ended in a trial, some of whose folds had been judged
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
     studies = LocalStudyStore()
-    begun = []
 
     def lost(self, pipeline, folds, limit_s, real=ParallelFits.scores):
-        begun.append(len(folds))
         if lost_at(studies) == (at, n_judged):
             raise KeyboardInterrupt
         return real(self, pipeline, folds, limit_s)
@@ -107,7 +105,7 @@ def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monk
         find(recipe, studies=studies)
     monkeypatch.undo()
 
-    # When it is begun again, Then it finds what an undisturbed one finds, and no trial is left behind
+    # When it is resumed, Then it finds what an undisturbed one finds, and no trial is left behind
     resumed = find(recipe, studies=studies)
 
     assert story(resumed) == story(find(recipe))

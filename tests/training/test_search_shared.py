@@ -62,7 +62,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_search_whose_process_was_killed_goes_on_elsewhere_and_ends_as_if_it_had_not_been(settings):
+def test_a_search_whose_process_was_killed_is_resumed_elsewhere_with_the_same_result(settings):
     # Given a search in a process that is killed in the middle of a trial
     program = PROGRAM.format(tests=str(TESTS), url=settings.broker_url)
     with subprocess.Popen(
@@ -75,12 +75,12 @@ def test_a_search_whose_process_was_killed_goes_on_elsewhere_and_ends_as_if_it_h
         assert any(line.startswith("trial 3/8") for line in said)
         os.killpg(process.pid, signal.SIGKILL)
 
-    # When another one goes on with it
-    begun = []
-    found = find(StudyStore(settings), lambda step, detail: begun.append(detail))
+    # When another process resumes it
+    seen = []
+    found = find(StudyStore(settings), lambda step, detail: seen.append(detail))
 
     # Then what had ended is kept, and the end is that of an undisturbed search
-    assert begun[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
+    assert seen[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
     assert story(found) == story(find())
 
 

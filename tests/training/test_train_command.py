@@ -16,7 +16,7 @@ from modelane.settings import Settings
 from modelane_training.pipeline.local_run import signing_key
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
-from stack.processes import assert_gone
+from support.processes import assert_gone
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))

@@ -1,4 +1,4 @@
-"""One run: train a candidate from a recipe, publish it as a version, and promote it if the gate says so.
+"""One run: train a candidate from a recipe, publish it as a version, and promote it if it passes the gate.
 
 The steps are collect, check, split, search (or fit), evaluate, gate, report, publish and promote. Called by
 :mod:`modelane_training.pipeline.local_run`.
@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     progress: Progress = lambda step, detail: None,
     report: bool = True,
 ) -> RunResult:
-    """Train a candidate, compare it with the champion, publish it, and promote it if the gate says so.
+    """Train a candidate, compare it with the champion, publish it, and promote it if it passes the gate.
 
     The run is idempotent by ``run_id``. If its trainer is lost, another attempt makes the same version from
     the same seed, and does not publish again what was published already.
@@ -191,7 +191,7 @@ def seed_of(version: str) -> int:
 def _promote(
     result: RunResult, *, store: Store, on_promoted: Callable[[str], None], progress: Progress
 ) -> RunResult:
-    """Promote the version if the gate said so and the champion has not changed since the comparison."""
+    """Promote the version if it passed the gate and the champion has not changed since the comparison."""
     if not result.verdict.promote:
         return result
     progress("promote", result.version)

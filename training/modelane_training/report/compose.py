@@ -67,7 +67,7 @@ def compose(inputs: ReportInputs) -> Report:
 
 @dataclass(slots=True)
 class _Parts:
-    """Makes parts of the report, and collects why others are left out."""
+    """The parts of a report, and why others are left out."""
 
     left_out: list[str] = field(default_factory=list)
 

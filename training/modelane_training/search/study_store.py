@@ -46,7 +46,7 @@ class ActiveSearch:
 
 
 class LocalStudyStore:
-    """Keeps trials in the memory of this process: nobody can resume or help the search."""
+    """Trials in the memory of this process: no other process can resume or help the search."""
 
     def __init__(self) -> None:
         self._storage = InMemoryStorage()
@@ -62,7 +62,7 @@ class LocalStudyStore:
 
 
 class StudyStore:
-    """Keeps trials in Redis. All methods raise ``BrokerRefused`` if Redis does not permit a command.
+    """Trials in Redis. All methods raise ``BrokerRefused`` if Redis does not permit a command.
 
     Args:
         settings: name the server and the prefix of keys.
@@ -136,7 +136,7 @@ class _Journal(BaseJournalBackend):
 
 
 class _Append:
-    """Appends one entry exactly once, although it may be called again after its reply was lost."""
+    """The append of one entry, which happens once even if it is called again after a lost reply."""
 
     def __init__(self, client: redis.Redis, key: str, log: dict[str, Any]) -> None:
         self._redis, self._key = client, key

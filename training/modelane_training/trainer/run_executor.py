@@ -28,7 +28,7 @@ OnProgress = Callable[[str, str, bool], None]
 
 
 class RunExecutor:
-    """Executes the runs of one trainer.
+    """The runs of one trainer.
 
     Args:
         settings: of the trainer; the process of a run gets the same.
@@ -127,7 +127,7 @@ class RunExecutor:
 
 
 class _Heartbeat:
-    """Renews a run's claim, and repeats its last progress, while a step takes long."""
+    """The renewal of a run's claim, and of its last progress, while a step takes long."""
 
     def __init__(self, lease_s: float, on_progress: OnProgress, renew: Callable[[], None]) -> None:
         self._interval_s = lease_s / 3
