@@ -59,7 +59,7 @@ def test_a_pipeline_of_ones_own_makes_its_features_itself():
         ((LogisticRegression(), LogisticRegression(C=2)), "two candidates are named 'logistic-regression'"),
         ((42,), r"candidate 42: expected a name \(linear, .*\), a Candidate, or an estimator"),
         ((), "candidates is empty"),
-        ("forest", r"candidates: expected a tuple of them, such as \('forest',\)"),
+        ("forest", r"candidates 'forest': expected a tuple, such as \('forest',\)"),
     ],
 )
 def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
@@ -85,7 +85,7 @@ def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left
 
     found = search(table, recipe, seed=1, progress=lambda step, detail: said.append(detail))
 
-    left_out = [detail for detail in said if detail.startswith("left out")]
+    left_out = [detail for detail in said if detail.startswith("not tried")]
     if n_rarest == 3:
         assert left_out == []
         assert {each.candidate for each in found.trials} == {"svm", "linear"}
