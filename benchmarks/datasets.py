@@ -133,7 +133,7 @@ def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answ
             run_id=recipe.model,
             key=key,
             trusted=trusted,
-            ring=lambda model: None,
+            on_promoted=lambda model: None,
             clock=lambda: datetime.now(UTC),
             progress=lambda step, detail: steps.append(detail) if step == "fit" else None,
             report=False,
@@ -164,7 +164,7 @@ def _boosting(training: Table, decided: Resolved) -> Any:
     kind = HistGradientBoostingRegressor if decided.task == "regression" else HistGradientBoostingClassifier
     if training.numeric:
         return kind(random_state=1).fit(training.matrix(), training.targets)
-    found = feature_pipeline.kinds(training)
+    found = feature_pipeline.group_columns(training)
     strings = [*found.few, *found.many]
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value",

@@ -20,7 +20,7 @@ from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S, closed_loop
 from benchmarks.stage import ROOT, STOP_LIMIT_S, Stage
 from modelane import Client
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 
 #: Requests in flight of the flooding lane.
 FLOOD = 1024
@@ -72,7 +72,7 @@ def _flood(stage: Stage) -> Iterator[list[float]]:
     command = [sys.executable, "-m", "benchmarks.flood", "forest", str(FLOOD)]
     batches_ms: list[float] = []
     with (stage.folder / "flood").open("w+") as output:
-        process = subprocess.Popen(tethered(command), cwd=ROOT, env=stage.environ(), stdout=output)
+        process = subprocess.Popen(die_with_parent(command), cwd=ROOT, env=stage.environ(), stdout=output)
         try:
             until_s = time.monotonic() + LIMIT_S
             while not output.tell() and time.monotonic() < until_s:

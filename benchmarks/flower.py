@@ -16,7 +16,7 @@ from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S
 from benchmarks.stage import ROOT, START_LIMIT_S, STOP_LIMIT_S, Stage
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.ports import LOOPBACK, free_port
 
 IN_FLIGHT = 64
@@ -52,7 +52,7 @@ def _flower(stage: Stage) -> Iterator[tuple[int, psutil.Process]]:
     command += [f"--address={LOOPBACK}", f"--port={port}"]
     with (stage.folder / "flower.log").open("wb") as log:
         process = subprocess.Popen(
-            tethered(command), cwd=ROOT, env=stage.environ(), stdout=log, stderr=subprocess.STDOUT
+            die_with_parent(command), cwd=ROOT, env=stage.environ(), stdout=log, stderr=subprocess.STDOUT
         )
         try:
             until_s = time.monotonic() + START_LIMIT_S

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.stage import ROOT, Stage
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 
 ROWS = 5_000_000
 QUICK_ROWS = 500_000
@@ -119,7 +119,7 @@ def _write(path: Path, n_rows: int) -> None:
 def _run(command: list[str], env: dict[str, str], until: Callable[[], bool]) -> tuple[float, float]:
     """Run a program until it ends or is killed ``until``; return its peak megabytes and its seconds."""
     began_s, peak_mb, ended = time.monotonic(), 0.0, False
-    with subprocess.Popen(tethered(command), cwd=ROOT, env=env) as process:
+    with subprocess.Popen(die_with_parent(command), cwd=ROOT, env=env) as process:
         while process.poll() is None:
             peak_mb = max(peak_mb, _peak_mb(process.pid))
             if time.monotonic() - began_s > LIMIT_S:

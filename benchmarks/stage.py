@@ -17,7 +17,7 @@ import redis
 from celery import Celery
 
 from benchmarks import models
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.health import workers_answer
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
@@ -78,7 +78,7 @@ class Stage:
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{node}@bench", *options]
         env = self.environ(**environ)
         with (self.folder / f"{node}.log").open("wb") as log:
-            process = subprocess.Popen(tethered(command), cwd=ROOT, env=env, stdout=log, stderr=log)
+            process = subprocess.Popen(die_with_parent(command), cwd=ROOT, env=env, stdout=log, stderr=log)
             try:
                 self._until_it_answers(process, node)
                 yield psutil.Process(process.pid)

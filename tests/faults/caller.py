@@ -8,7 +8,7 @@ import sys
 
 from faults import frail
 from modelane.client import Client
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.settings import Settings
 
 N_REQUESTS = 50
@@ -17,7 +17,7 @@ N_REQUESTS = 50
 def start_caller(settings: Settings) -> tuple[subprocess.Popen[str], list[str]]:
     """The process, when it waits, and the ids of its requests for the first rows."""
     env = {**os.environ, **settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = tethered([sys.executable, "-m", "faults.caller"])
+    command = die_with_parent([sys.executable, "-m", "faults.caller"])
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, [process.stdout.readline().strip() for _ in range(N_REQUESTS)]

@@ -27,7 +27,7 @@ ROW = "killed retrainings"
 #: Seconds until all runs have ended, on a machine that does other things too.
 DEADLINE_S = 1500.0
 
-#: Where a run may die, in the order of its steps; the second of each pair says it in words.
+#: Where a run may die, in the order of its steps, with the words for the table.
 POINTS = {
     "collect": "collect",
     "check": "check",

@@ -15,8 +15,8 @@ from typing import Any
 from modelane import atomic_files
 from modelane_training.pipeline import local_run
 from modelane_training.pipeline import run as retrain
-from modelane_training.pipeline.run import Outcome
-from modelane_training.search.parallel_fits import Fits
+from modelane_training.pipeline.run import RunResult
+from modelane_training.search.parallel_fits import ParallelFits
 from modelane_training.trainer import run_child
 
 MARKS = Path(os.environ["MORTAL_MARKS"])
@@ -47,9 +47,9 @@ class Fate:
 
 def main() -> None:
     train, rename, replace, run = local_run.train, Path.rename, atomic_files.replace, retrain.run
-    scores = Fits.scores
+    scores = ParallelFits.scores
 
-    def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> Outcome:
+    def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> RunResult:
         fate, judged = Fate(recipe.model), list[bool]()
 
         def mortal_progress(step: str, detail: str) -> None:
@@ -81,7 +81,7 @@ def main() -> None:
 
         # A page takes longer than all else, and only who dies of it has to write one.
         retrain.run = partial(run, report=fate.point == "report")
-        Fits.scores = mortal_scores  # type: ignore[method-assign]
+        ParallelFits.scores = mortal_scores  # type: ignore[method-assign]
         Path.rename, atomic_files.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
         outcome = train(settings, recipe, mortal_progress, **options)
         fate.reached("ended")

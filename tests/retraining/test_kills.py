@@ -21,4 +21,4 @@ def test_a_retraining_that_is_killed_is_taken_over_and_publishes_one_version(
 
     assert fall.happened, "it was not killed"
     assert (fall.outcome, fall.versions, fall.champion, fall.leftovers) == ("promoted", 1, True, ())
-    assert list(fall.n_tried) == sorted(fall.n_tried), "its search has begun anew"
+    assert list(fall.n_tried) == sorted(fall.n_tried), "its search has restarted"

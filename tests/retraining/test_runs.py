@@ -1,4 +1,4 @@
-"""Retraining through the queue by a real trainer: whatever a recipe does, the trainer lives and says why."""
+"""Retraining through the queue by a real trainer, which survives bad recipes and reports why they fail."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def told(listener: Listener, id_: str) -> list[str]:
     ("model", "error", "sentence"),
     [
         ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
-        ("exits", RunEnded, "ended with exit status 5, without a word"),
+        ("exits", RunEnded, "exited with status 5 and reported no result"),
         ("crashes", RunEnded, "crashed (SIGSEGV)"),
-        ("greedy", RunEnded, f"of memory and was ended, {LIMIT_MB} are allowed"),
+        ("greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB"),
         ("absent", RecipeError, "no recipe for absent"),
     ],
 )
-def test_a_bad_recipe_ends_in_words_and_its_trainer_lives(  # noqa: PLR0917
+def test_a_bad_recipe_ends_as_an_error_and_its_trainer_lives(  # noqa: PLR0917
     workplace, trainer, client, listener, model, error, sentence
 ):
     run = client.retrain(model)
@@ -165,7 +165,7 @@ def test_a_run_that_is_cancelled_stops_and_leaves_nothing(workplace, trainer, cl
     assert not (workplace.store.root / "loops").exists()
 
 
-def test_a_trainer_that_ends_gives_its_run_to_another_at_once(workplace, trainer, client):
+def test_a_trainer_that_shuts_down_hands_its_run_to_another_immediately(workplace, trainer, client):
     # Given two trainers that have lived through all of this, of which one has a run in hand
     looping = Path(workplace.settings.recipes) / "looping"
     looping.unlink(missing_ok=True)
@@ -175,10 +175,10 @@ def test_a_trainer_that_ends_gives_its_run_to_another_at_once(workplace, trainer
     busy_one, other = (trainer, another) if busy(trainer) else (another, trainer)
     looping.unlink()
 
-    # When that one is told to end
+    # When that trainer gets SIGTERM
     assert busy_one.end() == 0, busy_one.said
 
-    # Then the other one goes on, and no attempt was counted
+    # Then the other one resumes the run, and no attempt was counted
     eventually(looping.exists, "the loop again")
     assert "given back" in busy_one.said
     assert workplace.redis.hlen("modelane.retrain.dead") == 0

@@ -67,7 +67,7 @@ def trials_of(run) -> int:
 
 @pytest.mark.full
 def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workplace, tmp_path):
-    # Given a search that one trainer has begun
+    # Given a search in progress on one trainer
     workplace.trainer()
     run = workplace.client(timeout_s=DEADLINE_S).retrain("iris")
     eventually(lambda: journal(workplace).count(b'"leader"') == 1, "a first trial", DEADLINE_S)
@@ -80,11 +80,11 @@ def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workpl
     (tmp_path / "recipes/go").touch()
     # And the run ends as any other, within its budget
     assert run.result().promoted
-    eventually(lambda: re.search(r"took [1-9]\d* of its trials", second.said), "its word on it")
+    eventually(lambda: re.search(r"took [1-9]\d* trials of the search", second.said), "its word on it")
     assert workplace.redis.keys("shop:modelane.search*") == []
 
 
-def test_a_search_whose_trainer_was_killed_is_gone_on_with_by_another(workplace, tmp_path):
+def test_a_search_whose_trainer_was_killed_is_resumed_by_another(workplace, tmp_path):
     # Given a search whose trainer is killed
     (tmp_path / "recipes/go").touch()
     first = workplace.trainer()

@@ -22,7 +22,7 @@ def test_one_that_arrives_twice_counts_once():
 
 
 def test_a_later_one_counts_again(monkeypatch):
-    monkeypatch.setattr(signals, "ONE_S", 0.0)
+    monkeypatch.setattr(signals, "DEBOUNCE_S", 0.0)
     with signals.interrupts():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):

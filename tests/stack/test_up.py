@@ -134,7 +134,7 @@ def test_a_second_signal_ends_everything_at_once(start, ports):
     # When it is told to end, and told again
     up.process.send_signal(signal.SIGTERM)
     up.heard.wait_for("worker: Warm shutdown")
-    time.sleep(signals.ONE_S)
+    time.sleep(signals.DEBOUNCE_S)
     up.process.send_signal(signal.SIGTERM)
 
     # Then it does not wait for the trainer

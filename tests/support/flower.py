@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.ports import LOOPBACK, free_port
 from support.waiting import DEADLINE_S, eventually
 
@@ -52,7 +52,7 @@ def running_flower(environ: dict[str, str], worker: str, log: Path) -> Iterator[
     listen = [f"--address={LOOPBACK}", f"--port={port}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            tethered([sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]),
+            die_with_parent([sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]),
             env=os.environ | environ | {"FLOWER_UNAUTHENTICATED_API": "true"},
             stdout=output,
             stderr=subprocess.STDOUT,

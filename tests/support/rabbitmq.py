@@ -11,7 +11,7 @@ from pathlib import Path
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.ports import LOOPBACK, free_port
 from support.waiting import DEADLINE_S, eventually
 
@@ -60,7 +60,11 @@ def running_rabbitmq(folder: Path) -> Iterator[str]:
 def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            tethered(command), env=env, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            die_with_parent(command),
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
         )
     try:
         yield process

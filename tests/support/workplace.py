@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from modelane import app as modelane_app
 from modelane.client import Client
 from modelane.keys import predict_queue
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_training.pipeline import local_run as trainer
@@ -41,7 +41,7 @@ class Process:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                tethered([sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]),
+                die_with_parent([sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]),
                 env=os.environ | env,
                 stdout=output,
                 stderr=subprocess.STDOUT,

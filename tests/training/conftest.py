@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modelane_training.pipeline.run import Outcome, run
+from modelane_training.pipeline.run import RunResult, run
 from modelane_training.recipe import Recipe
 from modelane_training.recipe_loader import load_recipe
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
@@ -39,7 +39,7 @@ class Trainer:
         *,
         run_id: str | None = None,
         report: bool = False,
-    ) -> Outcome:
+    ) -> RunResult:
         def progress(step: str, detail: str) -> None:
             assert detail
             self.said.setdefault(step, []).append(detail)
@@ -54,7 +54,7 @@ class Trainer:
             store=self.store,
             key=self.key,
             trusted=self.trusted,
-            ring=self.rung.append,
+            on_promoted=self.rung.append,
             clock=lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.runs),
             progress=progress,
             report=report,

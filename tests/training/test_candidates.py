@@ -15,13 +15,13 @@ from sklearn.tree import DecisionTreeClassifier
 from modelane.errors import RecipeError
 from modelane_training.candidate import Candidate
 from modelane_training.recipe import Budget
-from modelane_training.search.builtin_candidates import BUILT_IN, About, candidates_of
+from modelane_training.search.builtin_candidates import BUILT_IN, DataTraits, candidates_of
 from modelane_training.search.search import search
-from modelane_training.search.search_plan import Plan
+from modelane_training.search.search_plan import SearchPlan
 from training.mixed import decided, mixed, numbers
 
-SMALL = About(task="classification", n_rows=500, n_columns=10)
-LARGE = About(task="classification", n_rows=100_000, n_columns=10)
+SMALL = DataTraits(task="classification", n_rows=500, n_columns=10)
+LARGE = DataTraits(task="classification", n_rows=100_000, n_columns=10)
 
 
 def names(known, *candidates):
@@ -55,11 +55,11 @@ def test_a_pipeline_of_ones_own_makes_its_features_itself():
     ("candidates", "sentence"),
     [
         (("forrest",), "candidate 'forrest': expected one of linear, boosting, forest"),
-        (("forest", "forest"), "two candidates are named forest"),
-        ((LogisticRegression(), LogisticRegression(C=2)), "two candidates are named logistic-regression"),
+        (("forest", "forest"), "two candidates are named 'forest'"),
+        ((LogisticRegression(), LogisticRegression(C=2)), "two candidates are named 'logistic-regression'"),
         ((42,), r"candidate 42: expected a name \(linear, .*\), a Candidate, or an estimator"),
-        ((), "the recipe names no candidates"),
-        ("forest", r"candidates: expected a tuple of them, such as \('forest',\)"),
+        ((), "candidates is empty"),
+        ("forest", r"candidates 'forest': expected a tuple, such as \('forest',\)"),
     ],
 )
 def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
@@ -70,7 +70,7 @@ def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
 
 
 def test_candidates_that_all_take_fewer_rows_are_refused_with_their_limits():
-    with pytest.raises(RecipeError, match="these 100,000 rows: svm takes 50,000 rows at most"):
+    with pytest.raises(RecipeError, match="the 100,000 training rows: svm takes 50,000 rows at most"):
         candidates_of(decided(mixed(), candidates=("svm",)), LARGE)
 
 
@@ -85,13 +85,13 @@ def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left
 
     found = search(table, recipe, seed=1, progress=lambda step, detail: said.append(detail))
 
-    left_out = [detail for detail in said if detail.startswith("left out")]
+    left_out = [detail for detail in said if detail.startswith("not tried")]
     if n_rarest == 3:
         assert left_out == []
-        assert {each.candidate for each in found.tried} == {"svm", "linear"}
+        assert {each.candidate for each in found.trials} == {"svm", "linear"}
     else:
-        assert left_out == [f"left out: svm needs 3 rows of each class to fit on, one has {n_rarest}"]
-    assert {each.state for each in found.tried} <= {"finished", "pruned"}
+        assert left_out == [f"not tried: svm needs 3 rows of each class to fit on, one has {n_rarest}"]
+    assert {each.state for each in found.trials} <= {"finished", "pruned"}
 
 
 @pytest.mark.parametrize("name", ["", "My Model", "x" * 50])
@@ -105,7 +105,7 @@ def test_a_candidates_name_is_checked(name):
 def test_first_trials_give_every_parameter_a_value(name, task):
     """Otherwise chance would choose some in the trials that are to be good without any luck."""
     table = mixed(task=task)
-    plan = Plan(table, decided(table, candidates=(name,)), seed=1)
+    plan = SearchPlan(table, decided(table, candidates=(name,)), seed=1)
 
     for first in plan.first():
         study = optuna.create_study()
@@ -117,7 +117,7 @@ def test_first_trials_give_every_parameter_a_value(name, task):
 
 def test_every_random_state_is_the_runs_seed():
     table = mixed()
-    plan = Plan(table, decided(table, candidates=("boosting",)), seed=7)
+    plan = SearchPlan(table, decided(table, candidates=("boosting",)), seed=7)
 
     pipeline = plan.pipeline(optuna.trial.FixedTrial(plan.first()[0]))
 
@@ -128,9 +128,9 @@ def test_every_random_state_is_the_runs_seed():
 
 def test_uneven_classes_may_be_weighted():
     table = mixed()
-    even = Plan(table, decided(table, candidates=("linear",)), seed=1)
+    even = SearchPlan(table, decided(table, candidates=("linear",)), seed=1)
     rare = table.take(np.flatnonzero((table.targets == "no") | (np.arange(len(table)) % 5 == 0)))
-    uneven = Plan(rare, decided(rare, candidates=("linear",)), seed=1)
+    uneven = SearchPlan(rare, decided(rare, candidates=("linear",)), seed=1)
 
     def weight(plan):
         fixed = optuna.trial.FixedTrial(plan.first()[0] | {"linear.balanced": True})

@@ -1,4 +1,4 @@
-"""One run of a model at a time; who asks meanwhile gets its outcome."""
+"""At most one run of a model at a time; requests that arrive during a run share its outcome."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from modelane.client import Client
 from modelane.errors import BadData, RunEnded
 from modelane.keys import RETRAIN_QUEUE, RUN_KEY_PREFIX
 from modelane.settings import Settings
-from modelane_training.trainer.run_claims import Claim, Claims, Outcome, UnderWay
+from modelane_training.trainer.run_claims import RunClaim, RunClaims, RunInProgress, RunOutcome
 
 LEASE_S = 0.3
-DONE = Outcome({"version": "v1"})
+DONE = RunOutcome({"version": "v1"})
 
 
 @pytest.fixture
@@ -23,20 +23,20 @@ def settings(redis_url) -> Settings:
 
 
 @pytest.fixture
-def claims(settings) -> Claims:
-    return Claims(settings)
+def claims(settings) -> RunClaims:
+    return RunClaims(settings)
 
 
-def claimed(claims: Claims, id_: str, model: str = "churn") -> Claim:
-    claim = claims.ask(model, id_)
-    assert isinstance(claim, Claim)
+def claimed(claims: RunClaims, id_: str, model: str = "churn") -> RunClaim:
+    claim = claims.acquire(model, id_)
+    assert isinstance(claim, RunClaim)
     return claim
 
 
-def asked_until_free(claims: Claims, id_: str) -> tuple[Claim, float]:
+def asked_until_free(claims: RunClaims, id_: str) -> tuple[RunClaim, float]:
     """The claim, and how long it took."""
     began_s = time.monotonic()
-    while not isinstance(claim := claims.ask("churn", id_), Claim):
+    while not isinstance(claim := claims.acquire("churn", id_), RunClaim):
         assert time.monotonic() - began_s < 10
         time.sleep(0.01)
     return claim, time.monotonic() - began_s
@@ -45,10 +45,10 @@ def asked_until_free(claims: Claims, id_: str) -> tuple[Claim, float]:
 def test_a_second_request_waits_and_gets_the_outcome_of_the_first(claims):
     claim = claimed(claims, "one")
 
-    assert claims.ask("churn", "two") == UnderWay("one")
-    claims.end(claim, DONE)
+    assert claims.acquire("churn", "two") == RunInProgress("one")
+    claims.finish(claim, DONE)
 
-    assert claims.ask("churn", "two") == DONE
+    assert claims.acquire("churn", "two") == DONE
 
 
 def test_two_models_are_run_at_the_same_time(claims):
@@ -66,36 +66,36 @@ def test_a_request_that_waited_in_the_queue_gets_the_outcome_too(claims, setting
         stock = b'{"body": "eyJpZCI6IDF9", "headers": {"root_id": "no", "id": "stock", "task": "x"}}'
         server.lpush(f"shop:{RETRAIN_QUEUE}", stock)
 
-    claims.end(claim, DONE)
+    claims.finish(claim, DONE)
 
-    assert claims.ask("churn", ours) == DONE
-    assert claims.ask("churn", "stock") == DONE
+    assert claims.acquire("churn", ours) == DONE
+    assert claims.acquire("churn", "stock") == DONE
     claimed(claims, "no")
 
 
-def test_who_asks_after_the_end_gets_a_run_of_his_own(claims):
-    claims.end(claimed(claims, "one"), DONE)
+def test_a_request_after_the_end_gets_a_run_of_its_own(claims):
+    claims.finish(claimed(claims, "one"), DONE)
 
-    assert claims.ask("churn", "one") == DONE
+    assert claims.acquire("churn", "one") == DONE
     claimed(claims, "two")
 
 
-def test_a_failure_is_told_to_all_who_waited(claims):
+def test_all_waiting_requests_get_the_error_of_a_failed_run(claims):
     claim = claimed(claims, "one")
-    claims.ask("churn", "two")
+    claims.acquire("churn", "two")
 
-    claims.end(claim, Outcome.of(BadData("nothing to tell apart")))
+    claims.finish(claim, RunOutcome.of(BadData("nothing to tell apart")))
 
-    told = claims.ask("churn", "two")
-    assert isinstance(told, Outcome)
+    told = claims.acquire("churn", "two")
+    assert isinstance(told, RunOutcome)
     assert repr(told.value()) == repr(BadData("nothing to tell apart"))
 
 
-def test_without_an_outcome_who_waits_begins_anew(claims):
+def test_without_an_outcome_a_waiting_request_starts_its_own_run(claims):
     claim = claimed(claims, "one")
-    claims.ask("churn", "two")
+    claims.acquire("churn", "two")
 
-    claims.end(claim, None)
+    claims.finish(claim, None)
 
     claimed(claims, "two")
 
@@ -103,7 +103,7 @@ def test_without_an_outcome_who_waits_begins_anew(claims):
 def test_a_lost_run_is_taken_over_by_its_own_request_before_any_other(claims):
     # Given a trainer that has been lost
     claimed(claims, "one")
-    assert claims.ask("churn", "one") == UnderWay("one")
+    assert claims.acquire("churn", "one") == RunInProgress("one")
 
     # Then its own request may go on after a lease, another one after two
     _, took_s = asked_until_free(claims, "one")
@@ -117,20 +117,20 @@ def test_a_claim_that_is_renewed_is_kept_and_one_that_was_taken_over_is_not(clai
     until_s = time.monotonic() + 2 * LEASE_S
     while time.monotonic() < until_s:
         claims.renew(claim)
-        assert claims.ask("churn", "two") == UnderWay("one")
+        assert claims.acquire("churn", "two") == RunInProgress("one")
         time.sleep(LEASE_S / 5)
     other, _ = asked_until_free(claims, "one")
 
-    with pytest.raises(RunEnded, match="another trainer has taken"):
+    with pytest.raises(RunEnded, match="another trainer has taken over"):
         claims.renew(claim)
-    claims.end(claim, None)  # changes nothing
+    claims.finish(claim, None)  # changes nothing
     claims.renew(other)
 
 
 def test_a_run_that_is_handed_on_goes_on_at_once(claims):
-    claims.hand_on(claimed(claims, "one"))
+    claims.hand_over(claimed(claims, "one"))
 
-    assert isinstance(claims.ask("churn", "two"), UnderWay)
+    assert isinstance(claims.acquire("churn", "two"), RunInProgress)
     claimed(claims, "one")
 
 
@@ -141,4 +141,4 @@ def test_a_claim_that_redis_has_forgotten_is_made_again(claims, settings):
 
     claims.renew(claim)
 
-    assert claims.ask("churn", "two") == UnderWay("one")
+    assert claims.acquire("churn", "two") == RunInProgress("one")

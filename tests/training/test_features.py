@@ -14,14 +14,14 @@ import pytest
 from modelane_training.dataset.table import Table
 from modelane_training.search import feature_pipeline
 from modelane_training.search.builtin_candidates import BUILT_IN
-from modelane_training.search.search_plan import Plan
+from modelane_training.search.search_plan import SearchPlan
 from modelane_worker.registry import artifact
 from modelane_worker.transformers import DateParts, Words
 from training.mixed import decided, mixed
 
 
 def fitted(table, candidate, **fixed):
-    plan = Plan(table, decided(table, candidates=(candidate,)), seed=1)
+    plan = SearchPlan(table, decided(table, candidates=(candidate,)), seed=1)
     study = optuna.create_study()
     study.enqueue_trial(plan.first()[0] | fixed)
     pipeline = plan.pipeline(study.ask())
@@ -43,7 +43,7 @@ def strange(table):
 
 
 def test_columns_are_sorted_by_what_they_hold():
-    found = feature_pipeline.kinds(mixed())
+    found = feature_pipeline.group_columns(mixed())
 
     assert found.numbers == ("age", "empty")
     assert (found.few, found.many, found.texts, found.dates) == (
@@ -56,7 +56,7 @@ def test_a_category_of_two_words_is_no_text():
     names = np.array([f"Main Street {number % 40}" for number in range(200)], dtype=object)
     table = Table.of(pd.DataFrame({"street": names}), np.arange(200) % 2)
 
-    assert feature_pipeline.kinds(table).many == ("street",)
+    assert feature_pipeline.group_columns(table).many == ("street",)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

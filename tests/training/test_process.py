@@ -1,4 +1,4 @@
-"""A run in a process of its own: whatever it does ends as one sentence, and leaves nothing behind."""
+"""A run in a process of its own: each way to fail becomes one error, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from modelane.errors import BadData, BrokerUnavailable, RecipeError, Revoked, RunEnded, TryLater
+from modelane.local.die_with_parent import group_dies_with_parent
 from modelane.settings import Settings
 from modelane_training.trainer import memory_limit, run_process
-from modelane_training.trainer.process_guard import guarded
-from modelane_training.trainer.run_process import run_apart
-from modelane_training.trainer.run_protocol import Order
+from modelane_training.trainer.run_process import run_in_subprocess
+from modelane_training.trainer.run_protocol import RunOrder
 from support.processes import assert_gone
 
 #: What a child of ours does at first; kept free of imports that take long.
@@ -30,15 +30,15 @@ DONE = 'say(type="done", result={"version": "v1"})'
 
 @pytest.fixture
 def run(monkeypatch):
-    monkeypatch.setattr(run_process, "LOOK_S", 0.05)
+    monkeypatch.setattr(run_process, "CHECK_S", 0.05)
 
-    def run(code: str, *, steps=None, may_publish=lambda: None, unwanted=lambda: None, **settings):
-        return run_apart(
+    def run(code: str, *, steps=None, may_publish=lambda: None, stop_reason=lambda: None, **settings):
+        return run_in_subprocess(
             msgspec.structs.replace(Settings(), **settings),
-            Order("churn", "the run"),
+            RunOrder("churn", "the run"),
             progress=lambda step, detail: (steps if steps is not None else []).append(step),
             may_publish=may_publish,
-            unwanted=unwanted,
+            stop_reason=stop_reason,
             command=[sys.executable, "-Ic", HEAD + code],
         )
 
@@ -60,39 +60,39 @@ def test_an_error_of_ours_crosses_as_what_it_is(run):
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("os._exit(3)", "ended with exit status 3, without a word"),
-        ("sys.exit(0)", "ended with exit status 0, without a word"),
+        ("os._exit(3)", "exited with status 3 and reported no result"),
+        ("sys.exit(0)", "exited with status 0 and reported no result"),
         ("import ctypes; ctypes.string_at(0)", "crashed (SIGSEGV)"),
         ("os.abort()", "crashed (SIGABRT)"),
-        ("os.write(1, b'hello\\n'); time.sleep(99)", "talks nonsense"),
-        ("os.write(1, b'x' * 3_000_000); time.sleep(99)", "talks nonsense"),
+        ("os.write(1, b'hello\\n'); time.sleep(99)", "sent an invalid message"),
+        ("os.write(1, b'x' * 3_000_000); time.sleep(99)", "sent an invalid message"),
     ],
 )
-def test_an_end_without_a_word_is_told_in_words(run, code, sentence):
+def test_an_end_without_a_result_is_explained(run, code, sentence):
     with pytest.raises(RunEnded) as ended:
         run(code)
 
     assert sentence in str(ended.value)
 
 
-def test_who_kills_it_may_have_nothing_to_do_with_the_recipe(run):
+def test_a_run_that_was_killed_can_be_retried(run):
     with pytest.raises(TryLater, match="was killed"):
         run("os.kill(os.getpid(), 9)")
 
 
-def test_a_run_that_goes_on_for_ever_is_ended_by_its_limit(run):
-    with pytest.raises(RunEnded, match=r"more than 0\.5 s .* MODELANE_RETRAIN_LIMIT_S"):
+def test_a_run_that_does_not_end_is_stopped_by_its_time_limit(run):
+    with pytest.raises(RunEnded, match=r"the time limit of 0\.5 s .* MODELANE_RETRAIN_LIMIT_S"):
         run("while True: pass", retrain_limit_s=0.5)
 
 
 @pytest.mark.skipif(
     not memory_limit.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc"
 )
-def test_a_run_that_takes_too_much_memory_is_ended_with_all_that_it_started(run):
+def test_a_run_that_uses_too_much_memory_is_stopped_with_its_children(run):
     # Given a run that has another process take the memory
     greedy = "import subprocess; subprocess.run([sys.executable, '-Ic', 'x = b\"1\" * 2**28; input()'])"
 
-    with pytest.raises(RunEnded, match=r"took \d+ MiB of memory .* 128 are allowed"):
+    with pytest.raises(RunEnded, match=r"used \d+ MiB of memory, more than the limit of 128 MiB"):
         run(f"import sys, os; r, w = os.pipe(); os.dup2(r, 0); {greedy}", retrain_limit_mb=128)
 
 
@@ -121,7 +121,8 @@ time.sleep(99)
 """
     outer = f"""
 import subprocess, time
-subprocess.Popen({guarded([sys.executable, "-Ic", inner])!r}, stdin=subprocess.PIPE, process_group=0)
+command = {group_dies_with_parent([sys.executable, "-Ic", inner])!r}
+subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
 time.sleep(99)
 """
     trainer = subprocess.Popen([sys.executable, "-Ic", outer])
@@ -137,15 +138,15 @@ time.sleep(99)
         assert_gone(int(pid))
 
 
-def test_a_run_that_is_not_wanted_any_more_ends_at_once(run):
+def test_a_run_that_is_no_longer_wanted_is_stopped_immediately(run):
     steps = []
 
     with pytest.raises(Revoked):
-        run("step('fit'); time.sleep(99)", steps=steps, unwanted=lambda: Revoked("x") if steps else None)
+        run("step('fit'); time.sleep(99)", steps=steps, stop_reason=lambda: Revoked("x") if steps else None)
 
 
 def test_it_may_publish_only_when_it_is_allowed_to_and_then_it_ends_by_itself(run):
-    # Given Redis is away at first, and somebody cancels when the publishing has begun
+    # Given Redis does not answer at first, and the run is cancelled after it has started to publish
     asked = []
 
     def may_publish():
@@ -154,7 +155,7 @@ def test_it_may_publish_only_when_it_is_allowed_to_and_then_it_ends_by_itself(ru
             raise BrokerUnavailable("away")
 
     code = f"step('publish'); assert sys.stdin.readline() == 'go\\n'; time.sleep(0.3); {DONE}"
-    result = run(code, may_publish=may_publish, unwanted=lambda: Revoked("x") if len(asked) > 1 else None)
+    result = run(code, may_publish=may_publish, stop_reason=lambda: Revoked("x") if len(asked) > 1 else None)
 
     assert result == {"version": "v1"}
     assert len(asked) == 2
@@ -190,11 +191,11 @@ def test_a_real_recipe_may_print_read_and_exit_as_it_likes(write, tmp_path):
     )
     settings = Settings(home=str(tmp_path / "home"), recipes=str(path.parent), broker_url="amqp://nowhere")
 
-    with pytest.raises(RecipeError, match=r"the recipe of iris ends the process: exit\('no'\)"):
-        run_apart(
+    with pytest.raises(RecipeError, match=r"the recipe of iris called exit\('no'\)"):
+        run_in_subprocess(
             settings,
-            Order("iris", "the run"),
+            RunOrder("iris", "the run"),
             progress=lambda *_: None,
             may_publish=lambda: None,
-            unwanted=lambda: None,
+            stop_reason=lambda: None,
         )

@@ -32,9 +32,9 @@ from modelane_training.gate import Gate, decide
 from modelane_training.recipe import Recipe
 from modelane_training.report import compose as composing
 from modelane_training.report.compose import MAX_BYTES, compose
-from modelane_training.report.findings import Findings
+from modelane_training.report.diagnostics import Diagnostics
 from modelane_training.report.importances import importances
-from modelane_training.report.inputs import Material
+from modelane_training.report.inputs import ReportInputs
 from modelane_training.report.learning import learning_curve
 from modelane_training.report.plots.confusion import confusion_matrix
 from modelane_training.search.cv_folds import folds
@@ -81,7 +81,7 @@ def material(table, estimator, metric, task="classification", *, champion=None, 
         champion=theirs,
         slices=slices.cut(hold_out),
     )
-    return Material(
+    return ReportInputs(
         recipe=recipe.resolve(table),
         version="20261122T000002-00000002",
         created=datetime(2026, 11, 22, tzinfo=UTC),
@@ -128,16 +128,16 @@ def test_a_report_has_all_its_sections_and_begins_with_the_verdict(two_classes):
 
     assert headings(report.html) == [
         "Metrics",
-        "Right and wrong",
-        "Ranking",
+        "Predictions by class",
+        "ROC and precision-recall",
         "Calibration",
         "Learning curve",
-        "Importances",
+        "Feature importance",
         "Slices",
         "Search",
         "Data",
-        "Making it again",
-        "What is not here",
+        "Reproduce this version",
+        "Not in this report",
     ]
     page = html.unescape(report.html.decode())
     assert page.index(made.verdict.reason) < page.index("<h2")
@@ -180,7 +180,7 @@ def test_ids_in_a_report_are_unique(two_classes):
 def test_the_same_numbers_make_the_same_picture(two_classes):
     _, report = two_classes
 
-    assert confusion_matrix(report.findings.confusion) in report.html.decode()
+    assert confusion_matrix(report.diagnostics.confusion) in report.html.decode()
 
 
 @pytest.fixture
@@ -198,11 +198,11 @@ def test_many_classes_are_one_matrix_with_the_rarest_together(quick):
 
     report = compose(made)
 
-    found = report.findings.confusion
+    found = report.diagnostics.confusion
     assert len(found.labels) == 12
     assert found.labels[-1] == "4 others"
     assert np.sum(found.counts) == 225
-    assert {"Ranking", "Calibration"} <= set(headings(report.html))
+    assert {"ROC and precision-recall", "Calibration"} <= set(headings(report.html))
 
 
 def test_a_regression_has_residuals_and_no_classes():
@@ -215,9 +215,9 @@ def test_a_regression_has_residuals_and_no_classes():
     report = compose(made)
 
     titles = headings(report.html)
-    assert "Truth and answers" in titles
-    assert not {"Right and wrong", "Ranking", "Calibration", "Search"} & set(titles)
-    assert "what is left over should look the same" in report.html.decode().lower()
+    assert "Predicted and actual values" in titles
+    assert not {"Predictions by class", "ROC and precision-recall", "Calibration", "Search"} & set(titles)
+    assert "The residuals should look random" in report.html.decode()
 
 
 def test_what_an_estimator_without_probabilities_cannot_show_is_said(quick):
@@ -227,9 +227,9 @@ def test_what_an_estimator_without_probabilities_cannot_show_is_said(quick):
 
     report = compose(made)
 
-    assert "Ranking" in headings(report.html)
+    assert "ROC and precision-recall" in headings(report.html)
     assert "Calibration" not in headings(report.html)
-    assert "calibration: the estimator gives no probabilities" in " ".join(report.findings.left_out)
+    assert "calibration: the estimator gives no probabilities" in " ".join(report.diagnostics.left_out)
 
 
 def test_a_part_that_fails_is_left_out_with_its_reason(two_classes, quick, monkeypatch):
@@ -241,8 +241,8 @@ def test_a_part_that_fails_is_left_out_with_its_reason(two_classes, quick, monke
     monkeypatch.setattr(composing.importances, "importances", fail)
     report = compose(made)
 
-    assert "Importances" not in headings(report.html)
-    assert f"importances: ZeroDivisionError: in {HOSTILE}" in report.findings.left_out
+    assert "Feature importance" not in headings(report.html)
+    assert f"feature importance: ZeroDivisionError: in {HOSTILE}" in report.diagnostics.left_out
     assert b"<script" not in report.html
 
 
@@ -260,7 +260,7 @@ def test_a_wide_table_with_long_names_stays_small(quick):
     report = compose(made)
 
     assert len(report.html) < MAX_BYTES
-    assert len(msgspec.json.encode(report.findings)) < MAX_BYTES
+    assert len(msgspec.json.encode(report.diagnostics)) < MAX_BYTES
 
 
 def test_a_page_that_is_too_large_goes_without_pictures(two_classes, quick, monkeypatch):
@@ -270,7 +270,7 @@ def test_a_page_that_is_too_large_goes_without_pictures(two_classes, quick, monk
     smaller = compose(made)
 
     assert b"<svg" not in smaller.html
-    assert "pictures: with them the page would be larger" in " ".join(smaller.findings.left_out)
+    assert "pictures: with them the page would be larger" in " ".join(smaller.diagnostics.left_out)
 
 
 def test_the_importances_put_what_matters_first(two_classes):
@@ -289,7 +289,7 @@ def test_importances_and_learning_curve_end_in_time(two_classes):
 
     found, left_out = importances(made, limit_s=1.5, clock=lambda: next(seconds))
     assert len(found) == 1
-    assert "importances of 2 columns" in left_out
+    assert "feature importance of 2 columns" in left_out
 
     points, left_out = learning_curve(
         made, folds(made.training, "classification", 0), limit_s=12, clock=lambda: next(seconds)
@@ -329,7 +329,7 @@ def test_a_run_publishes_its_report_and_the_same_numbers_on_its_card(trainer):
     assert trainer.steps[-3:] == ["report", "publish", "promote"]
     verified = trainer.store.read("churn", outcome.version, trainer.trusted)
     page = verified.files["report.html"].decode()
-    found = msgspec.convert(verified.card.evaluation["findings"], Findings)
+    found = msgspec.convert(verified.card.evaluation["findings"], Diagnostics)
     for each in found.learning:
         assert f"{each.mean:.4f}" in page
     for each in found.importances:
@@ -368,7 +368,7 @@ def stocked(tmp_path_factory):
         patch.setattr(
             composing,
             "compose",
-            lambda material: composing.Report(b"<p>" + material.version.encode(), Findings()),
+            lambda material: composing.Report(b"<p>" + material.version.encode(), Diagnostics()),
         )
         first, second, bare = (trainer.run(recipe(), report=report) for report in (True, True, False))
     assert (first.verdict.promote, second.verdict.promote) == (True, False)

@@ -253,7 +253,7 @@ def test_a_champion_that_cannot_be_compared_is_kept_until_somebody_says_otherwis
     assert not second.verdict.promote
     assert trainer.store.champion("churn") == first.version
     assert trainer.store.versions("churn") == [first.version, second.version]
-    assert "takes columns that the data has no more, or not so: 'z'" in second.verdict.reason
+    assert "needs columns that the data lacks, or has with another type: 'z'" in second.verdict.reason
     assert second.verdict.reason.endswith(
         f"and is kept uncompared: modelane promote churn {second.version} replaces it"
     )
@@ -431,7 +431,7 @@ def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(t
     with pytest.raises(KeyboardInterrupt):
         trainer.run(recipe, die, run_id="the run")
 
-    # When it is begun again
+    # When it is resumed
     outcome = trainer.run(recipe, run_id="the run")
 
     # Then there is one version, in service
@@ -440,7 +440,7 @@ def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(t
 
 
 def test_a_champion_that_moved_during_the_run_is_not_replaced(trainer, recipe_from):
-    # Given a candidate that would be promoted, and an operator who rolls back meanwhile
+    # Given a candidate that would be promoted, and an operator who rolls back during the run
     recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
     first, second = trainer.run(recipe), trainer.run(recipe)
 
@@ -451,7 +451,7 @@ def test_a_champion_that_moved_during_the_run_is_not_replaced(trainer, recipe_fr
     third = trainer.run(recipe, roll_back)
 
     assert not third.verdict.promote
-    assert third.verdict.reason.endswith(f"{first.version} was made champion meanwhile")
+    assert third.verdict.reason.endswith(f"{first.version} became the champion during the run")
     assert trainer.store.aliases("iris") == Aliases(champion=first.version, previous=second.version)
 
 

@@ -14,12 +14,13 @@ import pytest
 import redis
 
 from modelane.keys import RETRAIN_QUEUE
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.protocol import message as wire
 from modelane.settings import Settings
 from modelane_training.celery import build
-from modelane_training.trainer import beat_scheduler
-from modelane_training.trainer.beat_scheduler import RecipeScheduler, Scheduled, read
+from modelane_training.trainer import beat_scheduler, recipe_schedules
+from modelane_training.trainer.beat_scheduler import RecipeScheduler
+from modelane_training.trainer.recipe_schedules import RecipeSchedule, read_schedules
 from support.waiting import eventually
 
 RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
@@ -38,10 +39,10 @@ def recipes(settings, tmp_path, monkeypatch):
     """Recipes as they would be read, without the process that reads them."""
     (tmp_path / "recipes").mkdir()
     said = []
-    monkeypatch.setattr(beat_scheduler, "read", lambda _: list(said))
+    monkeypatch.setattr(beat_scheduler, "read_schedules", lambda _: list(said))
 
     def recipes(**schedules: str) -> None:
-        said[:] = [Scheduled(f"{model}.py", model, line) for model, line in schedules.items()]
+        said[:] = [RecipeSchedule(f"{model}.py", model, line) for model, line in schedules.items()]
         (tmp_path / "recipes" / f"{len(list((tmp_path / 'recipes').iterdir()))}.py").touch()
 
     return recipes
@@ -57,7 +58,7 @@ def planned(beat: RecipeScheduler) -> dict[str, str]:
 
 def until_planned(beat: RecipeScheduler, plan: dict[str, str]) -> None:
     def is_planned() -> bool:
-        assert beat.tick() <= beat_scheduler.LOOK_S
+        assert beat.tick() <= beat_scheduler.CHECK_S
         return planned(beat) == plan
 
     eventually(is_planned, f"the plan {plan}")
@@ -73,15 +74,15 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
     write("print('hello'); 1 / 0", "broken.py")
     write("import os; os._exit(3)", "exits.py")
     write("import time; time.sleep(600)", "hangs.py")
-    monkeypatch.setattr(beat_scheduler, "READ_LIMIT_S", 20.0)
+    monkeypatch.setattr(recipe_schedules, "READ_LIMIT_S", 20.0)
 
-    found = {recipe.file: recipe for recipe in read(settings)}
+    found = {recipe.file: recipe for recipe in read_schedules(settings)}
 
-    assert found["iris.py"] == Scheduled("iris.py", "iris", "0 3 * * *")
-    assert found["calm.py"] == Scheduled("calm.py", "calm")
-    assert "ZeroDivisionError" in found["broken.py"].trouble
-    assert "exit status 3" in found["exits.py"].trouble
-    assert "not read within 20 s" in found["hangs.py"].trouble
+    assert found["iris.py"] == RecipeSchedule("iris.py", "iris", "0 3 * * *")
+    assert found["calm.py"] == RecipeSchedule("calm.py", "calm")
+    assert "ZeroDivisionError" in found["broken.py"].error
+    assert "exit status 3" in found["exits.py"].error
+    assert "could not be read within 20 s" in found["hangs.py"].error
 
 
 def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_and_it_is_said(
@@ -97,9 +98,15 @@ def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_a
         beat.tick()
 
     assert planned(beat) == {"retrain iris": "3"}
-    assert "iris_old.py: not scheduled: it is a recipe of iris, and trainers look for iris.py" in caplog.text
+    assert (
+        "iris_old.py: not scheduled: it is a recipe of iris, which trainers look for in iris.py"
+        in caplog.text
+    )
     for file in ("two-names.py", "two_names.py"):
-        assert f"{file}: not scheduled: two-names.py and two_names.py are recipes of one model" in caplog.text
+        assert (
+            f"{file}: not scheduled: two-names.py and two_names.py are both recipes of two-names"
+            in caplog.text
+        )
 
 
 def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(settings, recipes, tmp_path):
@@ -123,7 +130,7 @@ def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, t
     beat = scheduler(settings, tmp_path)
     beat.tick()
     is_over = threading.Event()
-    monkeypatch.setattr(beat_scheduler, "read", lambda _: [] if is_over.wait(60) else None)
+    monkeypatch.setattr(beat_scheduler, "read_schedules", lambda _: [] if is_over.wait(60) else None)
     recipes(hangs="0 4 * * *")
     beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
     beat._heap = None  # where Celery remembers what is due next
@@ -140,7 +147,7 @@ def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_pa
     pid = tmp_path / "pid"
     write(f"import subprocess\nopen({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))")
 
-    read(settings)
+    read_schedules(settings)
 
     eventually(lambda: not runs(int(pid.read_text())), "the end of what it has started")
 
@@ -172,7 +179,7 @@ def test_beat_runs_as_compose_and_up_run_it(settings, write, tmp_path):
     log = tmp_path / "beat.log"
     with log.open("wb") as output:
         beat = subprocess.Popen(
-            tethered(
+            die_with_parent(
                 [
                     *(sys.executable, "-m", "celery", "-A", "modelane_training", "beat"),
                     *(f"--schedule={tmp_path / 'beat'}", "--loglevel=INFO"),
@@ -184,7 +191,7 @@ def test_beat_runs_as_compose_and_up_run_it(settings, write, tmp_path):
         )
     try:
         until_s = time.monotonic() + 60
-        while b"scheduled: iris at <crontab: 0 3 * * *" not in log.read_bytes():
+        while b"scheduled: iris at '0 3 * * *'" not in log.read_bytes():
             assert beat.poll() is None, log.read_text()
             assert time.monotonic() < until_s, log.read_text()
             time.sleep(0.05)

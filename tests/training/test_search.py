@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 from modelane.errors import RecipeError, TrainingError
 from modelane_training.recipe import Budget
 from modelane_training.search import trials
-from modelane_training.search.parallel_fits import Fits
+from modelane_training.search.parallel_fits import ParallelFits
 from modelane_training.search.search import search
-from modelane_training.search.study_store import Alone
+from modelane_training.search.study_store import LocalStudyStore
 from modelane_worker.registry import artifact
 from training.mixed import decided, mixed, numbers
 
@@ -26,7 +26,7 @@ def find(recipe, *, seed=1, table=None, studies=None, progress=lambda step, deta
 
 
 def story(found):
-    return [(each.candidate, each.params, each.state, each.folds) for each in found.tried]
+    return [(each.candidate, each.params, each.state, each.folds) for each in found.trials]
 
 
 def test_a_search_finds_what_is_better_than_guessing_and_says_how_it_got_there():
@@ -36,9 +36,9 @@ def test_a_search_finds_what_is_better_than_guessing_and_says_how_it_got_there()
     found = find(recipe, progress=lambda step, detail: said.append((step, detail)))
 
     assert (found.metric, found.baseline) == ("roc_auc", 0.5)
-    assert found.score == max(each.score for each in found.tried) > 0.7
-    assert len(found.tried) == 6
-    assert {each.state for each in found.tried} <= {"finished", "pruned"}
+    assert found.score == max(each.score for each in found.trials) > 0.7
+    assert len(found.trials) == 6
+    assert {each.state for each in found.trials} <= {"finished", "pruned"}
     assert found.estimator.predict_proba(numbers().matrix()).shape == (120, 2)
     assert said[0] == ("search", "trial 0/6, 30.0 min left")
     assert said[3][1].startswith("trial 3/6, best roc_auc 0.")
@@ -51,7 +51,7 @@ def test_less_is_better_where_it_is():
 
     found = find(recipe, table=table)
 
-    assert found.score == min(each.score for each in found.tried if each.state == "finished")
+    assert found.score == min(each.score for each in found.trials if each.state == "finished")
     assert found.score < found.baseline
 
 
@@ -71,7 +71,7 @@ def test_the_same_seed_makes_the_same_search_and_another_one_another():
 def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
     # Given a search that somebody ended after some trials
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
-    studies = Alone()
+    studies = LocalStudyStore()
 
     def end(step, detail):
         if detail.startswith(f"trial {at}/"):
@@ -80,7 +80,7 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
     with pytest.raises(KeyboardInterrupt):
         find(recipe, studies=studies, progress=end)
 
-    # When it is begun again, Then it finds what an undisturbed one finds
+    # When it is resumed, Then it finds what an undisturbed one finds
     said = []
     resumed = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail))
 
@@ -93,25 +93,23 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
 def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monkeypatch, at, n_judged):
     # Given a search that was ended in a trial, some of whose folds had been judged
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
-    studies = Alone()
-    begun = []
+    studies = LocalStudyStore()
 
-    def lost(self, pipeline, folds, limit_s, real=Fits.scores):
-        begun.append(len(folds))
+    def lost(self, pipeline, folds, limit_s, real=ParallelFits.scores):
         if lost_at(studies) == (at, n_judged):
             raise KeyboardInterrupt
         return real(self, pipeline, folds, limit_s)
 
-    monkeypatch.setattr(Fits, "scores", lost)
+    monkeypatch.setattr(ParallelFits, "scores", lost)
     with pytest.raises(KeyboardInterrupt):
         find(recipe, studies=studies)
     monkeypatch.undo()
 
-    # When it is begun again, Then it finds what an undisturbed one finds, and no trial is left behind
+    # When it is resumed, Then it finds what an undisturbed one finds, and no trial is left behind
     resumed = find(recipe, studies=studies)
 
     assert story(resumed) == story(find(recipe))
-    assert [each.number for each in resumed.tried] == [0, 1, 2, 3, 4, 5]
+    assert [each.number for each in resumed.trials] == [0, 1, 2, 3, 4, 5]
 
 
 def lost_at(studies):
@@ -124,15 +122,15 @@ def lost_at(studies):
 
 def test_minutes_end_a_search_and_those_of_earlier_attempts_count():
     recipe = decided(numbers(), candidates=("linear",), budget=Budget(trials=9, minutes=30))
-    studies, said = Alone(), []
+    studies, said = LocalStudyStore(), []
     ticks = iter(range(0, 10**9, 300))  # five minutes pass from one look at the clock to the next
 
     found = find(recipe, studies=studies, clock=lambda: next(ticks))
     again = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail), clock=lambda: 0)
 
-    assert 0 < len(found.tried) < 9
-    assert story(again)[: len(found.tried)] == story(found)
-    spent_s = sum(each.seconds for each in found.tried)
+    assert 0 < len(found.trials) < 9
+    assert story(again)[: len(found.trials)] == story(found)
+    spent_s = sum(each.seconds for each in found.trials)
     assert said[0].endswith(f"{max(30 - spent_s / 60, 0):.1f} min left")
 
 
@@ -141,7 +139,7 @@ import time
 from optuna import TrialPruned
 from modelane_training.candidate import Candidate
 from modelane_training import trials
-from modelane_training.search.parallel_fits import Fits
+from modelane_training.search.parallel_fits import ParallelFits
 from modelane_training.recipe import Budget
 
 class Endless(LogisticRegression):
@@ -179,8 +177,8 @@ def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_fr
 
     found = find(recipe, table=table)
 
-    assert found.tried[0].candidate == "endless"
-    assert (found.tried[0].state, found.tried[0].score) == ("too long", None)
+    assert found.trials[0].candidate == "endless"
+    assert (found.trials[0].state, found.trials[0].score) == ("too long", None)
     assert found.candidate == "linear"
 
 
@@ -201,7 +199,7 @@ def test_a_candidate_that_fails_does_not_end_the_search(recipe_from, estimator, 
     found = find(recipe, table=table)
 
     assert found.candidate == "linear"
-    failed = next(each for each in found.tried if each.candidate != "linear")
+    failed = next(each for each in found.trials if each.candidate != "linear")
     assert (failed.state, failed.score) == ("failed", None)
     assert reason in failed.error
 
@@ -232,7 +230,7 @@ def test_parameters_that_do_not_go_together_may_be_pruned_by_the_recipe(recipe_f
     found = find(recipe, table=table)
 
     assert found.params["tree.depth"] == 2
-    assert {each.error for each in found.tried} == {"", "two or nothing"}
+    assert {each.error for each in found.trials} == {"", "two or nothing"}
 
 
 def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
@@ -244,7 +242,7 @@ def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
     found = find(recipe, table=table)
 
     assert found.candidate == "linear"
-    assert "no log_loss" in next(each.error for each in found.tried if each.candidate == "linear-svc")
+    assert "no log_loss" in next(each.error for each in found.trials if each.candidate == "linear-svc")
 
 
 def test_what_was_tried_already_is_not_fitted_again():
@@ -261,9 +259,9 @@ def test_what_was_tried_already_is_not_fitted_again():
 
     found = find(recipe, table=table)
 
-    assert len(found.tried) == 50
-    assert len({each.folds for each in found.tried}) == 1
-    assert math.isclose(found.score, np.mean(found.tried[0].folds))
+    assert len(found.trials) == 50
+    assert len({each.folds for each in found.trials}) == 1
+    assert math.isclose(found.score, np.mean(found.trials[0].folds))
 
 
 def test_a_run_without_an_estimator_searches_and_what_it_publishes_answers(trainer):

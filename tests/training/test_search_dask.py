@@ -32,7 +32,7 @@ def test_a_search_on_a_dask_cluster_fits_there_and_finds_the_same():
 
     here = find(RECIPE)
     assert any("_score" in name for name in done)
-    assert [each.folds for each in found.tried] == [each.folds for each in here.tried]
+    assert [each.folds for each in found.trials] == [each.folds for each in here.trials]
 
 
 @pytest.mark.parametrize("backend", ["dask", "no-such-one"])

@@ -57,7 +57,7 @@ def test_a_moment_is_on_one_side_only(n_moments, task):
 def test_rows_of_one_moment_are_refused_in_words():
     table = replace(mixed(task="regression"), times=np.zeros(150))
 
-    with pytest.raises(BadData, match="cannot be cross-validated: all are of one moment"):
+    with pytest.raises(BadData, match="cannot be cross-validated: all rows have the same time"):
         folds(table, "regression", seed=1)
 
 

@@ -15,9 +15,8 @@ import redis
 from modelane.errors import BrokerUnavailable, TrainingError
 from modelane.settings import Settings
 from modelane_training.recipe import Budget
-from modelane_training.search.join_search import join
-from modelane_training.search.search import search
-from modelane_training.search.study_store import OpenSearch, Studies
+from modelane_training.search.search import join_search, search
+from modelane_training.search.study_store import ActiveSearch, StudyStore
 from training.mixed import decided, numbers
 
 TESTS = Path(__file__).parents[1]
@@ -29,7 +28,7 @@ def find(studies=None, progress=lambda step, detail: None, run_id="r1"):
 
 
 def story(found):
-    return [(each.candidate, each.params, each.state, each.folds) for each in found.tried]
+    return [(each.candidate, each.params, each.state, each.folds) for each in found.trials]
 
 
 @pytest.fixture
@@ -38,13 +37,13 @@ def settings(redis_url):
 
 
 def test_a_search_on_redis_is_the_search_in_memory_and_its_keys_expire_and_go(settings, redis_url):
-    studies, open_ones = Studies(settings), []
+    studies, open_ones = StudyStore(settings), []
 
-    found = find(studies, lambda step, detail: open_ones.append(studies.open_ones()))
+    found = find(studies, lambda step, detail: open_ones.append(studies.active()))
 
     assert story(found) == story(find())
-    assert open_ones[0] == [OpenSearch("mixed", "r1")]
-    assert studies.open_ones() == []
+    assert open_ones[0] == [ActiveSearch("mixed", "r1")]
+    assert studies.active() == []
     with redis.Redis.from_url(redis_url) as client:
         assert client.keys() == [b"shop:modelane.search.r1"]
         assert 0 < client.ttl("shop:modelane.search.r1") <= 86_400
@@ -55,15 +54,15 @@ def test_a_search_on_redis_is_the_search_in_memory_and_its_keys_expire_and_go(se
 PROGRAM = """
 import sys, os
 sys.path.insert(0, {tests!r})
-from training.test_search_shared import Settings, Studies, find
+from training.test_search_shared import Settings, StudyStore, find
 if __name__ == "__main__":
     def progress(step, detail):
         print(detail, flush=True)
-    find(Studies(Settings(broker_url={url!r}, prefix="shop:")), progress)
+    find(StudyStore(Settings(broker_url={url!r}, prefix="shop:")), progress)
 """
 
 
-def test_a_search_whose_process_was_killed_goes_on_elsewhere_and_ends_as_if_it_had_not_been(settings):
+def test_a_search_whose_process_was_killed_is_resumed_elsewhere_with_the_same_result(settings):
     # Given a search in a process that is killed in the middle of a trial
     program = PROGRAM.format(tests=str(TESTS), url=settings.broker_url)
     with subprocess.Popen(
@@ -76,12 +75,12 @@ def test_a_search_whose_process_was_killed_goes_on_elsewhere_and_ends_as_if_it_h
         assert any(line.startswith("trial 3/8") for line in said)
         os.killpg(process.pid, signal.SIGKILL)
 
-    # When another one goes on with it
-    begun = []
-    found = find(Studies(settings), lambda step, detail: begun.append(detail))
+    # When another process resumes it
+    seen = []
+    found = find(StudyStore(settings), lambda step, detail: seen.append(detail))
 
     # Then what had ended is kept, and the end is that of an undisturbed search
-    assert begun[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
+    assert seen[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
     assert story(found) == story(find())
 
 
@@ -91,7 +90,7 @@ def test_another_trainer_takes_a_part_of_the_trials(settings):
 
     def help_it():
         try:
-            took.append(join(numbers(), RECIPE, studies=Studies(settings), run_id="r1"))
+            took.append(join_search(numbers(), RECIPE, studies=StudyStore(settings), run_id="r1"))
         except BaseException as exc:
             errors.append(exc)
 
@@ -102,44 +101,44 @@ def test_another_trainer_takes_a_part_of_the_trials(settings):
             helper.start()
             helper.join()
 
-    found = find(Studies(settings), progress)
+    found = find(StudyStore(settings), progress)
 
     assert errors == []
     assert took == [6]
-    assert len(found.tried) == 8
-    assert {each.state for each in found.tried} <= {"finished", "pruned"}
+    assert len(found.trials) == 8
+    assert {each.state for each in found.trials} <= {"finished", "pruned"}
 
 
 def test_a_lost_helpers_trial_is_given_up_and_the_budget_is_kept(settings, monkeypatch):
     from modelane_training.search import trials
 
-    monkeypatch.setattr(trials, "_HELPERS_LAG_S", 1.0)
+    monkeypatch.setattr(trials, "_HELPER_START_S", 1.0)
 
     def progress(step, detail):
         if detail.startswith("trial 2/"):  # somebody takes a trial, and is never heard of again
-            study = trials.join_study(Studies(settings).storage("r1"), "r1")
+            study = trials.join_study(StudyStore(settings).storage("r1"), "r1")
             study.ask().set_user_attr(trials.BY, trials.HELPER)
 
-    found = find(Studies(settings), progress)
+    found = find(StudyStore(settings), progress)
 
-    assert len(found.tried) == 8
+    assert len(found.trials) == 8
 
 
 def test_who_has_other_data_or_another_recipe_does_not_help(settings):
-    find(Studies(settings))
+    find(StudyStore(settings))
 
-    with pytest.raises(TrainingError, match="recipe or data of mixed differ"):
-        join(numbers(119), RECIPE, studies=Studies(settings), run_id="r1")
-    with pytest.raises(TrainingError, match="recipe or data of mixed differ"):
-        join(numbers(), decided(numbers()), studies=Studies(settings), run_id="r1")
-    with pytest.raises(TrainingError, match="is over, or has not begun"):
-        join(numbers(), RECIPE, studies=Studies(settings), run_id="r2")
+    with pytest.raises(TrainingError, match="recipe or the data of mixed differ"):
+        join_search(numbers(119), RECIPE, studies=StudyStore(settings), run_id="r1")
+    with pytest.raises(TrainingError, match="recipe or the data of mixed differ"):
+        join_search(numbers(), decided(numbers()), studies=StudyStore(settings), run_id="r1")
+    with pytest.raises(TrainingError, match="has ended, or has not started"):
+        join_search(numbers(), RECIPE, studies=StudyStore(settings), run_id="r2")
 
 
 def test_who_helps_a_search_that_is_over_takes_nothing(settings):
-    find(Studies(settings))
+    find(StudyStore(settings))
 
-    assert join(numbers(), RECIPE, studies=Studies(settings), run_id="r1") == 0
+    assert join_search(numbers(), RECIPE, studies=StudyStore(settings), run_id="r1") == 0
 
 
 def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_url):
@@ -149,7 +148,7 @@ def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_u
                 client.flushall()
 
     with pytest.raises(BrokerUnavailable, match="Redis has lost the trials"):
-        find(Studies(settings), progress)
+        find(StudyStore(settings), progress)
 
 
 def test_a_line_whose_answer_was_lost_is_not_written_twice(settings, redis_url, monkeypatch):
@@ -162,7 +161,7 @@ def test_a_line_whose_answer_was_lost_is_not_written_twice(settings, redis_url, 
 
     monkeypatch.setattr(redis.Redis, "rpushx", lossy)
 
-    found = find(Studies(settings, sleep=lambda seconds: None))
+    found = find(StudyStore(settings, sleep=lambda seconds: None))
 
     monkeypatch.undo()
     assert story(found) == story(find())

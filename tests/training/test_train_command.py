@@ -13,21 +13,25 @@ from click.testing import CliRunner
 
 from modelane.cli import main
 from modelane.settings import Settings
-from modelane_training.pipeline.signer import trainers_key
+from modelane_training.pipeline.local_run import signing_key
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
+from support.processes import assert_gone
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
 """
 
-#: Says that it is fitting, and never ends.
+#: Writes its process id and how it handles SIGINT, and never ends.
 ENDLESS = """
-import pathlib, time
+import os, pathlib, signal, time
 
 class Endless(LogisticRegression):
     def fit(self, rows, targets):
-        pathlib.Path({marker!r}).touch()
+        handler = signal.getsignal(signal.SIGINT)
+        new = pathlib.Path({marker!r} + ".new")
+        new.write_text(f"{{os.getpid()}} {{getattr(handler, '__name__', handler)}}")
+        new.rename({marker!r})
         while True:
             time.sleep(0.01)
 
@@ -96,9 +100,9 @@ recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=make)
 @pytest.mark.parametrize(
     ("order", "setting", "sentence"),
     [
-        ("b'1' * 2**30", "LIMIT_MB=600", "of memory and was ended, 600 are allowed"),
-        ("time.sleep(60)", "LIMIT_S=8", "took more than 8 s and was ended"),
-        ("os._exit(3)", "LIMIT_S=60", "ended with exit status 3, without a word"),
+        ("b'1' * 2**30", "LIMIT_MB=600", "of memory, more than the limit of 600 MiB"),
+        ("time.sleep(60)", "LIMIT_S=8", "exceeded the time limit of 8 s"),
+        ("os._exit(3)", "LIMIT_S=60", "exited with status 3 and reported no result"),
     ],
 )
 def test_the_limits_of_a_retraining_hold_in_the_foreground(home, write, order, setting, sentence):
@@ -135,7 +139,7 @@ def test_a_signing_key_that_was_named_is_not_made(home, write, tmp_path, monkeyp
 def test_a_signing_key_that_was_named_is_used(tmp_path):
     SigningKey.create(tmp_path / "key.pem", tmp_path / "trusted.pem")
 
-    key = trainers_key(Settings(home=str(tmp_path / "home"), signing_key=str(tmp_path / "key.pem")))
+    key = signing_key(Settings(home=str(tmp_path / "home"), signing_key=str(tmp_path / "key.pem")))
 
     TrustedKeys.load(tmp_path / "trusted.pem").verify(b"card", key.sign(b"card"))
     assert not (tmp_path / "home").exists()
@@ -148,12 +152,21 @@ def test_the_help_has_an_example_and_the_exit_codes(home):
     assert "\n      3    trained and published, but the gate kept the champion\n" in result.output
 
 
-def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_path):
-    # Given a training that is fitting
+#: A program as a shell script starts it in the background: with SIGINT ignored.
+IN_BACKGROUND = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-c", "from modelane.cli import main; main()", "train", "iris"])
+"""
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_path, which):
+    # Given a training in the background that is fitting
     marker = tmp_path / "fitting"
     write(ENDLESS.format(marker=str(marker)))
     with subprocess.Popen(
-        [sys.executable, "-c", "from modelane.cli import main; main()", "train", "iris"],
+        [sys.executable, "-c", IN_BACKGROUND],
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stderr=subprocess.PIPE,
         text=True,
@@ -162,13 +175,16 @@ def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_
         while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
 
-        # When it is interrupted, as by Ctrl-C
-        process.send_signal(signal.SIGINT)
+        # When it gets a signal
+        process.send_signal(which)
         _, said = process.communicate(timeout=30)
 
-    # Then it ends as the shell expects, in words, and the store is as it was
+    # Then it ends as the shell expects, its process ends too, and the store is as it was
     assert process.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
+    pid, handler = marker.read_text().split()
+    assert_gone(int(pid))
+    assert handler == "default_int_handler"
     assert Store(home / "models").models() == []
     assert not list(home.glob("models/**/*"))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from modelane.errors import StackError
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.health import redis_answers
 from modelane.local.ports import LOOPBACK, free_port
 
@@ -119,7 +119,7 @@ class RedisServer:
         else:
             self._folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            tethered(command),
+            die_with_parent(command),
             cwd=self._scratch.name if self._scratch else self._folder,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, told alike: both raise ``KeyboardInterrupt`` in the main thread."""
+"""Handle Ctrl-C and SIGTERM alike: both raise ``KeyboardInterrupt`` in the main thread."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Signals closer than this, in seconds, are one.  `timeout` and `uv run` pass on what the terminal
-#: has sent to us already, and nobody means "end warmly" and "end at once" within a moment.
-ONE_S = 0.3
+#: Signals that arrive within this many seconds of the first count as one. ``timeout`` and ``uv run`` forward
+#: the signal that the terminal has sent to this process already; only a later signal is a second request.
+DEBOUNCE_S = 0.3
 
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Hear both signals while inside; from the main thread only."""
+    """Raise ``KeyboardInterrupt`` for SIGINT and SIGTERM inside the block. Use it in the main thread only.
+
+    This holds even if the process started with SIGINT ignored, as a shell script starts background jobs.
+    """
     last_s = float("-inf")
 
     def interrupt(*_: object) -> None:
         nonlocal last_s
         now_s = time.monotonic()
-        if now_s - last_s >= ONE_S:
+        if now_s - last_s >= DEBOUNCE_S:
             last_s = now_s
             raise KeyboardInterrupt
 

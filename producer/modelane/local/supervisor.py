@@ -7,18 +7,16 @@ Knows nothing of what the programs are; that is :mod:`modelane.local.stack`.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent, kill_group
 from modelane.local.log_output import Output
 
 #: Seconds that a program stays down after it died once; doubled each time that it dies again.
@@ -121,7 +119,7 @@ class Child:
             if self._process is None or self._process.poll() is not None:
                 return
             if how is signal.SIGKILL:
-                _kill_group(self._process.pid)
+                kill_group(self._process.pid)
             else:
                 # The program alone: its children are its own to stop in good order.
                 self._process.send_signal(how)
@@ -157,7 +155,7 @@ class Child:
             if self._asked_to_end.is_set():
                 return None
             self._process = subprocess.Popen(
-                tethered(self._program.command),
+                die_with_parent(self._program.command),
                 env=self._program.env,
                 cwd=self._program.cwd,
                 stdin=subprocess.DEVNULL,
@@ -174,7 +172,7 @@ class Child:
         reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         reader.start()
         code = process.wait()
-        _kill_group(process.pid)  # what it left behind must not hold ports or its output
+        kill_group(process.pid)  # what it left behind must not hold ports or its output
         reader.join(timeout=1)
         return code
 
@@ -183,11 +181,6 @@ class Child:
             text = line.rstrip()
             self.last_lines.append(text)
             self._output.line(self.name, text)
-
-
-def _kill_group(leader: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # macOS: not permitted once all are gone
-        os.killpg(leader, signal.SIGKILL)
 
 
 def _in_words(code: int) -> str:

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from modelane.local.signals import interrupts
 from modelane.settings import Settings
-from modelane_training.trainer.run_process import run_apart
-from modelane_training.trainer.run_protocol import Order
+from modelane_training.trainer.run_process import run_in_subprocess
+from modelane_training.trainer.run_protocol import RunOrder
 
 if TYPE_CHECKING:
-    from modelane_training.pipeline.run import Progress
+    from modelane_training.search.trials import Progress
 
 EXIT_KEPT = 3
 
@@ -51,7 +52,7 @@ def train(recipe: str, quiet: bool) -> None:
     settings = Settings.from_env(os.environ)
     console = Console(stderr=True, quiet=quiet, highlight=False)
     try:
-        with _steps(console) as progress:
+        with interrupts(), _steps(console) as progress:
             outcome = _run(recipe, settings, progress)
     except KeyboardInterrupt as stopped:
         stopped.add_note("nothing was published")
@@ -63,12 +64,12 @@ def train(recipe: str, quiet: bool) -> None:
 
 
 def _run(recipe: str, settings: Settings, progress: Progress) -> dict[str, Any]:
-    return run_apart(
+    return run_in_subprocess(
         settings,
-        Order(recipe, run_id="", by_hand=True),
+        RunOrder(recipe, run_id="", foreground=True),
         progress=progress,
         may_publish=lambda: None,
-        unwanted=lambda: None,
+        stop_reason=lambda: None,
     )
 
 

@@ -1,11 +1,10 @@
-"""Put a candidate on record: its card and its bytes.  gate → PUBLISH → store."""
+"""Build what a run publishes: the card of a candidate, and the files of its estimator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import pandas as pd
@@ -14,19 +13,19 @@ from modelane.errors import RecipeError
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.results import Evaluation
 from modelane_training.recipe import MODULE_PREFIX, Resolved
-from modelane_training.report.findings import Findings
+from modelane_training.report.diagnostics import Diagnostics
 from modelane_worker.registry import artifact
 from modelane_worker.registry.artifact import Estimator
 from modelane_worker.registry.card import METHODS, Card, DataFingerprint, Judgement, Scalar
 
-#: Characters of a parameter's value: enough to tell two apart, not a table of its own.
+#: Maximum characters of a parameter's value on the card.
 MAX_PARAMETER = 200
 
-#: What a pipeline is made of stands under its parts' own names.
-_PLUMBING = ("steps", "memory", "verbose", "transformers", "n_jobs", "transform_input")
+#: Parameters that only hold the parts of a pipeline, whose own parameters are on the card.
+_STRUCTURAL = ("steps", "memory", "verbose", "transformers", "n_jobs", "transform_input")
 
 
-def build_card(  # noqa: PLR0913  # what a card is made of
+def build_card(  # noqa: PLR0913  # what a card consists of
     recipe: Resolved,
     estimator: Estimator,
     table: Table,
@@ -35,19 +34,24 @@ def build_card(  # noqa: PLR0913  # what a card is made of
     version: str,
     created: datetime,
     evaluation: Evaluation,
-    findings: Findings | None,
+    diagnostics: Diagnostics | None,
     judgement: Judgement,
 ) -> Card:
-    """Describe a fitted estimator.
+    """Return the card of a fitted estimator.
 
     Args:
-        table: all rows, hold-out included.
-        files: what :func:`pack` has made.
+        recipe: with task and metric decided.
+        estimator: fitted.
+        table: all rows, including the hold-out.
+        files: the result of :func:`pack`.
+        version: the name of the version.
+        created: the start of the run.
         evaluation: on the hold-out.
-        findings: what else the report says; None if there is none.
-        judgement: the gate's.
+        diagnostics: what the report computes in addition; None without a report.
+        judgement: of the gate.
     """
     classes = getattr(estimator, "classes_", None) if recipe.task == "classification" else None
+    findings = {} if diagnostics is None else {"findings": msgspec.to_builtins(diagnostics)}
     return Card(
         model=recipe.model,
         version=version,
@@ -63,18 +67,14 @@ def build_card(  # noqa: PLR0913  # what a card is made of
         data=DataFingerprint(source=table.source, n_rows=len(table), sha256=table.sha256()),
         libraries=artifact.libraries(with_code=_carries_code(files)),
         example=_example(table),
-        evaluation=msgspec.to_builtins(evaluation) | _findings(findings),
+        evaluation=msgspec.to_builtins(evaluation) | findings,
     )
 
 
-def _findings(findings: Findings | None) -> dict[str, Any]:
-    return {} if findings is None else {"findings": msgspec.to_builtins(findings)}
-
-
 def _example(table: Table) -> tuple[Scalar, ...]:
-    """The first row; a date as ISO 8601, None where a value is missing."""
-    # Column by column: a row of several dtypes would hold NumPy's scalars.
-    values = [table.rows.iloc[:1, place].tolist()[0] for place in range(len(table.features))]
+    """Return the first row, with dates in ISO 8601 and None for missing values."""
+    # Column by column: a row of several dtypes would hold NumPy scalars.
+    values = [table.rows.iloc[:1, number].tolist()[0] for number in range(len(table.features))]
     return tuple(
         None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
         for value in values
@@ -82,9 +82,11 @@ def _example(table: Table) -> tuple[Scalar, ...]:
 
 
 def _parameters(estimator: Estimator) -> dict[str, str]:
-    """scikit-learn's parameters of it and its parts; an estimator is told by its class."""
+    """Return scikit-learn's parameters of the estimator and its parts; nested estimators by class name."""
     get_params = getattr(estimator, "get_params", None)
-    named = {} if get_params is None else {n: v for n, v in get_params().items() if not n.endswith(_PLUMBING)}
+    named = (
+        {} if get_params is None else {n: v for n, v in get_params().items() if not n.endswith(_STRUCTURAL)}
+    )
     return {"estimator": type(estimator).__name__} | {
         name: (type(value).__name__ if hasattr(value, "get_params") else repr(value))[:MAX_PARAMETER]
         for name, value in sorted(named.items())
@@ -92,14 +94,14 @@ def _parameters(estimator: Estimator) -> dict[str, str]:
 
 
 def pack(estimator: Estimator) -> dict[str, bytes]:
-    """The files of a version; classes and functions that its recipe defines are carried along.
+    """Return the files of a version, including the classes and functions that its recipe defines.
 
     Raises:
-        RecipeError: it cannot be saved.
+        RecipeError: the estimator cannot be pickled.
     """
     with suppress(RecipeError):
         content = artifact.dump(estimator)
-        # A pickle names the module of each class and function that it needs.
+        # A pickle contains the module name of each class and function that it needs.
         if MODULE_PREFIX.encode() not in content:
             return {artifact.MODEL_FILE: content}
     return {artifact.MODEL_FILE: artifact.dump_with_code(estimator)}

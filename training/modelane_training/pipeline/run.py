@@ -1,7 +1,7 @@
-"""One run: from a recipe to a version in the store, and into service if it is better.
+"""One run: train a candidate from a recipe, publish it as a version, and promote it if it passes the gate.
 
-recipe → RETRAIN (collect → check → split → fit or search → evaluate → gate → report → publish → promote)
-→ store.
+The steps are collect, check, split, search (or fit), evaluate, gate, report, publish and promote. Called by
+:mod:`modelane_training.pipeline.local_run`.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from modelane_training.evaluation.evaluate import assess
 from modelane_training.evaluation.predictions import ask
 from modelane_training.gate import Verdict, decide
 from modelane_training.pipeline.build_card import build_card, pack
-from modelane_training.pipeline.champion_scores import ask_champion
+from modelane_training.pipeline.champion_scores import score_champion
 from modelane_training.preparation.data_profile import PROFILE_FILE
 from modelane_training.preparation.prepare import collect, in_service, prepare
 from modelane_training.preparation.split import split
 from modelane_training.recipe import Recipe
-from modelane_training.report.inputs import Material
-from modelane_training.report.write import write
-from modelane_training.search.search import Tried, search
-from modelane_training.search.study_store import Studies
+from modelane_training.report.compose import compose_or_skip
+from modelane_training.report.inputs import ReportInputs
+from modelane_training.search.search import TrialResult, search
+from modelane_training.search.study_store import StudyStore
+from modelane_training.search.trials import Progress
 from modelane_worker.registry.card import Card, Judgement, new_version
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
 
-#: Told when a step begins: its name and, in a few words, what it works on.  Raising ends the run.
-Progress = Callable[[str, str], None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunResult:
+    """What a run has published, and whether it was promoted."""
+
     model: str
     version: str  #: published, promoted or not
     verdict: Verdict
@@ -53,60 +53,64 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
     run_id: str,
     key: SigningKey,
     trusted: TrustedKeys,
-    ring: Callable[[str], None],
+    on_promoted: Callable[[str], None],
     clock: Callable[[], datetime],
-    studies: Studies | None = None,
+    studies: StudyStore | None = None,
     progress: Progress = lambda step, detail: None,
     report: bool = True,
-) -> Outcome:
-    """Train a candidate, judge it, publish it, and promote it if the gate says so.
+) -> RunResult:
+    """Train a candidate, compare it with the champion, publish it, and promote it if it passes the gate.
 
-    The same run may be begun again, because its trainer was lost in the middle: it makes the same version by
-    the same seed, and what it has published already it does not publish twice.
+    The run is idempotent by ``run_id``. If its trainer is lost, another attempt makes the same version from
+    the same seed, and does not publish again what was published already.
 
     Args:
-        run_id: the same for all attempts of a run, and of no other run.
-        trusted: the champion is read with these.
-        ring: told the model's name once the champion has changed.  It must not raise: the run is
-            done by then, and workers look at the store by themselves too.
-        clock: now, with a time zone.
-        studies: keeps a search's trials where another attempt of the run finds them; None: in memory.
-        report: whether a page on it is made; it takes some seconds.
+        recipe: of the model.
+        store: where the version is published.
+        run_id: the same for all attempts of one run, and unique to the run.
+        key: signs the version.
+        trusted: the keys that the champion is verified with.
+        on_promoted: called with the model's name after the champion has changed. It must not raise.
+        clock: returns the current time, with a time zone.
+        studies: stores the trials of the search, so that another attempt can resume it; None keeps them in
+            memory.
+        progress: called for each step.
+        report: whether to write the HTML report, which takes some seconds.
 
     Raises:
         TrainingError: nothing was published.
-        StoreError: the store refused; whatever was published is whole, and not in service.
+        StoreError: the store failed. A version that was published is complete, but not in service.
     """
     started = clock()
     version = version_of(run_id, started)
     if (card := _published_before(recipe.model, version, store, trusted)) is not None:
-        return _conclude(_remembered(card), store=store, ring=ring, progress=progress)
+        return _promote(_result_of(card), store=store, on_promoted=on_promoted, progress=progress)
 
     progress("collect", recipe.model)
     before = in_service(recipe.model, store=store, trusted=trusted)
     table = collect(recipe, before)
 
-    progress("check", f"{len(table)} rows of {len(table.features)} features, {table.source}")
+    progress("check", f"{len(table)} rows with {len(table.features)} features, from {table.source}")
     data = prepare(table, recipe, before)
     table, decided = data.table, data.recipe
     for words in data.profile.in_words():
         progress("check", words)
 
-    progress("split", f"{decided.hold_out:.0%} held out; a {decided.task}, judged by {decided.metric}")
+    progress("split", f"{decided.hold_out:.0%} hold-out; task {decided.task}, metric {decided.metric}")
     training, hold_out = split(table, decided)
 
     seed = seed_of(version)
-    trials: tuple[Tried, ...] = ()
+    trials: tuple[TrialResult, ...] = ()
     if decided.estimator is None:
         found = search(training, decided, seed=seed, progress=progress, studies=studies, run_id=run_id)
-        candidate, trials = found.estimator, found.tried
+        candidate, trials = found.estimator, found.trials
     else:
         progress("fit", f"{len(training)} rows, seed {seed}")
         candidate = decided.fit(training, seed)
 
-    progress("evaluate", f"{len(hold_out)} rows held out")
+    progress("evaluate", f"{len(hold_out)} rows of the hold-out")
     answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
-    champion = ask_champion(decided, hold_out, store=store, trusted=trusted)
+    champion = score_champion(decided, hold_out, store=store, trusted=trusted)
     evaluation = assess(
         decided.metric,
         answers,
@@ -118,7 +122,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         slices=slices.cut(hold_out, decided.gate.slices, seed=seed),
     )
 
-    progress("gate", f"{decided.metric} against {champion.version or 'no champion'}")
+    progress("gate", f"compare {decided.metric} with {champion.version or 'no champion'}")
     verdict = decide(
         decided.gate,
         evaluation,
@@ -127,10 +131,10 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         remedy=f"modelane promote {recipe.model} {version}",
     )
 
-    files, findings = pack(candidate), None
+    files, diagnostics = pack(candidate), None
     if report:
         progress("report", f"{decided.model} {version}")
-        material = Material(
+        inputs = ReportInputs(
             recipe=decided,
             version=version,
             created=started,
@@ -147,7 +151,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
             trials=trials,
             profile=data.profile,
         )
-        pages, findings = write(material, progress)
+        pages, diagnostics = compose_or_skip(inputs, progress)
         files |= pages
 
     progress("publish", version)
@@ -159,11 +163,11 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         version=version,
         created=started,
         evaluation=evaluation,
-        findings=findings,
+        diagnostics=diagnostics,
         judgement=Judgement(promote=verdict.promote, reason=verdict.reason, champion=champion.version),
     )
     store.publish(card, files | {PROFILE_FILE: data.profile.encode()}, key)
-    outcome = Outcome(
+    result = RunResult(
         model=recipe.model,
         version=version,
         verdict=verdict,
@@ -171,29 +175,38 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         champion=champion.version,
         champion_metrics={} if evaluation.champion is None else evaluation.champion.metrics,
     )
-    return _conclude(outcome, store=store, ring=ring, progress=progress)
-
-
-def _conclude(outcome: Outcome, *, store: Store, ring: Callable[[str], None], progress: Progress) -> Outcome:
-    """Do as the gate said, unless somebody has moved the champion since."""
-    if not outcome.verdict.promote:
-        return outcome
-    progress("promote", outcome.version)
-    champion = store.promote_over(outcome.model, outcome.version, outcome.champion).champion
-    if champion != outcome.version:
-        reason = f"{outcome.verdict.reason}; but {champion} was made champion meanwhile"
-        return replace(outcome, verdict=Verdict(promote=False, reason=reason))
-    ring(outcome.model)
-    return outcome
+    return _promote(result, store=store, on_promoted=on_promoted, progress=progress)
 
 
 def version_of(run_id: str, started: datetime) -> str:
-    """The version that a run makes: its time, and what all attempts of the run have in common."""
+    """Return the version that a run makes: its time, and a digest that all attempts of the run share."""
     return new_version(started, hashlib.sha256(run_id.encode()).digest())
 
 
+def seed_of(version: str) -> int:
+    """Return the seed of the run that made ``version``, with which the version can be reproduced."""
+    return int(version.rpartition("-")[2], 16)
+
+
+def _promote(
+    result: RunResult, *, store: Store, on_promoted: Callable[[str], None], progress: Progress
+) -> RunResult:
+    """Promote the version if it passed the gate and the champion has not changed since the comparison."""
+    if not result.verdict.promote:
+        return result
+    progress("promote", result.version)
+    champion = store.promote_over(result.model, result.version, result.champion).champion
+    if champion != result.version:
+        reason = (
+            f"{result.verdict.reason}; not promoted, because {champion} became the champion during the run"
+        )
+        return replace(result, verdict=Verdict(promote=False, reason=reason))
+    on_promoted(result.model)
+    return result
+
+
 def _published_before(model: str, version: str, store: Store, trusted: TrustedKeys) -> Card | None:
-    """What an earlier attempt of this run has published before its trainer was lost."""
+    """Return the card that an earlier attempt of this run has published before its trainer was lost."""
     _, _, of_run = version.rpartition("-")
     for published in store.versions(model):
         if published.endswith(of_run):
@@ -203,9 +216,9 @@ def _published_before(model: str, version: str, store: Store, trusted: TrustedKe
     return None
 
 
-def _remembered(card: Card) -> Outcome:
+def _result_of(card: Card) -> RunResult:
     assert card.judgement is not None
-    return Outcome(
+    return RunResult(
         model=card.model,
         version=card.version,
         verdict=Verdict(promote=card.judgement.promote, reason=card.judgement.reason),
@@ -213,8 +226,3 @@ def _remembered(card: Card) -> Outcome:
         champion=card.judgement.champion,
         champion_metrics=(card.evaluation.get("champion") or {}).get("metrics", {}),
     )
-
-
-def seed_of(version: str) -> int:
-    """The seed of the run that made ``version``, which can so be made again from its data."""
-    return int(version.rpartition("-")[2], 16)

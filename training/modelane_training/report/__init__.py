@@ -1,11 +1,9 @@
-"""What a version is, for people: one HTML file.  gate → REPORT → publish.
+"""The report on a version: one HTML file that explains it to people.
 
-material    what a run hands over
-findings    what is computed for the report alone; on the card, too
-learning, importances, confusion, calibration, columns    one finding each
-plots/      one picture each, as SVG
-page        all of it as HTML
-command     ``modelane report``
+Modules: `compose` makes the whole report from `inputs`; `learning`, `importances`, `confusion`, `calibration`
+    and
+`columns` compute one part each of the `diagnostics`; `plots` draws each picture as SVG; `page` renders the
+HTML.
 """
 
 #: Its name among a version's files.

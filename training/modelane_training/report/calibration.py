@@ -1,4 +1,4 @@
-"""Whether what happens in seven of ten cases was promised at 0.7."""
+"""Compare predicted probabilities with observed frequencies."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import numpy as np
 
 from modelane_training.evaluation.metrics import CALIBRATION_BINS, confidences
 from modelane_training.evaluation.predictions import Answers
-from modelane_training.report.findings import CalibrationBin
+from modelane_training.report.diagnostics import CalibrationBin
 
 
 def calibration(answers: Answers) -> tuple[CalibrationBin, ...]:
-    """Of two classes by the positive one's share; of more by the share of the answer given."""
+    """Return the bins that contain rows.
+
+    With two classes, by the probability of the positive one; with more, by that of the predicted class.
+    """
     if answers.shares is None:
         return ()
     if answers.positive is not None:
-        promised = answers.shares[:, answers.positive]
-        happened = answers.truth == answers.positive
-        bins = np.minimum((promised * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+        predicted = answers.shares[:, answers.positive]
+        observed = answers.truth == answers.positive
+        bins = np.minimum((predicted * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
     else:
-        promised, bins = confidences(answers, answers.shares)
-        happened = answers.truth == answers.predicted
-    counts, promises, events = (
+        predicted, bins = confidences(answers, answers.shares)
+        observed = answers.truth == answers.predicted
+    counts, predicted_sums, observed_sums = (
         np.bincount(bins, weights=weights, minlength=CALIBRATION_BINS)
-        for weights in (None, promised, happened)
+        for weights in (None, predicted, observed)
     )
     return tuple(
         CalibrationBin(
-            promised=float(promises[place] / counts[place]),
-            happened=float(events[place] / counts[place]),
-            n_rows=int(counts[place]),
+            promised=float(predicted_sums[number] / counts[number]),
+            happened=float(observed_sums[number] / counts[number]),
+            n_rows=int(counts[number]),
         )
-        for place in np.flatnonzero(counts)
+        for number in np.flatnonzero(counts)
     )

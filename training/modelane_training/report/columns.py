@@ -1,28 +1,29 @@
-"""What is in each column, in a few words."""
+"""Summarize the values of each column."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelane_training.dataset.table import Table
+from modelane_training.dataset.column_kinds import kind_of
+from modelane_training.dataset.table import DATE, TEXT, Table
 from modelane_training.preparation.data_profile import Profile
-from modelane_training.report.findings import ColumnFacts
+from modelane_training.report.diagnostics import ColumnSummary
+from modelane_worker.registry.card import Feature
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_COLUMNS = 100
-_KINDS = {"float64": "number", "str": "text", "datetime64[us]": "date"}
 _SHOWN_VALUES = 3
 
 
-def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnFacts, ...], str]:
-    """The first columns; and how many were left out, in words."""
+def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnSummary, ...], str]:
+    """Return the summaries of the first columns, and a sentence on those that were left out."""
     drifts = {} if profile is None else {column.name: column.drift for column in profile.columns}
-    found = tuple(
-        ColumnFacts(
+    summaries = tuple(
+        ColumnSummary(
             name=feature.name[:60],
-            kind=_KINDS[feature.dtype],
+            kind=_kind(values, feature),
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
             typical=_typical(values.dropna(), feature.dtype),
@@ -31,20 +32,29 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnF
         for number, feature in enumerate(table.features[:MAX_COLUMNS])
         for values in [table.rows.iloc[:, number]]
     )
-    n_more = len(table.features) - len(found)
-    return found, f"{n_more} more columns of the data" if n_more else ""
+    n_more = len(table.features) - len(summaries)
+    return summaries, f"the values of {n_more} more columns" if n_more else ""
+
+
+def _kind(values: pd.Series[Any], feature: Feature) -> str:
+    """Return number, category, text or date."""
+    if feature.dtype == DATE:
+        return "date"
+    if feature.dtype != TEXT:
+        return "number"
+    return "text" if kind_of(values, feature) == "text" else "category"
 
 
 def _typical(values: pd.Series[Any], dtype: str) -> str:
     if not len(values):
-        return "nothing"
-    if dtype == "str":
+        return "only missing values"
+    if dtype == TEXT:
         counts = values.value_counts()
         shown = ", ".join(
             f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
         )
         return shown + (" …" if len(counts) > _SHOWN_VALUES else "")
     low, middle, high = values.min(), values.median(), values.max()
-    if dtype == "float64":
-        return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
-    return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"
+    if dtype == DATE:
+        return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"
+    return f"{low:.4g} to {high:.4g}, median {middle:.4g}"

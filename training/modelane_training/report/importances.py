@@ -1,4 +1,7 @@
-"""What the metric loses when a column's values are shuffled (L. Breiman, "Random Forests", 2001)."""
+"""Permutation importance: what the metric loses when a column's values are shuffled.
+
+Source: L. Breiman, "Random Forests", Machine Learning 45, 2001.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +13,41 @@ import numpy as np
 
 from modelane_training.evaluation.metrics import LOSSES, measure
 from modelane_training.evaluation.predictions import ask
-from modelane_training.report.findings import Importance
-from modelane_training.report.inputs import Material
+from modelane_training.report.diagnostics import Importance
+from modelane_training.report.inputs import ReportInputs
 
 MAX_ROWS = 500
 N_SHUFFLES = 3
 LIMIT_S = 4.0
-#: Columns that are kept, by their importance.
+#: Maximum number of columns in the result, the most important ones.
 MAX_KEPT = 50
 
 
 def importances(
-    material: Material, *, limit_s: float = LIMIT_S, clock: Callable[[], float] = time.monotonic
+    inputs: ReportInputs, *, limit_s: float = LIMIT_S, clock: Callable[[], float] = time.monotonic
 ) -> tuple[tuple[Importance, ...], str]:
-    """Importances, the greatest first; and what was left out, in words.
+    """Return importances, the greatest first, and a sentence on what was left out.
 
-    Shuffled are rows of the hold-out, ``MAX_ROWS`` of them at most.
+    Args:
+        inputs: at most ``MAX_ROWS`` rows of their hold-out are used.
+        limit_s: columns that are not shuffled within this time are left out, in seconds.
+        clock: returns seconds.
     """
     until_s = clock() + limit_s
-    random = np.random.default_rng(material.seed)
-    table = material.hold_out
+    random = np.random.default_rng(inputs.seed)
+    table = inputs.hold_out
     if len(table) > MAX_ROWS:
         table = table.take(random.choice(len(table), MAX_ROWS, replace=False))
     matrix = table.matrix()
-    before = _score(material, matrix, table.targets)
+    before = _score(inputs, matrix, table.targets)
     if before is None:
-        return (), f"importances: these rows have no {material.recipe.metric}"
+        return (), f"feature importance: {inputs.recipe.metric} cannot be computed on these rows"
     losses: dict[str, list[float]] = {}
     for _ in range(N_SHUFFLES):
-        for place, name in enumerate(table.names):
+        for number, name in enumerate(table.names):
             if clock() > until_s:
                 break
-            after = _score(material, _shuffled(matrix, place, random), table.targets)
+            after = _score(inputs, _shuffled(matrix, number, random), table.targets)
             if after is not None:
                 losses.setdefault(name, []).append(before - after)
     found = [
@@ -50,27 +56,29 @@ def importances(
     ]
     found.sort(key=lambda importance: -importance.loss)
     n_missing = len(table.names) - len(losses)
-    said = (
-        f"importances of {n_missing} columns: they would take longer than {limit_s:g} s" if n_missing else ""
+    left_out = (
+        f"feature importance of {n_missing} columns: it would take longer than {limit_s:g} s"
+        if n_missing
+        else ""
     )
-    return tuple(found[:MAX_KEPT]), said
+    return tuple(found[:MAX_KEPT]), left_out
 
 
-def _shuffled(matrix: Any, place: int, random: np.random.Generator) -> Any:
+def _shuffled(matrix: Any, column: int, random: np.random.Generator) -> Any:
     shuffled = matrix.copy()
     order = random.permutation(len(matrix))
     if isinstance(matrix, np.ndarray):
-        shuffled[:, place] = matrix[order, place]
+        shuffled[:, column] = matrix[order, column]
     else:
-        shuffled.isetitem(place, matrix.iloc[order, place].set_axis(matrix.index))
+        shuffled.isetitem(column, matrix.iloc[order, column].set_axis(matrix.index))
     return shuffled
 
 
-def _score(material: Material, rows: Any, targets: Any) -> float | None:
-    """More is better."""
-    metric = material.recipe.metric
+def _score(inputs: ReportInputs, rows: Any, targets: Any) -> float | None:
+    """Return the score, as a number of which more is better; None if it cannot be computed."""
+    metric = inputs.recipe.metric
     values = measure(
-        ask(material.estimator, rows, targets, material.recipe.task, positive=material.recipe.positive)
+        ask(inputs.estimator, rows, targets, inputs.recipe.task, positive=inputs.recipe.positive)
     ).get(metric)
     if values is None or not np.isfinite(values[0]):
         return None

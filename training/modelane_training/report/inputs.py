@@ -1,11 +1,10 @@
-"""What a run hands over for its report."""
+"""What a run passes to its report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
 
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.predictions import Answers
@@ -13,30 +12,14 @@ from modelane_training.evaluation.results import Evaluation
 from modelane_training.gate import Verdict
 from modelane_training.preparation.data_profile import Profile
 from modelane_training.recipe import Resolved
+from modelane_training.search.search import TrialResult
 from modelane_worker.registry.artifact import Estimator
 
 
-class Trial(Protocol):
-    """One that a search has made."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def candidate(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def score(self) -> float | None:
-        """By the recipe's metric; None if it was not judged."""
-
-    @property
-    def seconds(self) -> float: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class ReportInputs:
+    """A trained candidate, its data, and the results of its evaluation."""
+
     recipe: Resolved
     version: str
     created: datetime
@@ -48,7 +31,7 @@ class Material:
     answers: Answers
     evaluation: Evaluation
     verdict: Verdict
-    champion: str | None  #: the version in service before
+    champion: str | None  #: the version in service before the run
     champion_answers: Answers | None
-    trials: Sequence[Trial] = ()
-    profile: Profile | None = None  #: what was found when the data was checked
+    trials: Sequence[TrialResult] = ()
+    profile: Profile | None = None  #: of the data, with the findings of its check

@@ -1,4 +1,4 @@
-"""Whether more rows would help: the score by the number of rows trained on, inside the training part."""
+"""The learning curve: whether more rows would help, from the score by the number of training rows."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from sklearn.base import clone
 
 from modelane_training.evaluation.metrics import measure
 from modelane_training.evaluation.predictions import ask
-from modelane_training.report.findings import LearningPoint
-from modelane_training.report.inputs import Material
+from modelane_training.report.diagnostics import LearningPoint
+from modelane_training.report.inputs import ReportInputs
 
 N_SIZES = 5
 MAX_FOLDS = 3
-#: Of the largest size; and rows, fewer of which nothing can be learned from.
+#: The smallest size: a share of the largest one, and a minimum number of rows.
 _SMALLEST, _MIN_ROWS = 0.1, 20
 LIMIT_S = 6.0
-#: Rows trained on that are scored, too: enough to see how far the two scores are apart.
+#: Maximum number of training rows that are scored, enough to show the gap between the two scores.
 _SCORED_ROWS = 2000
 
 Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
 def learning_curve(
-    material: Material,
+    inputs: ReportInputs,
     folds: Folds,
     *,
     limit_s: float = LIMIT_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[tuple[LearningPoint, ...], str]:
-    """The curve from few rows to all of a fold, as far as the time goes; and what was left out, in words.
+    """Return the curve from few rows to all rows of a fold, and a sentence on what was left out.
 
     Args:
-        folds: rows of the training part to fit on, and to judge by.
+        inputs: the estimator is cloned and fitted on parts of their training rows.
+        folds: row numbers of the training rows to fit on, and to score.
+        limit_s: the curve ends before a size that would exceed this time, in seconds.
+        clock: returns seconds.
     """
     until_s = clock() + limit_s
     folds = folds[:MAX_FOLDS]
@@ -45,16 +48,16 @@ def learning_curve(
     smallest = max(int(largest * _SMALLEST), min(_MIN_ROWS, largest))
     sizes = np.unique(np.geomspace(smallest, largest, N_SIZES).astype(int))
     points: list[LearningPoint] = []
-    a_row_s = 0.0
+    s_per_row = 0.0
     for size in sizes:
         scores: list[tuple[float, float] | None] = []
         for train, test in folds:
-            began_s = clock()
-            if began_s + a_row_s * size * (len(folds) - len(scores)) > until_s:
+            started_s = clock()
+            if started_s + s_per_row * size * (len(folds) - len(scores)) > until_s:
                 beyond = f" beyond {points[-1].n_rows:,} rows" if points else ""
                 return tuple(points), f"learning curve{beyond}: it would take longer than {limit_s:g} s"
-            scores.append(_score(material, _some(train, size, material), test))
-            a_row_s = (clock() - began_s) / size
+            scores.append(_score(inputs, _sample(train, size, inputs), test))
+            s_per_row = (clock() - started_s) / size
         known = [score for score in scores if score is not None]
         if known:
             trained, unseen = zip(*known, strict=True)
@@ -66,35 +69,37 @@ def learning_curve(
                     unseen=(min(unseen), max(unseen)),
                 )
             )
-    return tuple(points), "" if points else "learning curve: nothing could be learned from so few rows"
+    return tuple(
+        points
+    ), "" if points else "learning curve: the estimator cannot be fitted on parts of the rows"
 
 
-def _some(train: NDArray[np.intp], size: int, material: Material) -> NDArray[np.intp]:
-    """By chance, or where rows have an order in time, the latest: these are what the next ones resemble."""
-    if material.training.times is not None:
+def _sample(train: NDArray[np.intp], size: int, inputs: ReportInputs) -> NDArray[np.intp]:
+    """Return random rows; with a time column the latest ones, which are most similar to future rows."""
+    if inputs.training.times is not None:
         return train[-size:]
-    return np.random.default_rng(material.seed).permutation(train)[:size]
+    return np.random.default_rng(inputs.seed).permutation(train)[:size]
 
 
-def _score(material: Material, train: NDArray[np.intp], test: NDArray[np.intp]) -> tuple[float, float] | None:
-    """On rows trained on and on others; None if so few rows cannot be learned from."""
-    learned, judged = material.training.take(train), material.training.take(test)
-    estimator: Any = clone(material.estimator)
+def _score(
+    inputs: ReportInputs, train: NDArray[np.intp], test: NDArray[np.intp]
+) -> tuple[float, float] | None:
+    """Return the scores on the training rows and on other rows; None if the fit fails."""
+    fitted, scored = inputs.training.take(train), inputs.training.take(test)
+    estimator: Any = clone(inputs.estimator)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator.fit(learned.matrix(), learned.targets)
-            scores = [_measured(material, estimator, part) for part in (learned, judged)]
-    except Exception:  # an estimator may raise anything: one class only, fewer rows than neighbours
+            estimator.fit(fitted.matrix(), fitted.targets)
+            scores = [_measured(inputs, estimator, part) for part in (fitted, scored)]
+    except Exception:  # an estimator may raise anything, for example if the rows have only one class
         return None
     trained, unseen = scores
     return None if trained is None or unseen is None else (trained, unseen)
 
 
-def _measured(material: Material, estimator: Any, part: Any) -> float | None:
+def _measured(inputs: ReportInputs, estimator: Any, part: Any) -> float | None:
     part = part.take(np.arange(min(len(part), _SCORED_ROWS)))
-    said = ask(
-        estimator, part.matrix(), part.targets, material.recipe.task, positive=material.recipe.positive
-    )
-    values = measure(said).get(material.recipe.metric)
+    answers = ask(estimator, part.matrix(), part.targets, inputs.recipe.task, positive=inputs.recipe.positive)
+    values = measure(answers).get(inputs.recipe.metric)
     return None if values is None or not np.isfinite(values[0]) else float(values[0])

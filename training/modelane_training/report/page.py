@@ -1,7 +1,7 @@
-"""All that is known of a version as one HTML page, which needs nothing but itself.  findings, plots → PAGE.
+"""Render the report as one self-contained HTML page.
 
-Names of columns, classes and values come from data and are hostile: everything is escaped, and the page
-forbids itself scripts and anything from elsewhere.
+Names of columns, classes and values come from the data and may be hostile. So everything is escaped, and the
+page's content security policy forbids scripts and external resources.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from modelane_training.evaluation.metrics import LOSSES, MEANINGS
-from modelane_training.report.findings import Findings
-from modelane_training.report.inputs import Material, Trial
+from modelane_training.report.diagnostics import Diagnostics
+from modelane_training.report.inputs import ReportInputs
+from modelane_training.search.search import TrialResult
 from modelane_worker.registry import artifact
 
 MAX_TRIALS, MAX_SLICES, MAX_NOTES = 30, 60, 200
 _PARAMS_LENGTH = 160
 
 
-def page(material: Material, findings: Findings, plots: Mapping[str, Markup]) -> bytes:
-    """UTF-8.
+def page(inputs: ReportInputs, diagnostics: Diagnostics, plots: Mapping[str, Markup]) -> bytes:
+    """Return the page, UTF-8.
 
     Args:
-        plots: by name; those that are not there are left out of the page.
+        inputs: of the report.
+        diagnostics: computed from them.
+        plots: pictures by name; the page has no figure for names that are missing.
     """
     environment = Environment(
         loader=PackageLoader("modelane_training.report"),
@@ -37,32 +40,32 @@ def page(material: Material, findings: Findings, plots: Mapping[str, Markup]) ->
     environment.filters |= {"number": number, "gain": gain, "interval": interval, "percent": percent}
     template = environment.get_template("page.html")
     return template.render(
-        material=material,
-        recipe=material.recipe,
-        evaluation=material.evaluation,
-        findings=findings,
+        inputs=inputs,
+        recipe=inputs.recipe,
+        evaluation=inputs.evaluation,
+        diagnostics=diagnostics,
         plots=plots,
         losses=LOSSES,
         meanings=MEANINGS,
         libraries=artifact.libraries(),
-        trials=_best(material.trials, material.recipe.metric),
-        slices=_by_gain(material),
+        trials=_best(inputs.trials, inputs.recipe.metric),
+        slices=_worst(inputs),
         params=_params,
-        notes=_notes(material),
-        drifts=any(column.drift is not None for column in findings.columns),
+        notes=_notes(inputs),
+        drifts=any(column.drift is not None for column in diagnostics.columns),
     ).encode()
 
 
-def _notes(material: Material) -> list[str]:
-    """What was found in the data, and which columns were left out."""
-    if (profile := material.profile) is None:
+def _notes(inputs: ReportInputs) -> list[str]:
+    """Return the findings of the data check, and which columns are not used and why."""
+    if (profile := inputs.profile) is None:
         return []
-    left_out = [f"{name[:60]} is left out: {why}" for name, why in profile.left_out.items()]
+    left_out = [f"column {name[:60]!r} is not used: {why}" for name, why in profile.left_out.items()]
     return [*(finding.words for finding in profile.findings), *left_out][:MAX_NOTES]
 
 
 def number(value: float | None) -> str:
-    """With as many digits as its size bears."""
+    """Format a number with a precision that suits its size."""
     if value is None:
         return "-"
     size = abs(value)
@@ -85,19 +88,19 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
 
 
-def _best(trials: Sequence[Trial], metric: str) -> list[Trial]:
+def _best(trials: Sequence[TrialResult], metric: str) -> list[TrialResult]:
     sign = 1 if metric in LOSSES else -1
 
-    def rank(trial: Trial) -> tuple[bool, float, int]:
+    def rank(trial: TrialResult) -> tuple[bool, float, int]:
         finished = trial.state == "finished" and trial.score is not None
         return not finished, sign * (trial.score or 0.0) if finished else 0.0, trial.number
 
     return sorted(trials, key=rank)[:MAX_TRIALS]
 
 
-def _by_gain(material: Material) -> list[Any]:
-    """Those that lost most come first, or without a champion those that are worst."""
-    metric = material.evaluation.metric
+def _worst(inputs: ReportInputs) -> list[Any]:
+    """Return the slices, the smallest gain first, or the worst score first without a champion."""
+    metric = inputs.evaluation.metric
     sign = 1 if metric in LOSSES else -1
 
     def rank(part: Any) -> float:
@@ -105,12 +108,12 @@ def _by_gain(material: Material) -> list[Any]:
             return float(part.gain.value)
         return -sign * float(part.scores.metrics.get(metric, 0.0))
 
-    return sorted(material.evaluation.slices, key=rank)[:MAX_SLICES]
+    return sorted(inputs.evaluation.slices, key=rank)[:MAX_SLICES]
 
 
-def _params(trial: Trial) -> str:
-    said = ", ".join(f"{name}={_short(value)}" for name, value in trial.params.items())
-    return said if len(said) <= _PARAMS_LENGTH else said[: _PARAMS_LENGTH - 1] + "…"
+def _params(trial: TrialResult) -> str:
+    text = ", ".join(f"{name}={_short(value)}" for name, value in trial.params.items())
+    return text if len(text) <= _PARAMS_LENGTH else text[: _PARAMS_LENGTH - 1] + "…"
 
 
 def _short(value: Any) -> str:

@@ -1,14 +1,18 @@
-"""From a table's columns to the numbers that an estimator takes.  candidate → FEATURES → search.
+"""Turn the columns of a table into the numbers that an estimator is fitted on.
 
-    kind      a column                             becomes
-    numbers   float64                              filled and marked, scaled; as they are where NaN is taken
-    few       strings, at most MAX_ONE_HOT         one column each; one never seen is none of them
-    many      strings, more                        the target's mean by category (cross-fitted), else overall
-      or both, for boosting                        whole numbers, taken as categories; NaN if never seen
-    texts     strings of several words             TF-IDF; a few topics of it where a dense matrix is needed
-    dates     datetime64[us]                       year, month, weekday, hour, days; then as numbers
+    group           columns                        become numbers         number
+    imputed with a missing indicator, and scaled; or left as they are few categories  category, up to
+    MAX_ONE_HOT    one column per value; all zero for an unseen value
+                    values
+    many            category, more values          the mean target of the value (cross-fitted); the overall
+    mean categories                                     for an unseen value
+      or both, for boosting                        integers that are split on as categories; NaN for an unseen
+      value
+    texts           text                           TF-IDF, reduced to topics where a dense matrix is needed
+    dates           date                           year, month, weekday, hour, days; then as numbers
 
-Nothing that a request may hold (a missing value, a category never seen, a text of new words) fails here.
+A request never fails here, whether it holds a missing value, a category that training has not seen, or a text
+of new words. Called by the search plan.
 """
 
 from __future__ import annotations
@@ -41,16 +45,16 @@ from modelane_training.dataset.table import DATE, TEXT, Table
 from modelane_worker.registry.card import Task
 from modelane_worker.transformers import DateParts, Known, Words
 
-#: Categories of a column that each get a column of their own; with more, trees and memory suffer.
+#: Maximum number of values of a one-hot encoded column. More values slow trees down and take much memory.
 MAX_ONE_HOT = 15
-#: scikit-learn's boosting takes 255; the rest of a column's are one.
+#: scikit-learn's boosting accepts at most 255 categories; the rarest values beyond this number share one.
 _MAX_NATIVE = 250
 _MAX_VOCABULARY = 20_000
 _MAX_TOPICS = 50
-#: Columns from which selecting is worth a try.
+#: Minimum number of columns for which feature selection is tried.
 _MIN_TO_SELECT = 8
 
-#: What each choice below is in the first trials.
+#: Values of the parameters below in the first trials.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "features.scaling": "standard",
@@ -62,8 +66,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kinds:
-    """A table's columns by what is made of them."""
+class ColumnGroups:
+    """The columns of a table, grouped by how they are transformed."""
 
     n_rows: int
     numbers: tuple[str, ...] = ()
@@ -71,30 +75,30 @@ class Kinds:
     many: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
-    gaps: bool = False  #: whether a number or a date is missing anywhere
-    n_words: int = 0  #: different ones, in the text with the fewest
-    n_categories: int = 0  #: of all of ``few``
+    has_missing: bool = False  #: whether any number or date is missing
+    n_words: int = 0  #: distinct words of the text column with the fewest
+    n_categories: int = 0  #: distinct values of all columns in ``few``
 
     @property
     def only_numbers(self) -> bool:
-        """Then rows come as an array, without column names."""
+        """Whether rows come as an array, without column names."""
         return not (self.few or self.many or self.texts or self.dates)
 
     @property
     def n_columns(self) -> int:
-        """About how many an estimator gets."""
+        """The approximate number of columns that an estimator gets."""
         topics = min(_MAX_TOPICS, self.n_words) * len(self.texts)
         return len(self.numbers) + len(self.many) + 4 * len(self.dates) + self.n_categories + topics
 
 
-def kinds(table: Table) -> Kinds:
-    """Sort the columns; the same rows give the same kinds."""
+def group_columns(table: Table) -> ColumnGroups:
+    """Group the columns of a table. The same rows give the same groups."""
     names: dict[str, list[str]] = {"numbers": [], "few": [], "many": [], "texts": [], "dates": []}
-    n_words, n_categories, gaps = [], 0, False
+    n_words, n_categories, has_missing = [], 0, False
     for feature in table.features:
         if feature.dtype != TEXT:
             names["dates" if feature.dtype == DATE else "numbers"].append(feature.name)
-            gaps |= bool(table.rows[feature.name].isna().any())
+            has_missing |= bool(table.rows[feature.name].isna().any())
         else:
             known = table.rows[feature.name].dropna()
             n_values = known.nunique()
@@ -106,32 +110,32 @@ def kinds(table: Table) -> Kinds:
             else:
                 names["few"].append(feature.name)
                 n_categories += n_values
-    return Kinds(
+    return ColumnGroups(
         n_rows=len(table),
-        gaps=gaps,
+        has_missing=has_missing,
         n_words=min(n_words, default=0),
         n_categories=n_categories,
-        **{kind: tuple(columns) for kind, columns in names.items()},
+        **{group: tuple(members) for group, members in names.items()},
     )
 
 
 def steps(
-    found: Kinds, candidate: Candidate, trial: BaseTrial, *, task: Task, seed: int
+    columns: ColumnGroups, candidate: Candidate, trial: BaseTrial, *, task: Task, seed: int
 ) -> list[tuple[str, Any]]:
-    """The steps of a pipeline before its estimator; the trial chooses where there is a choice."""
+    """Return the steps of a pipeline before its estimator. The trial suggests their parameters."""
     if not candidate.features:
         return []
     scaling = "none"
     if candidate.scale:
         scaling = trial.suggest_categorical("features.scaling", ["standard", "quantile"])
-    numbers = _numbers(found, candidate, scaling)
+    numbers = _numbers(columns, candidate, scaling)
     inner = (KFold if task == "regression" else StratifiedKFold)(5, shuffle=True, random_state=seed)
     made: list[tuple[str, Any]] = []
-    if found.only_numbers:
+    if columns.only_numbers:
         made += [("numbers", numbers)] if numbers is not None else []
     else:
-        made.append(("columns", _columns(found, candidate, trial, numbers, inner)))
-    selects = not candidate.missing and found.n_columns >= _MIN_TO_SELECT
+        made.append(("columns", _columns(columns, candidate, trial, numbers, inner)))
+    selects = not candidate.missing and columns.n_columns >= _MIN_TO_SELECT
     if selects and trial.suggest_categorical("features.select", [False, True]):
         score = f_regression if task == "regression" else f_classif
         percent = trial.suggest_int("features.percent", 5, 95)
@@ -139,15 +143,15 @@ def steps(
     return made
 
 
-def n_native(found: Kinds) -> int:
-    """Columns of categories that an estimator may take as they are."""
-    return len(found.few) + len(found.many)
+def n_native(columns: ColumnGroups) -> int:
+    """Return the number of category columns that an estimator can split on without encoding."""
+    return len(columns.few) + len(columns.many)
 
 
-def _columns(found: Kinds, candidate: Candidate, trial: BaseTrial, numbers: Any, inner: Any) -> Any:
+def _columns(columns: ColumnGroups, candidate: Candidate, trial: BaseTrial, numbers: Any, inner: Any) -> Any:
     parts: list[tuple[str, Any, tuple[str, ...]]] = []
     native = (
-        candidate.native and n_native(found) and trial.suggest_categorical("features.native", [True, False])
+        candidate.native and n_native(columns) and trial.suggest_categorical("features.native", [True, False])
     )
     if native:
         ordinal = OrdinalEncoder(
@@ -156,42 +160,42 @@ def _columns(found: Kinds, candidate: Candidate, trial: BaseTrial, numbers: Any,
             encoded_missing_value=np.nan,
             max_categories=_MAX_NATIVE,
         )
-        parts.append(("categories", ordinal, (*found.few, *found.many)))
-    parts.append(("numbers", numbers or "passthrough", found.numbers))
-    parts.append(("dates", make_pipeline(DateParts(), *([numbers] if numbers else [])), found.dates))
-    # A share, not a number, so that a column of many rows does not get a column for each slip of the pen.
+        parts.append(("categories", ordinal, (*columns.few, *columns.many)))
+    parts.append(("numbers", numbers or "passthrough", columns.numbers))
+    parts.append(("dates", make_pipeline(DateParts(), *([numbers] if numbers else [])), columns.dates))
+    # A share, not a count: otherwise each typing error among many rows would get a column of its own.
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.002, sparse_output=False)
-    parts.append(("few", one_hot, () if native else found.few))
+    parts.append(("few", one_hot, () if native else columns.few))
     scaler = [StandardScaler()] if candidate.scale else []
-    parts.append(("many", make_pipeline(TargetEncoder(cv=inner), *scaler), () if native else found.many))
-    phrases = bool(found.texts) and trial.suggest_categorical("features.phrases", [False, True])
-    for name in found.texts:
+    parts.append(("many", make_pipeline(TargetEncoder(cv=inner), *scaler), () if native else columns.many))
+    phrases = bool(columns.texts) and trial.suggest_categorical("features.phrases", [False, True])
+    for name in columns.texts:
         words = TfidfVectorizer(
             sublinear_tf=True, max_features=_MAX_VOCABULARY, ngram_range=(1, 2 if phrases else 1)
         )
         topics: list[Any] = []
         if candidate.dense:
-            # A fold may have fewer words than the table.
-            n_topics = max(1, min(_MAX_TOPICS, found.n_words // 4))
+            # A fold may contain fewer words than the table.
+            n_topics = max(1, min(_MAX_TOPICS, columns.n_words // 4))
             topics = [TruncatedSVD(n_topics), *scaler]
         parts.append((f"text {name}", make_pipeline(Words(), words, *topics), (name,)))
-    # Lists: a tuple would be taken for one column's name.
+    # ColumnTransformer takes a tuple as the name of one column.
     return ColumnTransformer(
-        [(label.replace("__", "_"), step, list(columns)) for label, step, columns in parts if columns],
+        [(label.replace("__", "_"), step, list(names)) for label, step, names in parts if names],
         sparse_threshold=0.0 if candidate.dense else 0.3,
     )
 
 
-def _numbers(found: Kinds, candidate: Candidate, scaling: str) -> Any:
-    """What is done to numbers, and to what dates have become; None if nothing."""
+def _numbers(columns: ColumnGroups, candidate: Candidate, scaling: str) -> Any:
+    """Return the transformer of numbers and of date parts; None if there is none."""
     made: list[Any] = []
     if candidate.missing:
-        made += [Known()] if found.gaps else []
+        made += [Known()] if columns.has_missing else []
     else:
-        # A column without any value in a fold stays: an estimator gets as many columns as it was fitted on.
+        # Keep columns that are empty in a fold, so that the number of columns is always the same.
         made.append(SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True))
     if scaling == "quantile":
-        n_quantiles = int(np.clip(found.n_rows // 2, 10, 1000))
+        n_quantiles = int(np.clip(columns.n_rows // 2, 10, 1000))
         made.append(QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal"))
     elif scaling == "standard":
         made.append(StandardScaler())

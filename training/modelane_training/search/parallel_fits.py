@@ -1,7 +1,7 @@
-"""Fit a pipeline on folds, in processes that can be ended.  search → FITS → scores.
+"""Fit a pipeline on several folds in parallel, in processes that can be killed.
 
-joblib runs them: its own processes on this machine, or what a recipe names (Dask, for data or fits that are
-too large for one).  A fit inside C code listens to nobody: one that lasts too long is ended with its process.
+joblib runs the fits, in its own processes on this machine or on the backend that a recipe names, such as
+Dask. A fit inside C code does not react to signals, so a fit that takes too long is killed with its process.
 """
 
 from __future__ import annotations
@@ -31,40 +31,43 @@ from modelane_training.recipe import Resolved
 from modelane_training.search.cv_folds import Fold
 from modelane_worker.registry.card import Scalar, Task
 
-#: Idle processes of a finished search end by themselves.
+#: Seconds after which the idle processes of a finished search end by themselves.
 _IDLE_S = 30
-_LOOK_S = 1.0
+#: Seconds between two checks whether the parent process is still there.
+_CHECK_S = 1.0
 
 
-class TooLong(Exception):
-    """Fits had to be ended."""
+class FitTimeout(Exception):
+    """The fits exceeded their time limit and were killed."""
 
 
 class FitFailed(Exception):
-    """An estimator raised, or its process died; the sentence says how."""
+    """An estimator raised an error, or its process ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
+    """The score of one fold."""
+
     value: float
-    seconds: float  #: that fit and judgement took
+    seconds: float  #: that fitting and scoring took
 
 
-class Fits:
-    """A context: processes run while it is open."""
+class ParallelFits:
+    """A context manager that keeps the processes running while it is open."""
 
     def __init__(self, table: Table, recipe: Resolved) -> None:
         self._local = recipe.joblib_backend is None
         self._data = (table.matrix(), table.targets)
         parent = os.getpid() if self._local else None
-        self._how: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "task": recipe.task,
             "metric": recipe.metric,
             "positive": recipe.positive,
             "parent": parent,
         }
         self._backend = recipe.joblib_backend or "loky"
-        # One alone could not be ended: joblib then fits in this very process.
+        # With one job, joblib fits in this process, where the fit could not be killed.
         self.n_jobs = max(2, cpu_count()) if self._local else -1
         self._stack = ExitStack()
         self._ready = False
@@ -75,7 +78,7 @@ class Fits:
             self._stack.enter_context(parallel_config(self._backend, n_jobs=self.n_jobs, **options))
             self._parallel = self._stack.enter_context(Parallel())
         except (ValueError, ImportError) as exc:
-            raise RecipeError(f"joblib_backend {self._backend!r}: {exc}") from exc
+            raise RecipeError(f"joblib_backend {self._backend!r} cannot be used: {exc}") from exc
         self.n_jobs = max(2, effective_n_jobs(self.n_jobs))
         return self
 
@@ -83,44 +86,45 @@ class Fits:
         self._stack.close()
 
     def ready(self) -> None:
-        """Start the processes, so that no trial is charged with what that takes."""
+        """Start the processes, so that their start does not count as time of the next trial."""
         if not self._ready:
             self._parallel.timeout = None
-            self._parallel(delayed(_follow)(self._how["parent"]) for _ in range(self.n_jobs))
+            self._parallel(delayed(_end_with)(self._options["parent"]) for _ in range(self.n_jobs))
             self._ready = True
 
     def scores(self, pipeline: Any, folds: Sequence[Fold], limit_s: float) -> list[Score]:
-        """One score a fold.
+        """Return the score of each fold.
 
         Raises:
-            TooLong: ``limit_s`` was not enough; nothing of it goes on.
-            FitFailed: of one of them.
+            FitTimeout: the fits took more than ``limit_s`` seconds; they were killed.
+            FitFailed: at least one of the fits failed.
         """
         if limit_s <= 0:
-            raise TooLong
+            raise FitTimeout
         fit, content = delayed(_score), cloudpickle.dumps(pipeline)
         self._parallel.timeout = float("inf")
-        # joblib's own limit starts anew with each result; it looks at this attribute all the time.
+        # joblib's own timeout restarts with each result. joblib polls this attribute, so it can be set while
+        # the fits run.
         limit_s = min(limit_s, threading.TIMEOUT_MAX)
-        alarm = threading.Timer(limit_s, setattr, (self._parallel, "timeout", -1.0))
-        alarm.daemon = True
-        alarm.start()
+        timer = threading.Timer(limit_s, setattr, (self._parallel, "timeout", -1.0))
+        timer.daemon = True
+        timer.start()
         try:
-            answers = self._parallel(fit(content, *self._data, fold, **self._how) for fold in folds)
+            results = self._parallel(fit(content, *self._data, fold, **self._options) for fold in folds)
         except (TimeoutError, multiprocessing.TimeoutError) as exc:
             self._ready = False
-            raise TooLong from exc
-        except Exception as exc:  # a process died, or what it should do cannot be sent
+            raise FitTimeout from exc
+        except Exception as exc:  # a process has ended, or its task cannot be pickled
             self._ready = False
             raise FitFailed(f"{type(exc).__name__}: {exc}") from exc
         finally:
-            alarm.cancel()
-        if failed := next((answer for answer in answers if isinstance(answer, str)), ""):
+            timer.cancel()
+        if failed := next((result for result in results if isinstance(result, str)), ""):
             raise FitFailed(failed)
-        return list(answers)
+        return list(results)
 
 
-def _score(  # noqa: PLR0913  # it runs elsewhere and knows nothing
+def _score(  # noqa: PLR0913  # it runs in another process
     content: bytes,
     rows: Any,
     targets: NDArray[Any],
@@ -131,14 +135,14 @@ def _score(  # noqa: PLR0913  # it runs elsewhere and knows nothing
     positive: Scalar,
     parent: int | None,
 ) -> Score | str:
-    """A fold's score, or why there is none: an error that is raised would end all processes."""
-    _follow(parent)
+    """Return the score of a fold, or an error message: joblib ends all processes if a task raises."""
+    _end_with(parent)
     started = time.perf_counter()
     train, test = fold
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fits that converge badly: their score says so
-            pipeline = pickle.loads(content)  # noqa: S301  # from the process that this one works for
+            warnings.simplefilter("ignore")  # fits that do not converge show in their score
+            pipeline = pickle.loads(content)  # noqa: S301  # from the process that started this one
             pipeline.fit(_take(rows, train), targets[train])
             answers = ask(pipeline, _take(rows, test), targets[test], task, positive=positive)
             found = measure(answers)
@@ -147,7 +151,7 @@ def _score(  # noqa: PLR0913  # it runs elsewhere and knows nothing
     except Exception as exc:  # an estimator may raise anything
         return f"{type(exc).__name__}: {exc}"
     if not np.isfinite(value := found.get(metric, [np.nan])[0]):
-        return f"it has no {metric} on these rows, or none without probabilities"
+        return f"{metric} cannot be computed on these rows, or the estimator gives no probabilities"
     return Score(float(value), time.perf_counter() - started)
 
 
@@ -156,13 +160,13 @@ def _take(rows: Any, index: NDArray[np.intp]) -> Any:
 
 
 @cache
-def _follow(parent: int | None) -> None:
-    """End this process when ``parent`` is gone, killed perhaps: nobody waits for a result any more."""
+def _end_with(parent: int | None) -> None:
+    """End this process when ``parent`` has ended, even if the parent was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_S)
         os._exit(1)
 
     if parent is not None:
-        threading.Thread(target=watch, daemon=True, name="follow-parent").start()
+        threading.Thread(target=watch, daemon=True, name="watch-parent").start()

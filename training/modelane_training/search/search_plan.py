@@ -1,4 +1,4 @@
-"""What the trials of one search have in common.  recipe, features, candidates, folds → PLAN → search."""
+"""The plan of a search: what all of its trials have in common."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.metrics import LOSSES, measure
 from modelane_training.recipe import Resolved, seeded
 from modelane_training.search import feature_pipeline
-from modelane_training.search.builtin_candidates import about, candidates_of
+from modelane_training.search.builtin_candidates import candidates_of, data_traits
 from modelane_training.search.cv_folds import folds
 
 
-class Plan:
-    """The same data, recipe and seed make the same plan, wherever it is made."""
+class SearchPlan:
+    """Candidates, features and folds. The same data, recipe and seed give the same plan in any process."""
 
     def __init__(self, table: Table, recipe: Resolved, seed: int) -> None:
         self.table, self.recipe, self.seed = table, recipe, seed
-        self.kinds = feature_pipeline.kinds(table)
+        self.columns = feature_pipeline.group_columns(table)
         self.folds = folds(table, recipe.task, seed)
-        self.about = about(table, recipe.task, self.kinds, self.folds)
-        chosen, self.left_out = candidates_of(recipe, self.about)
+        self.traits = data_traits(table, recipe.task, self.columns, self.folds)
+        chosen, self.left_out = candidates_of(recipe, self.traits)
         self.candidates = {each.name: each for each in chosen}
         self.less_is_better = recipe.metric in LOSSES
 
     def sha256(self) -> str:
-        """Of all that a trial depends on; trainers whose plans differ do not help each other."""
+        """Return a digest of all that trials depend on. Trainers share a search only if it is equal."""
         facts = (
             self.table.sha256(),
             self.recipe.task,
@@ -43,16 +43,20 @@ class Plan:
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def pipeline(self, trial: BaseTrial) -> Pipeline:
-        """An unfitted pipeline, as the trial has it."""
+        """Return the unfitted pipeline with the parameters that the trial suggests.
+
+        Raises:
+            RecipeError: a candidate of the recipe failed to build.
+        """
         name = trial.suggest_categorical("candidate", list(self.candidates))
         candidate = self.candidates[name]
         with self.recipe.running(f"candidate {name}"):
             model = candidate.build(trial)
-        steps = feature_pipeline.steps(self.kinds, candidate, trial, task=self.recipe.task, seed=self.seed)
+        steps = feature_pipeline.steps(self.columns, candidate, trial, task=self.recipe.task, seed=self.seed)
         return seeded(Pipeline([*steps, ("model", model)]), self.seed)
 
     def first(self) -> list[dict[str, Any]]:
-        """Trials to begin with: each candidate's first, then each one's second, and so on."""
+        """Return the first trials: the first parameters of each candidate, then the second ones, etc."""
         rounds = max(len(each.first) for each in self.candidates.values())
         return [
             {"candidate": name, **feature_pipeline.DEFAULTS, **each.first[number]}
@@ -62,7 +66,7 @@ class Plan:
         ]
 
     def baseline(self) -> float:
-        """What an estimator reaches that never looks at a row, on the same folds; NaN if it has no score."""
+        """Return the mean score of a constant prediction on the same folds; NaN if the metric has none."""
         targets, task, metric = self.table.targets, self.recipe.task, self.recipe.metric
         answers = [
             baseline(targets[train], targets[test], task, metric, positive=self.recipe.positive)

@@ -1,7 +1,7 @@
-"""Searches whose trials are kept on Redis: resumed by who takes a run over, helped by idle trainers.
+"""Store the trials of searches in Redis, where other trainers can resume or help a search.
 
-search, helping → STUDIES → Redis.  Optuna's journal is a list of JSON, one change a line.  (Its own backend
-for Redis keeps a pickle beside the journal, which whoever can write to Redis could make a trainer run.)
+A study is Optuna's journal: a list of JSON documents, one change each. Optuna's own Redis backend also stores
+a pickle, with which anybody who can write to Redis could execute code on a trainer.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from modelane.errors import BrokerUnavailable
 from modelane.keys import SEARCH_KEY_PREFIX, SEARCH_TTL_S, SEARCHES_KEY
 from modelane.settings import Settings
 
-#: While Redis is away, a search waits for it so long, and looks so often.
-PATIENCE_S, LOOK_S = 60.0, 0.5
-#: Optuna's number for the change that begins a journal.
+#: Seconds that a search retries while Redis does not answer, and seconds between two attempts.
+PATIENCE_S, RETRY_S = 60.0, 0.5
+#: Optuna's operation code of the first entry of a journal.
 _CREATE_STUDY = 0
-#: So many lines at the end of a journal may be those of others, since we wrote one and heard no answer.
+#: Entries at the end of a journal among which an entry is looked for after a lost reply.
 _RECENT = 1000
 
 T = TypeVar("T")
 
 
 class StudyGone(Exception):
-    """Its journal is not there any more: its search is over, or Redis has lost it."""
+    """The journal of a study does not exist: the search has ended, or Redis has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSearch:
-    """One that goes on, and takes help."""
+class ActiveSearch:
+    """A search in progress that accepts help."""
 
     model: str
     run_id: str
 
 
-class Alone:
-    """Trials in this process's memory: nobody helps, and they end with it."""
+class LocalStudyStore:
+    """Trials in the memory of this process: no other process can resume or help the search."""
 
     def __init__(self) -> None:
         self._storage = InMemoryStorage()
@@ -61,11 +61,12 @@ class Alone:
         pass
 
 
-class Studies:
-    """Raises ``BrokerRefused`` where Redis does not allow it.
+class StudyStore:
+    """Trials in Redis. All methods raise ``BrokerRefused`` if Redis does not permit a command.
 
     Args:
-        sleep: waits so many seconds.
+        settings: name the server and the prefix of keys.
+        sleep: waits for the given seconds.
     """
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -74,31 +75,35 @@ class Studies:
         self._sleep = sleep
 
     def storage(self, run_id: str) -> BaseStorage:
-        """Where the trials of a run are, or will be."""
+        """Return the Optuna storage for the trials of a run."""
         return JournalStorage(_Journal(self._redis, self._key(run_id), self._sleep))
 
     def announce(self, model: str, run_id: str, for_s: float) -> None:
-        """Let others help for so long; nobody does if Redis is away just now."""
+        """Let idle trainers help a search for so many seconds. Without Redis, nobody helps."""
         with suppress(BrokerUnavailable), broker_errors():
             until_s = server_time_s(self._redis) + for_s
             self._redis.zadd(self._prefix + SEARCHES_KEY, {f"{model} {run_id}": until_s})
             self._redis.expire(self._prefix + SEARCHES_KEY, SEARCH_TTL_S)
 
-    def open_ones(self) -> list[OpenSearch]:
-        """What can be helped now."""
+    def active(self) -> list[ActiveSearch]:
+        """Return the searches that accept help now.
+
+        Raises:
+            BrokerUnavailable: Redis does not answer.
+        """
         with broker_errors():
             self._redis.zremrangebyscore(self._prefix + SEARCHES_KEY, "-inf", server_time_s(self._redis))
             found: Any = self._redis.zrange(self._prefix + SEARCHES_KEY, 0, -1)
         pairs = (member.decode().partition(" ") for member in found)
-        return [OpenSearch(model, run_id) for model, _, run_id in pairs]
+        return [ActiveSearch(model, run_id) for model, _, run_id in pairs]
 
     def withdraw(self, model: str, run_id: str) -> None:
-        """No help is needed any more; the trials stay for who goes on with the run."""
+        """Stop accepting help for a search. The trials stay, for a trainer that resumes the run."""
         with suppress(BrokerUnavailable), broker_errors():
             self._redis.zrem(self._prefix + SEARCHES_KEY, f"{model} {run_id}")
 
     def remove(self, model: str, run_id: str) -> None:
-        """Nobody will go on with the run.  What cannot be removed now expires."""
+        """Delete the trials of a run that will not be resumed. If Redis does not answer, they expire."""
         self.withdraw(model, run_id)
         with suppress(BrokerUnavailable), broker_errors():
             self._redis.delete(self._key(run_id))
@@ -112,42 +117,42 @@ class _Journal(BaseJournalBackend):
         self._redis, self._key, self._sleep = client, key, sleep
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        lines: Any = self._patiently(lambda: self._redis.lrange(self._key, log_number_from, -1))
+        lines: Any = self._with_retries(lambda: self._redis.lrange(self._key, log_number_from, -1))
         return [json.loads(line) for line in lines]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         for log in logs:
-            self._patiently(_Push(self._redis, self._key, log))
+            self._with_retries(_Append(self._redis, self._key, log))
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        for _ in range(int(PATIENCE_S / LOOK_S)):
+    def _with_retries(self, command: Callable[[], T]) -> T:
+        for _ in range(int(PATIENCE_S / RETRY_S)):
             try:
                 with broker_errors():
-                    return ask()
+                    return command()
             except BrokerUnavailable:
-                self._sleep(LOOK_S)
+                self._sleep(RETRY_S)
         with broker_errors():
-            return ask()
+            return command()
 
 
-class _Push:
-    """One line, once: where an answer was lost, it may be there already."""
+class _Append:
+    """The append of one entry, which happens once even if it is called again after a lost reply."""
 
     def __init__(self, client: redis.Redis, key: str, log: dict[str, Any]) -> None:
         self._redis, self._key = client, key
         self._line = json.dumps(log | {"line": uuid.uuid4().hex})
-        self._begins = log["op_code"] == _CREATE_STUDY
+        self._is_first = log["op_code"] == _CREATE_STUDY
         self._tried = False
 
     def __call__(self) -> None:
-        if self._tried and self._is_there():
+        if self._tried and self._is_stored():
             return
         self._tried = True
-        push = self._redis.rpush if self._begins else self._redis.rpushx
+        push = self._redis.rpush if self._is_first else self._redis.rpushx
         if not push(self._key, self._line):
             raise StudyGone(self._key)
         self._redis.expire(self._key, SEARCH_TTL_S)
 
-    def _is_there(self) -> bool:
+    def _is_stored(self) -> bool:
         recent: Any = self._redis.lrange(self._key, -_RECENT, -1)
         return self._line.encode() in recent

@@ -1,4 +1,8 @@
-"""The trials of a search: propose, judge fold by fold, tell.  plan, fits → TRIALS → search."""
+"""The trials of a search: propose parameters, score them fold by fold, and record the result.
+
+Called by :mod:`modelane_training.search.search`, in the process that leads a search and in those that help
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +20,35 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from modelane_training.search.parallel_fits import FitFailed, Fits, Score, TooLong
-from modelane_training.search.search_plan import Plan
+from modelane_training.search.parallel_fits import FitFailed, FitTimeout, ParallelFits, Score
+from modelane_training.search.search_plan import SearchPlan
 
-#: States of trials that count against the budget; Optuna's FAIL is for those lost with their trainer.
+#: Called for each step with its name and a short description. An exception that it raises ends the run.
+Progress = Callable[[str, str], None]
+
+#: States of trials that count against the budget. FAIL is for trials that were lost with their trainer.
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-#: Where a trial keeps what happened to it.
+#: Attribute of a trial: its state, scores, duration and error.
 STORY = "story"
-#: Where a study says what it is about, and that no trial is wanted any more.
+#: Attributes of a study: a description of its plan, and whether no further trial is needed.
 PLAN, OVER = "plan", "over"
-#: Where a trial says who runs it: a lost leader's is begun again, a helper's is not.
+#: Attribute of a trial: who runs it. A trial of a lost leader is repeated by the next one, a helper's is not.
 BY, LEADER, HELPER = "by", "leader", "helper"
-#: Seconds that a helper may need besides its trial: to start its processes; and between two looks at it.
-_HELPERS_LAG_S, _LOOK_S = 15.0, 0.2
+#: Seconds that a helper may need in addition to its trial, to start its processes.
+_HELPER_START_S = 15.0
+#: Seconds between two checks whether a helper's trial has ended.
+_CHECK_S = 0.2
 
-#: One trial gets this share of the minutes at most, so that a slow fit does not take them all.
+#: Maximum share of the budget's minutes that one trial may take.
 _MAX_SHARE = 0.25
-#: Trials that end before any is given up for being worse than the median.
+#: Trials that end before any trial is pruned for being worse than the median.
 _N_BEFORE_PRUNING = 8
-#: Fitting on all rows takes so much longer than on those of a fold, with some reserve.
+#: Expected duration of the fit on all rows, as a multiple of a fit on one fold, with a margin.
 _REFIT = 1.5
 
 
-def open_study(plan: Plan, storage: BaseStorage, name: str) -> Study:
-    """A new study with its first trials waiting, or the one that an earlier attempt left."""
+def open_study(plan: SearchPlan, storage: BaseStorage, name: str) -> Study:
+    """Create a study with its first trials enqueued, or open the one that an earlier attempt has left."""
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -50,7 +59,7 @@ def open_study(plan: Plan, storage: BaseStorage, name: str) -> Study:
     study.set_user_attr(PLAN, {"seed": plan.seed, "sha256": plan.sha256()})
     for params in plan.first()[: plan.recipe.budget.trials]:
         study.enqueue_trial(params, skip_if_exists=True)
-    # The trial that an earlier leader was lost with is the next one; helpers go on with theirs.
+    # Repeat the trial that an earlier leader was lost with. Helpers continue with theirs.
     for trial in _running(study):
         if trial.user_attrs.get(BY) != HELPER:
             storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
@@ -58,10 +67,10 @@ def open_study(plan: Plan, storage: BaseStorage, name: str) -> Study:
 
 
 def join_study(storage: BaseStorage, name: str) -> Study:
-    """Somebody else's study.
+    """Open the study of another trainer.
 
     Raises:
-        KeyError: there is none.
+        KeyError: the study does not exist.
     """
     return optuna.load_study(study_name=name, storage=storage, pruner=_pruner())
 
@@ -72,36 +81,37 @@ def _pruner() -> MedianPruner:
 
 def lead(  # noqa: PLR0913  # clocks are arguments
     study: Study,
-    plan: Plan,
-    fits: Fits,
+    plan: SearchPlan,
+    fits: ParallelFits,
     *,
-    progress: Callable[[str, str], None],
+    progress: Progress,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Lead a search until its budget is used up; trials and minutes of earlier attempts count."""
+    """Run trials until the budget is used up. Trials and minutes of earlier attempts count."""
     study.set_user_attr(OVER, False)
-    fits.ready()  # before the minutes begin: its seconds say nothing of the machine's fits
+    fits.ready()  # the start of the processes does not count as time of the search
     budget = plan.recipe.budget
     until_s = clock() + budget.minutes * 60 - _spent_s(study)
     while len(ended := study.get_trials(deepcopy=False, states=ENDED)) < budget.trials:
         left_s = until_s - clock()
-        progress("search", _so_far(ended, plan, left_s))
+        progress("search", _summary(ended, plan, left_s))
         if len(ended) + len(_running(study)) >= budget.trials:
-            if not _others_end(study, plan, ended, left_s, sleep):
-                _give_up(study)
+            if not _wait_for_helpers(study, plan, ended, left_s, sleep):
+                _abandon_running(study)
             continue
         fits.ready()
         left_s = until_s - clock() - _REFIT * _fold_s(best_of(ended, plan))
         if left_s <= 0:
             break
-        _one(study, plan, fits, limit_s=min(left_s, _MAX_SHARE * budget.minutes * 60), clock=clock, by=LEADER)
+        limit_s = min(left_s, _MAX_SHARE * budget.minutes * 60)
+        _run_trial(study, plan, fits, limit_s=limit_s, clock=clock, by=LEADER)
     study.set_user_attr(OVER, True)
-    progress("search", _so_far(ended, plan, until_s - clock()))
+    progress("search", _summary(ended, plan, until_s - clock()))
 
 
-def help_out(study: Study, plan: Plan, fits: Fits, *, progress: Callable[[str, str], None]) -> int:
-    """Take trials of somebody else's search until none is left; how many it were."""
+def help_out(study: Study, plan: SearchPlan, fits: ParallelFits, *, progress: Progress) -> int:
+    """Take trials of another trainer's search until none is left, and return how many."""
     budget = plan.recipe.budget
     for n_done in range(budget.trials):
         ended = study.get_trials(deepcopy=False, states=ENDED)
@@ -109,24 +119,25 @@ def help_out(study: Study, plan: Plan, fits: Fits, *, progress: Callable[[str, s
             return n_done
         progress("help", f"trial {len(ended) + 1}/{budget.trials}")
         fits.ready()
-        _one(study, plan, fits, limit_s=_MAX_SHARE * budget.minutes * 60, clock=time.monotonic, by=HELPER)
+        limit_s = _MAX_SHARE * budget.minutes * 60
+        _run_trial(study, plan, fits, limit_s=limit_s, clock=time.monotonic, by=HELPER)
     return budget.trials
 
 
-def _others_end(
-    study: Study, plan: Plan, ended: list[FrozenTrial], left_s: float, sleep: Callable[[float], None]
+def _wait_for_helpers(
+    study: Study, plan: SearchPlan, ended: list[FrozenTrial], left_s: float, sleep: Callable[[float], None]
 ) -> bool:
-    """Wait for helpers' last trials, as long as the slowest took twice; whether one of them ended."""
+    """Wait twice as long as the slowest trial took. Return whether a helper's trial has ended."""
     slowest_s = max((trial.user_attrs[STORY]["seconds"] for trial in ended), default=0.0)
-    for _ in range(int(min(left_s, 2 * slowest_s + _HELPERS_LAG_S) / _LOOK_S)):
-        sleep(_LOOK_S)
+    for _ in range(int(min(left_s, 2 * slowest_s + _HELPER_START_S) / _CHECK_S)):
+        sleep(_CHECK_S)
         if len(study.get_trials(deepcopy=False, states=ENDED)) > len(ended):
             return True
     return False
 
 
-def _give_up(study: Study) -> None:
-    """Let trials be whose helpers were lost, and try them anew."""
+def _abandon_running(study: Study) -> None:
+    """Mark trials whose helpers were lost as failed, and enqueue their parameters again."""
     for trial in _running(study):
         study.tell(trial.number, state=TrialState.FAIL)
         if trial.params:
@@ -137,20 +148,20 @@ def _running(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def best_of(ended: list[FrozenTrial], plan: Plan) -> FrozenTrial | None:
-    """Of those that were judged by most folds, the best; of equals the first."""
-    judged = [trial for trial in ended if trial.intermediate_values]
+def best_of(ended: list[FrozenTrial], plan: SearchPlan) -> FrozenTrial | None:
+    """Return the best of the trials that were scored on most folds, and the first one among equals."""
+    scored = [trial for trial in ended if trial.intermediate_values]
     sign = -1 if plan.less_is_better else 1
 
-    def merit(trial: FrozenTrial) -> tuple[int, float, int]:
+    def rank(trial: FrozenTrial) -> tuple[int, float, int]:
         n_folds = len(trial.intermediate_values)
         return n_folds, sign * trial.intermediate_values[n_folds - 1], -trial.number
 
-    return max(judged, key=merit, default=None)
+    return max(scored, key=rank, default=None)
 
 
 def failures(ended: list[FrozenTrial]) -> str:
-    """Why no trial was judged, each reason once."""
+    """Return why trials were not scored, each reason once."""
     reasons = {
         f"{trial.params.get('candidate', '?')}: {story['error'] or story['state']}": None
         for trial in ended
@@ -159,13 +170,19 @@ def failures(ended: list[FrozenTrial]) -> str:
     return "; ".join(reasons)
 
 
-def _one(  # noqa: PLR0913  # what a trial touches, by name
-    study: Study, plan: Plan, fits: Fits, *, limit_s: float, clock: Callable[[], float], by: str
+def _run_trial(  # noqa: PLR0913  # what a trial touches, by name
+    study: Study,
+    plan: SearchPlan,
+    fits: ParallelFits,
+    *,
+    limit_s: float,
+    clock: Callable[[], float],
+    by: str,
 ) -> None:
     until_s = (started_s := clock()) + limit_s
-    trial = _ask(study, plan)
+    trial = _propose(study, plan)
     if len(study.get_trials(deepcopy=False, states=(*ENDED, TrialState.RUNNING))) > plan.recipe.budget.trials:
-        study.tell(trial, state=TrialState.FAIL)  # another trainer took the last one meanwhile
+        study.tell(trial, state=TrialState.FAIL)  # another trainer has taken the last trial
         return
     trial.set_user_attr(BY, by)
     story: dict[str, Any] = {"state": "finished", "folds": [], "fold_s": 0.0, "error": ""}
@@ -183,9 +200,9 @@ def _one(  # noqa: PLR0913  # what a trial touches, by name
             if trial.should_prune():
                 story["state"] = "pruned"
                 break
-    except optuna.TrialPruned as exc:  # a recipe's candidate knows that its parameters do not go together
+    except optuna.TrialPruned as exc:  # a candidate of the recipe rejects the combination of parameters
         story |= {"state": "pruned", "error": str(exc)}
-    except TooLong:
+    except FitTimeout:
         story["state"] = "too long"
     except FitFailed as exc:
         story |= {"state": "failed", "error": str(exc)}
@@ -193,32 +210,33 @@ def _one(  # noqa: PLR0913  # what a trial touches, by name
     trial.set_user_attr(STORY, story)
     if story["state"] == "finished":
         study.tell(trial, float(np.mean(story["folds"])))
-    else:  # Optuna learns from trials that were pruned, not from failed ones
+    else:  # the sampler learns from pruned trials, and ignores failed ones
         study.tell(trial, state=TrialState.PRUNED)
 
 
 def _scores(
-    pipeline: Any, plan: Plan, fits: Fits, until_s: float, clock: Callable[[], float]
+    pipeline: Any, plan: SearchPlan, fits: ParallelFits, until_s: float, clock: Callable[[], float]
 ) -> Iterator[Score]:
-    """The score of each fold, as many at once as there are processes."""
+    """Yield the score of each fold. As many folds are fitted together as there are processes."""
     for first in range(0, len(plan.folds), fits.n_jobs):
         some = plan.folds[first : first + fits.n_jobs]
         yield from fits.scores(pipeline, some, until_s - clock())
 
 
-def _ask(study: Study, plan: Plan) -> Trial:
-    # By the trials that there are, not by a generator's state, which would be lost with its process.
-    there = (*ENDED, TrialState.RUNNING)
-    seed = (plan.seed + len(study.get_trials(deepcopy=False, states=there))) % 2**32
+def _propose(study: Study, plan: SearchPlan) -> Trial:
+    # The seed depends on the number of trials, not on the state of a generator, which would be lost with
+    # its process.
+    states = (*ENDED, TrialState.RUNNING)
+    seed = (plan.seed + len(study.get_trials(deepcopy=False, states=states))) % 2**32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # Parameters of one candidate are proposed together, each candidate's apart from the others'.
+        # The parameters of one candidate are modelled together, and apart from those of other candidates.
         study.sampler = TPESampler(seed=seed, group=True, multivariate=True, n_startup_trials=1)
     return study.ask()
 
 
 def _same(study: Study, trial: Trial) -> dict[str, Any] | None:
-    """What happened to an earlier trial with these parameters."""
+    """Return the record of an earlier trial with the same parameters."""
     earlier = (each for each in study.get_trials(deepcopy=False, states=ENDED) if each.params == trial.params)
     return next((each.user_attrs[STORY] for each in earlier), None)
 
@@ -229,13 +247,13 @@ def _spent_s(study: Study) -> float:
 
 
 def _fold_s(trial: FrozenTrial | None) -> float:
-    """Seconds that the longest of its folds took."""
+    """Return the seconds that the slowest fold of a trial took."""
     return 0.0 if trial is None else float(trial.user_attrs[STORY]["fold_s"])
 
 
-def _so_far(ended: list[FrozenTrial], plan: Plan, left_s: float) -> str:
-    said = f"trial {len(ended)}/{plan.recipe.budget.trials}"
+def _summary(ended: list[FrozenTrial], plan: SearchPlan, left_s: float) -> str:
+    summary = f"trial {len(ended)}/{plan.recipe.budget.trials}"
     if (best := best_of(ended, plan)) is not None:
         value = best.intermediate_values[len(best.intermediate_values) - 1]
-        said += f", best {plan.recipe.metric} {value:.4f} ({best.params['candidate']})"
-    return f"{said}, {max(left_s, 0) / 60:.1f} min left"
+        summary += f", best {plan.recipe.metric} {value:.4f} ({best.params['candidate']})"
+    return f"{summary}, {max(left_s, 0) / 60:.1f} min left"

@@ -1,8 +1,7 @@
-"""How much memory a run takes, with all that it has started, and how much it may.
+"""Measure how much memory a run uses, with all processes that it has started, and how much it may use.
 
-Read from /proc: what is private to each process, swapped out or not.  What several map together (joblib's
-arrays, libraries) is not counted once for each of them.  Other systems than Linux say nothing; there a run
-has no limit.
+Reads the private memory of each process, resident or swapped out, from /proc. Memory that several processes
+map, such as libraries and joblib's arrays, is not counted. Systems without /proc have no limit.
 """
 
 from __future__ import annotations
@@ -11,26 +10,26 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-#: Share of a machine, or of its container, that a run may take if the setting leaves it open.
+#: Share of the memory of the machine, or of its container, that a run may use by default.
 DEFAULT_SHARE = 0.8
 
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def limit_bytes(limit_mb: int) -> int:
-    """What ``MODELANE_RETRAIN_LIMIT_MB`` allows; 0 is a share of what there is."""
+    """Return the limit in bytes for a value of ``MODELANE_RETRAIN_LIMIT_MB``; 0 means ``DEFAULT_SHARE``."""
     return limit_mb * 2**20 if limit_mb else int(DEFAULT_SHARE * _machine_bytes())
 
 
 def used_bytes(group: int) -> int:
-    """What the processes of a process group take together; 0 where nobody says."""
+    """Return the private memory of all processes of a process group, or 0 where it cannot be measured."""
     return sum(_process_bytes(entry) for entry in _processes() if _group_of(entry) == group)
 
 
 def _machine_bytes() -> int:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):  # "max" is no number
+        with suppress(OSError, ValueError):  # the file may hold "max" instead of a number
             total = min(total, int(path.read_text()))
     return total
 
@@ -44,10 +43,10 @@ def _processes() -> list[Path]:
 
 def _group_of(process: Path) -> int:
     try:
-        # After the name, which may hold anything: state, parent, group.
+        # The fields after the name, which may contain spaces and parentheses: state, parent, group.
         return int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[2])
     except (OSError, ValueError, IndexError):
-        return 0  # it has ended
+        return 0  # the process has ended
 
 
 def _process_bytes(process: Path) -> int:

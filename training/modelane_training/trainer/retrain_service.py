@@ -1,4 +1,8 @@
-"""Retraining from the queue: what ``modelane.retrain`` does on a trainer.  queue → SERVICE → runs."""
+"""Answer the requests ``modelane.retrain`` of a trainer's lane, one at a time.
+
+Called by the lane. Claims the model (:mod:`modelane_training.trainer.run_claims`), or joins the run in
+progress, and executes the run (:mod:`modelane_training.trainer.run_executor`).
+"""
 
 from __future__ import annotations
 
@@ -6,55 +10,52 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import msgspec
-
 from modelane.errors import BadInput, ModelaneError
-from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK, check_model_name
+from modelane.keys import check_model_name
 from modelane.settings import Settings
-from modelane_training.trainer.idle_helper import Helper
-from modelane_training.trainer.run_claims import Claim, Claims, UnderWay
-from modelane_training.trainer.run_claims import Outcome as RunOutcome
-from modelane_training.trainer.run_manager import Runs
+from modelane_training.trainer.run_claims import (
+    CHECK_AGAIN_S,
+    RunClaim,
+    RunClaims,
+    RunInProgress,
+    RunOutcome,
+)
+from modelane_training.trainer.run_executor import RunExecutor
 from modelane_worker.celery_worker.revocations import is_revoked
 from modelane_worker.lanes.admission import Call, Outcome
-from modelane_worker.lanes.lane import Service
 from modelane_worker.lanes.progress import Telling
-from modelane_worker.registry.card import Card
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which a request looks again whether the run that it waits for has ended.
-PUT_OFF_S = 1.0
-
-#: Seconds beyond the limit of a run after which its trainer counts as hung, too.
-HUNG_S = 120.0
-
 
 class RetrainService:
-    """Answers ``modelane.retrain``, one after another."""
+    """The service of a trainer's lane; see :class:`modelane_worker.lanes.lane.Service`."""
 
     def __init__(self, settings: Settings, only: Collection[str], telling: Telling) -> None:
         self._only = only
         self._telling = telling
         self._max_attempts = settings.max_attempts
-        self._claims = Claims(settings)
-        self._runs = Runs(settings, self._claims)
+        self._claims = RunClaims(settings)
+        self._executor = RunExecutor(settings, self._claims)
         self._busy = False
-        self._asked: dict[bytes, Claim | RunOutcome] = {}  # by tag, of what is answered next
+        self._claimed: dict[bytes, RunClaim | RunOutcome] = {}  # by tag, of the calls that are answered next
 
     def put_off(self, call: Call) -> float:
-        """Whether another run of the model is under way: its outcome will answer this call, too."""
+        """Claim the model for a call.
+
+        Returns:
+            0 if the call can be answered now; the delay until the next check if it has joined another run.
+        """
         try:
             model = self._model(call)
         except BadInput:
             return 0.0
-        asked = self._claims.ask(model, call.envelope.headers.id)
-        if isinstance(asked, UnderWay):
-            self._telling.tell(
-                call, "wait", f"for the run of {model} that is under way ({asked.id})", is_news=False
-            )
-            return PUT_OFF_S
-        self._asked[call.tag] = asked
+        claim = self._claims.acquire(model, call.envelope.headers.id)
+        if isinstance(claim, RunInProgress):
+            detail = f"another run of {model} is in progress ({claim.id}); its outcome is shared"
+            self._telling.tell(call, "wait", detail, is_news=False)
+            return CHECK_AGAIN_S
+        self._claimed[call.tag] = claim
         return 0.0
 
     def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
@@ -68,25 +69,25 @@ class RetrainService:
         return not self._busy
 
     def give_back(self) -> None:
-        self._runs.give_back()
+        self._executor.give_back()
 
     def _answer(self, call: Call) -> Outcome:
-        asked = self._asked.pop(call.tag, None)
+        claim = self._claimed.pop(call.tag, None)
         try:
             model = self._model(call)
-            if isinstance(asked, RunOutcome):
-                return asked.value()
-            assert asked is not None, "what is well-formed has been asked for"
+            if isinstance(claim, RunOutcome):
+                return claim.value()
+            assert claim is not None, "put_off has claimed the model of every valid call"
 
-            def tell(step: str, detail: str, is_news: bool) -> None:
-                if is_news:
+            def on_progress(step: str, detail: str, is_new: bool) -> None:
+                if is_new:
                     extra = {"event": "retrain_step", "model": model, "step": step}
                     logger.info("%s: %s (%s)", model, step, detail, extra=extra)
-                self._telling.tell(call, step, detail, is_news=is_news)
+                self._telling.tell(call, step, detail, is_news=is_new)
 
-            return self._runs.run(
-                asked,
-                tell=tell,
+            return self._executor.execute(
+                claim,
+                on_progress=on_progress,
                 is_revoked=lambda: is_revoked(call.envelope.headers),
                 is_last_attempt=call.envelope.attempts >= self._max_attempts - 1,
             )
@@ -95,59 +96,24 @@ class RetrainService:
 
     def _model(self, call: Call) -> str:
         args, kwargs, _ = call.body
-        return model_of(args, kwargs, self._only)
+        return requested_model(args, kwargs, self._only)
 
 
-def model_of(args: Sequence[Any], kwargs: dict[str, Any], only: Collection[str] = ()) -> str:
-    """The model that a call of ``modelane.retrain`` names.
+def requested_model(args: Sequence[Any], kwargs: dict[str, Any], only: Collection[str] = ()) -> str:
+    """Return the model that the arguments of ``modelane.retrain`` name.
 
     Raises:
-        BadInput: no model's name, other arguments, or a model that this trainer does not train.
+        BadInput: the arguments are not exactly one model's name, or this trainer does not train the model.
     """
     named = dict(zip(("model",), args, strict=False)) | kwargs
     if len(args) > 1 or set(named) != {"model"}:
-        raise BadInput("modelane.retrain takes (model), nothing else")
+        raise BadInput(
+            f"modelane.retrain got {len(args)} positional arguments and the keywords {sorted(kwargs)}: "
+            "expected one argument, model"
+        )
     model = check_model_name(named["model"])
     if only and model not in only:
-        raise BadInput(f"this trainer does not train {model}")
+        raise BadInput(
+            f"this trainer does not train {model!r}: it was started with --models {','.join(sorted(only))}"
+        )
     return model
-
-
-class TrainRole:
-    """A trainer's role: one lane, for one retraining at a time.
-
-    See :class:`modelane_worker.celery_worker.bootstep.Role`.
-    """
-
-    task = RETRAIN_TASK
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = msgspec.structs.replace(settings, max_batch_requests=1)
-        self._only: frozenset[str] = frozenset()
-        self.batch_limit_s = settings.retrain_limit_s + HUNG_S
-        self._service: RetrainService | None = None
-        self._helper: Helper | None = None
-
-    def is_lane(self, queue: str) -> bool:
-        return queue == RETRAIN_QUEUE
-
-    def service(self, queue: str, telling: Telling) -> Service:
-        service = self._service = RetrainService(self.settings, self._only, telling)
-        if self._helper is None:
-            self._helper = Helper(self.settings, self._is_idle, self._only)
-        return service
-
-    def _is_idle(self) -> bool:
-        return self._service is not None and self._service.is_idle()
-
-    def select(self, names: Collection[str]) -> None:
-        self._only = frozenset(map(check_model_name, names))
-
-    def queues(self) -> list[str]:
-        return [RETRAIN_QUEUE]
-
-    def known(self) -> list[str]:
-        return []
-
-    def cards(self) -> list[Card]:
-        return []

@@ -1,8 +1,9 @@
-"""One run of a model at a time, whatever asks for it and however many trainers there are.
+"""Claims: at most one run of a model at a time, across all requests and trainers.
 
-service → CLAIMS → Redis.  The first request claims the model and is run.  Others that come until it ends
-wait, and get its outcome.  A trainer that is lost stops renewing; the same request, which the queue gives to
-another trainer, claims the model again and goes on with the run.
+The first request claims the model and is executed. Requests that arrive before the run ends join it and share
+its outcome. A lost trainer stops renewing its claim. The queue gives the request to another trainer, which
+claims the model again and resumes the run. Called by the retrain service and the Celery task; the record is
+kept in Redis.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ from modelane.errors import ModelaneError, RunEnded, from_code
 from modelane.keys import RETRAIN_QUEUE, RUN_KEY_PREFIX, RUN_TTL_S, QueueKeys
 from modelane.settings import Settings
 
-#: Requests that wait in the queue and are looked at when a run ends, and their size in bytes: they are short.
+#: Seconds after which a request that has joined a run checks again whether the run has ended.
+CHECK_AGAIN_S = 1.0
+
+#: Maximum number of queued requests per priority that can join a run when it ends, and the maximum size of
+#: each, bytes.
 MAX_WAITING, MAX_BYTES = 1000, 16_384
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a run ended: with a result, or an error of :mod:`modelane.errors`."""
+class RunOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run ended: with a result, or with an error of :mod:`modelane.errors`."""
 
     result: dict[str, Any] | None = None
     code: str = ""
     sentence: str = ""
 
     @classmethod
-    def of(cls, end: dict[str, Any] | ModelaneError) -> Outcome:
+    def of(cls, end: dict[str, Any] | ModelaneError) -> RunOutcome:
         return cls(code=end.code, sentence=str(end)) if isinstance(end, ModelaneError) else cls(end)
 
     def value(self) -> dict[str, Any] | ModelaneError:
@@ -39,23 +44,26 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to retrain a model, as long as it is renewed."""
+class RunClaim:
+    """The right to execute a run of a model, as long as it is renewed."""
 
     model: str
     id: str  #: of the request, and of the run
-    holder: str
+    holder: str  #: unique to this attempt; fences off earlier attempts
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
-    """Another run of the model goes on; ask again later."""
+class RunInProgress:
+    """The request has joined a run that another request started. Ask again later."""
 
-    id: str
+    id: str  #: of the run
 
 
-class Claims:
-    """Every method raises ``BrokerUnavailable`` if Redis does not answer, and may then be called again."""
+class RunClaims:
+    """The record of runs in Redis.
+
+    Every method raises ``BrokerUnavailable`` if Redis does not answer. It may then be called again.
+    """
 
     def __init__(self, settings: Settings) -> None:
         client = connect(settings)
@@ -65,43 +73,47 @@ class Claims:
         self._claim = Script(client, "claim")
         self._conclude = Script(client, "conclude")
 
-    def ask(self, model: str, id_: str) -> Claim | UnderWay | Outcome:
-        """Claim a model for a request, or learn why it need not be run, or not now."""
-        claim = Claim(model, id_, os.urandom(8).hex())
-        return self._ask(claim)
+    def acquire(self, model: str, id_: str) -> RunClaim | RunInProgress | RunOutcome:
+        """Claim a model for a request, join the run in progress, or return the outcome of a joined run."""
+        return self._acquire(RunClaim(model, id_, os.urandom(8).hex()))
 
-    def renew(self, claim: Claim) -> None:
-        """Keep it.
+    def renew(self, claim: RunClaim) -> None:
+        """Extend the lease of a claim.
 
         Raises:
-            RunEnded: another trainer has taken the run over.
+            RunEnded: another trainer has taken over the run.
         """
-        if not isinstance(self._ask(claim), Claim):
-            raise RunEnded(f"another trainer has taken this run of {claim.model} over")
+        if not isinstance(self._acquire(claim), RunClaim):
+            raise RunEnded(f"another trainer has taken over this run of {claim.model}")
 
-    def end(self, claim: Claim, outcome: Outcome | None) -> None:
-        """Give it up, with what all get who asked up to now; None: they may begin a run of their own."""
-        self._give_up(claim, b"none" if outcome is None else msgspec.json.encode(outcome))
+    def finish(self, claim: RunClaim, outcome: RunOutcome | None) -> None:
+        """Release a claim and share the outcome with all requests that have joined.
 
-    def hand_on(self, claim: Claim) -> None:
-        """Give it up because the same run goes on elsewhere."""
-        self._give_up(claim, b"again")
+        Args:
+            claim: to release. A claim that another trainer has taken over is ignored.
+            outcome: None lets each joined request start a run of its own.
+        """
+        self._release(claim, b"none" if outcome is None else msgspec.json.encode(outcome))
 
-    def _ask(self, claim: Claim) -> Claim | UnderWay | Outcome:
+    def hand_over(self, claim: RunClaim) -> None:
+        """Release a claim so that another trainer can resume the same run immediately."""
+        self._release(claim, b"again")
+
+    def _acquire(self, claim: RunClaim) -> RunClaim | RunInProgress | RunOutcome:
         lease_s = self._lease_s
         with broker_errors():
-            answer, *said = self._claim(
+            status, *values = self._claim(
                 keys=(self._key(claim.model),),
                 args=(claim.id, claim.holder, lease_s, lease_s, RUN_TTL_S),
             )
-        match answer:
+        match status:
             case b"run":
                 return claim
             case b"wait":
-                return UnderWay(said[0].decode())
-        return msgspec.json.decode(said[0], type=Outcome)
+                return RunInProgress(values[0].decode())
+        return msgspec.json.decode(values[0], type=RunOutcome)
 
-    def _give_up(self, claim: Claim, outcome: bytes) -> None:
+    def _release(self, claim: RunClaim, outcome: bytes) -> None:
         with broker_errors():
             self._conclude(
                 keys=(self._key(claim.model), *self._lists),

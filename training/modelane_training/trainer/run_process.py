@@ -1,7 +1,9 @@
-"""A run in a process of its own, watched: heard, allowed to publish, and ended when it must not go on.
+"""Execute a run in a process of its own, and supervise it.
 
-service → PROCESS → guard → child → retrain.  Whatever a recipe does (raise, loop, exit, crash, take all
-memory) ends here as one sentence.
+Called by the run executor, the search helper and `modelane train`. Starts
+:mod:`modelane_training.trainer.run_child`, forwards its progress, decides when it may publish, and stops it
+when it exceeds a limit or is no longer wanted. If the recipe raises, hangs, exits, crashes or uses all
+memory, the caller gets one error that says so.
 """
 
 from __future__ import annotations
@@ -19,72 +21,73 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelane.errors import BrokerUnavailable, RunEnded, TryLater, from_code
+from modelane.local.die_with_parent import group_dies_with_parent, kill_group
 from modelane.settings import Settings
 from modelane_training.trainer import memory_limit, run_protocol
-from modelane_training.trainer.process_guard import end_group, guarded
 
-if TYPE_CHECKING:  # a trainer needs no scikit-learn, the process of a run does
-    from modelane_training.pipeline.run import Progress
+if TYPE_CHECKING:  # only the process of the run loads scikit-learn
+    from modelane_training.search.trials import Progress
 
-#: Seconds between two looks at the time, the memory, and whether the run is still wanted.
-LOOK_S = 0.25
-#: Seconds between two tries to learn whether a run may publish, while Redis is away.
-ASK_AGAIN_S = 0.5
-#: Seconds that a run may take to publish what it has made, even if it is not wanted any more.
+#: Seconds between two checks of the time, the memory, and whether the run is still wanted.
+CHECK_S = 0.25
+#: Seconds between two attempts to ask whether a run may publish, while Redis does not answer.
+RETRY_S = 0.5
+#: Seconds that a run may take to publish, even if its time limit has passed.
 PUBLISH_S = 60.0
 
 COMMAND = (sys.executable, "-X", "faulthandler", "-m", "modelane_training.trainer.run_child")
 
 
-def run_apart(  # noqa: PLR0913  # what a run is watched by
+def run_in_subprocess(  # noqa: PLR0913  # what a run is supervised by
     settings: Settings,
-    order: run_protocol.Order,
+    order: run_protocol.RunOrder,
     *,
     progress: Progress,
     may_publish: Callable[[], None],
-    unwanted: Callable[[], Exception | None],
+    stop_reason: Callable[[], Exception | None],
     command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Train in another process; what the caller is told.
+    """Execute a run in a new process group and return its result.
 
     Args:
-        settings: the process gets the same; its limits are held here.
-        order: which model, as which run.
-        progress: told each step, in this process.
-        may_publish: asked before the store changes; raises if this run is another trainer's by now.  While it
-            raises ``BrokerUnavailable`` it is asked again.
-        unwanted: asked all the time until the run may publish; an exception ends the run and is raised.
-        command: the program of the child; None: :data:`COMMAND`.
+        settings: also passed to the process; its limits are enforced here.
+        order: which model to train, as which run.
+        progress: called in this process for each step.
+        may_publish: called before the run changes the store. It raises an error if another trainer has taken
+            over the run. If it raises ``BrokerUnavailable``, it is called again later.
+        stop_reason: called regularly. If it returns an exception before the run may publish, the run is
+            stopped and the exception is raised. Afterwards it is still called, and its value is ignored.
+        command: the program of the process; None means :data:`COMMAND`.
 
     Raises:
-        RunEnded: it ended without a word, or by a limit; the sentence says how.
-        TryLater: somebody killed it; that may have nothing to do with the recipe.
-        ModelaneError: what the run itself said.
+        RunEnded: the process ended without a result, or exceeded a limit.
+        TryLater: the process was killed from outside, which may not be the recipe's fault.
+        ModelaneError: the error with which the run failed.
     """
     with subprocess.Popen(
-        guarded(command or COMMAND),
+        group_dies_with_parent(command or COMMAND),
         env={**os.environ, **settings.to_env()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,
         bufsize=0,
     ) as process:
-        run = _Run(process, settings, progress, may_publish, unwanted)
+        run = _RunProcess(process, settings, progress, may_publish, stop_reason)
         try:
-            run.say(run_protocol.write(order))
-            return run.follow()
+            run.send(run_protocol.write(order))
+            return run.wait()
         finally:
-            end_group(process)
+            kill_group(process.pid)
 
 
-class _Run:
+class _RunProcess:
     def __init__(
         self,
         process: subprocess.Popen[bytes],
         settings: Settings,
         progress: Progress,
         may_publish: Callable[[], None],
-        unwanted: Callable[[], Exception | None],
+        stop_reason: Callable[[], Exception | None],
     ) -> None:
         self._process = process
         self._limit_s = settings.retrain_limit_s
@@ -92,98 +95,109 @@ class _Run:
         self._limit_bytes = memory_limit.limit_bytes(settings.retrain_limit_mb)
         self._progress = progress
         self._may_publish = may_publish
-        self._unwanted = unwanted
-        self._asks_at_s: float | None = None  # when to ask whether it may publish; None: it does not want to
-        self._publishes = False
+        self._stop_reason = stop_reason
+        self._ask_at_s: float | None = None  # when to ask for permission to publish; None: not requested
+        self._publishing = False
 
-    def say(self, line: bytes) -> None:
+    def send(self, line: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended; what it said last comes now
+        with suppress(BrokenPipeError):  # the process has ended; its last messages can still be read
             self._process.stdin.write(line)
 
-    def follow(self) -> dict[str, Any]:
-        """Until it has ended."""
-        heard = b""
-        while (piece := self._hear()) is None or piece:
-            self._look()
-            *lines, heard = (heard + (piece or b"")).split(b"\n")
-            for said in map(_read, lines):
-                match said:
+    def wait(self) -> dict[str, Any]:
+        """Read messages until the run has ended, and return its result."""
+        buffer = b""
+        while (piece := self._read()) is None or piece:
+            self._check()
+            *lines, buffer = (buffer + (piece or b"")).split(b"\n")
+            for message in map(_decode, lines):
+                match message:
                     case run_protocol.Step():
-                        self._begin(said)
+                        self._on_step(message)
                     case run_protocol.Done():
-                        return said.result
+                        return message.result
                     case run_protocol.Failed():
-                        raise from_code(said.code, said.sentence)
-            if len(heard) > run_protocol.MAX_LINE:
-                raise RunEnded("the process of the run talks nonsense; its recipe must leave its pipes alone")
-        raise _in_words(self._process.wait())
+                        raise from_code(message.code, message.sentence)
+            if len(buffer) > run_protocol.MAX_LINE:
+                raise _invalid(f"a line of more than {run_protocol.MAX_LINE:,} bytes")
+        raise _exit_error(self._process.wait())
 
-    def _hear(self) -> bytes | None:
-        """What it says; nothing when it has ended, None if it is silent."""
+    def _read(self) -> bytes | None:
+        """Return what the process has written: empty after its end, None if it wrote nothing for a while."""
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], LOOK_S)[0]:
+        if not select.select([self._process.stdout], [], [], CHECK_S)[0]:
             return None
         return os.read(self._process.stdout.fileno(), 65_536)
 
-    def _begin(self, step: run_protocol.Step) -> None:
+    def _on_step(self, step: run_protocol.Step) -> None:
         self._progress(step.step, step.detail)
-        if step.step in run_protocol.ASKING:
-            self._asks_at_s = time.monotonic()
+        if step.step in run_protocol.NEEDS_PERMISSION:
+            self._ask_at_s = time.monotonic()
             self._ask()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
+        """Stop the run if it exceeds a limit or is no longer wanted."""
         self._ask()
-        reason = self._unwanted()  # asked while it publishes, too: that keeps its claim
-        if reason is not None and not self._publishes:
+        reason = self._stop_reason()  # also while it publishes: this call renews the claim of the run
+        if reason is not None and not self._publishing:
             raise reason
         if time.monotonic() > self._until_s:
             raise RunEnded(
-                f"the run took more than {self._limit_s:g} s and was ended: give its recipe a smaller "
-                "budget, or raise MODELANE_RETRAIN_LIMIT_S"
+                f"the run exceeded the time limit of {self._limit_s:g} s and was stopped: "
+                "reduce the budget of its recipe, or raise MODELANE_RETRAIN_LIMIT_S"
             )
         used = memory_limit.used_bytes(self._process.pid)
         if used > self._limit_bytes:
             raise RunEnded(
-                f"the run took {used >> 20} MiB of memory and was ended, {self._limit_bytes >> 20} are "
-                "allowed: raise MODELANE_RETRAIN_LIMIT_MB, or train on less"
+                f"the run used {used >> 20} MiB of memory, more than the limit of "
+                f"{self._limit_bytes >> 20} MiB, and was stopped: "
+                "train on less data, or raise MODELANE_RETRAIN_LIMIT_MB"
             )
 
     def _ask(self) -> None:
-        if self._asks_at_s is None or time.monotonic() < self._asks_at_s:
+        """Let the run publish if it has requested it and this trainer still holds its claim."""
+        if self._ask_at_s is None or time.monotonic() < self._ask_at_s:
             return
         try:
             self._may_publish()
         except BrokerUnavailable:
-            self._asks_at_s = time.monotonic() + ASK_AGAIN_S
+            self._ask_at_s = time.monotonic() + RETRY_S
             return
-        self._asks_at_s = None
-        if not self._publishes:
-            self._publishes = True  # from now on it ends by itself, within seconds
+        self._ask_at_s = None
+        if not self._publishing:
+            self._publishing = True
             self._until_s = max(self._until_s, time.monotonic() + PUBLISH_S)
-        self.say(run_protocol.GO)
+        self.send(run_protocol.GO)
 
 
-def _read(line: bytes) -> run_protocol.Said:
+def _decode(line: bytes) -> run_protocol.Message:
     try:
         return run_protocol.read(line)
     except msgspec.MsgspecError as exc:
-        raise RunEnded(f"the process of the run talks nonsense: {exc}") from exc
+        raise _invalid(str(exc)) from exc
 
 
-def _in_words(code: int) -> RunEnded | TryLater:
-    """Why a process ended that did not say so; killed with -9 it may be none of its own fault."""
+def _invalid(what: str) -> RunEnded:
+    return RunEnded(
+        f"the process of the run sent an invalid message ({what}): "
+        "the recipe must not write to the pipe between the run and its trainer"
+    )
+
+
+def _exit_error(code: int) -> RunEnded | TryLater:
+    """Return the error for a process that ended without a result."""
     number = code - 128 if code > 128 else -code
     if number <= 0:
         return RunEnded(
-            f"the process of the run ended with exit status {code}, without a word: its log says more"
+            f"the process of the run exited with status {code} and reported no result: "
+            "see its output in the log for the reason"
         )
     try:
         name = signal.Signals(number).name
     except ValueError:
-        return RunEnded(f"the process of the run ended with exit status {code}, without a word")
+        return RunEnded(f"the process of the run exited with status {code} and reported no result")
     if number == signal.SIGKILL:
         return TryLater(
-            "the process of the run was killed (SIGKILL), as the kernel does where memory runs out"
+            "the process of the run was killed (SIGKILL): the kernel does this when memory runs out"
         )
-    return RunEnded(f"the process of the run crashed ({name}): its log says where")
+    return RunEnded(f"the process of the run crashed ({name}): see the traceback in the log")

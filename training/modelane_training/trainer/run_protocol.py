@@ -1,7 +1,8 @@
-"""What a trainer and the process of a run say to each other: JSON, one message a line, never pickle.
+"""Messages between a trainer and the process of a run: one JSON document per line, never pickle.
 
-trainer  →  Order, then "go" for each step that asks
-run      →  Step …, then Done or Failed; neither if it was killed
+The trainer sends one :class:`RunOrder`, and then ``GO`` for each step that needs its permission. The run
+sends a :class:`Step` for each step, and finally :class:`Done` or :class:`Failed`. It sends neither if it was
+killed.
 """
 
 from __future__ import annotations
@@ -10,58 +11,66 @@ from typing import Any
 
 import msgspec
 
-#: Bytes of one line; a longer one is no message of ours.
+#: Maximum bytes of one line. A longer line was not written by this module.
 MAX_LINE = 2**20
 
-#: Steps that nobody may take whose run is another trainer's by now.
-ASKING = frozenset({"publish", "promote"})
+#: Steps that change the model store. They must not start if another trainer has taken over the run.
+NEEDS_PERMISSION = frozenset({"publish", "promote"})
 
 GO = b"go\n"
 
 
-class Order(msgspec.Struct, frozen=True):
-    """Whose model to train, as which run."""
+class RunOrder(msgspec.Struct, frozen=True):
+    """Which model to train, as which run."""
 
     model: str
     run_id: str
-    helps: bool = False  #: to take trials of the run's search only; another trainer has the run
-    by_hand: bool = False  #: by a person, who waits for it here: ``model`` may be a recipe's path
+    help_search: bool = False  #: only take trials of the search of this run, which another trainer executes
+    foreground: bool = False  #: started by `modelane train`: ``model`` may be the path of a recipe
 
 
 class Step(msgspec.Struct, frozen=True, tag="step"):
-    """A step begins, or has come further; one of ``ASKING`` waits for :data:`GO`."""
+    """A step has started or made progress. A step that ``NEEDS_PERMISSION`` waits for :data:`GO`."""
 
     step: str
     detail: str
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The run ended; what its caller is told."""
+    """The run has finished."""
 
-    result: dict[str, Any]
+    result: dict[str, Any]  #: what the caller receives
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Nothing changed in service."""
+    """The run has failed. The model in service has not changed."""
 
-    code: str  #: name of one of :mod:`modelane.errors`
+    code: str  #: name of an error class of :mod:`modelane.errors`
     sentence: str
 
 
-Said = Step | Done | Failed
+Message = Step | Done | Failed
 
-_decoder: msgspec.json.Decoder[Said] = msgspec.json.Decoder(Said)
-
-
-def write(said: Said | Order) -> bytes:
-    return msgspec.json.encode(said) + b"\n"
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
-def read(line: bytes) -> Said:
-    """Raises :class:`msgspec.MsgspecError`: not a message."""
+def write(message: Message | RunOrder) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
+def read(line: bytes) -> Message:
+    """Decode a message of a run.
+
+    Raises:
+        msgspec.MsgspecError: the line is not a message.
+    """
     return _decoder.decode(line)
 
 
-def read_order(line: bytes) -> Order:
-    """Raises :class:`msgspec.MsgspecError`: not an order."""
-    return msgspec.json.decode(line, type=Order)
+def read_order(line: bytes) -> RunOrder:
+    """Decode the order of a trainer.
+
+    Raises:
+        msgspec.MsgspecError: the line is not an order.
+    """
+    return msgspec.json.decode(line, type=RunOrder)

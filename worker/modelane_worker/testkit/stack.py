@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from modelane.client import Client
 from modelane.errors import StackError
-from modelane.local.die_with_parent import tethered
+from modelane.local.die_with_parent import die_with_parent
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_worker.registry import artifact, notify
@@ -124,7 +124,7 @@ class Stack:
         path = os.pathsep.join(filter(None, sys.path))  # the worker finds the modules that this process finds
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                tethered([sys.executable, "-m", "celery", *_WORKER]),
+                die_with_parent([sys.executable, "-m", "celery", *_WORKER]),
                 env={**os.environ, **self.env, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
                 cwd=self.settings.home,
                 stdin=subprocess.DEVNULL,

@@ -1,1 +1,1 @@
-"""One picture each, drawn by matplotlib into SVG that takes its colours from the page."""
+"""The pictures of the report: one module each, drawn by matplotlib as SVG with the colours of the page."""

@@ -1,7 +1,7 @@
-"""Draw with matplotlib, without its global state, into SVG that a page can hold.
+"""Draw with matplotlib, without its global state, as SVG that is embedded in a page.
 
-Colours are written as placeholders that become the page's own, so that light, dark and print each have
-theirs.  Text stays text: it can be read aloud, searched and copied.
+Colours are placeholders that become CSS variables of the page, which has light, dark and print colours. Text
+stays text, so it can be read aloud, searched and copied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
-#: Of the candidate, the champion, and two more where there are more.
+#: Colours of the candidate, the champion, and of a third and a fourth series.
 OURS, THEIRS, THIRD, FOURTH = "#040404", "#050505", "#060606", "#070707"
 PAPER = "#080808"
 SERIES = (OURS, THEIRS, THIRD, FOURTH)
@@ -35,7 +35,7 @@ _VARIABLES = {
     PAPER: "--paper",
 }
 
-_STYLE: Any = {  # matplotlib's own type of it names three hundred keys
+_STYLE: Any = {  # matplotlib's type for it lists three hundred keys
     "svg.fonttype": "none",
     "svg.hashsalt": "modelane",
     "text.parse_math": False,  # a column may be named $x$
@@ -66,40 +66,39 @@ _STYLE: Any = {  # matplotlib's own type of it names three hundred keys
     "figure.constrained_layout.h_pad": 0.06,
 }
 
-#: Inches.
+#: Sizes in inches.
 WIDE, SQUARE = (6.4, 3.4), (4.6, 4.2)
 
 
-def drawn(
-    draw: Callable[[Axes], None], *, name: str, says: str, size: tuple[float, float] = SQUARE
-) -> Markup:
-    """The picture that ``draw`` paints.
+def drawn(draw: Callable[[Axes], None], *, name: str, alt: str, size: tuple[float, float] = SQUARE) -> Markup:
+    """Return the picture that ``draw`` paints, as an SVG element.
 
     Args:
-        name: of the picture, unique in the page.
-        says: what it shows, for those who do not see it.
-        size: inches.
+        draw: called with the axes.
+        name: unique in the page; a prefix of the ids in the SVG.
+        alt: describes the picture, for people who cannot see it.
+        size: width and height in inches.
     """
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of glyphs that matplotlib's font lacks; the reader's has them
+        warnings.simplefilter("ignore")  # about glyphs that matplotlib's font lacks; browsers have them
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.subplots())
         written = StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _for_a_page(written.getvalue(), name, says)
+    return _for_page(written.getvalue(), name, alt)
 
 
 def short(label: Any, length: int = 26) -> str:
-    """A label that leaves room for the picture."""
+    """Return a label of at most ``length`` characters."""
     text = " ".join(str(label).split())
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _for_a_page(svg: str, name: str, says: str) -> Markup:
+def _for_page(svg: str, name: str, alt: str) -> Markup:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)  # matplotlib repeats each text in one
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)  # matplotlib repeats each text in a comment
     view = re.search(r'viewBox="([^"]+)"', body)
     assert view is not None
     inner = body[body.index(">") + 1 :]
@@ -107,9 +106,9 @@ def _for_a_page(svg: str, name: str, says: str) -> Markup:
     inner = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", inner)
     for colour, variable in _VARIABLES.items():
         inner = inner.replace(colour, f"var({variable})")
-    # Faces that the page chooses; what matplotlib measured with is only an estimate anyway.
+    # The font of the page, which differs a little from the one that matplotlib has measured.
     inner = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--sans)", inner)
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view[1]}" role="img" aria-label="{escape(says)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view[1]}" role="img" aria-label="{escape(alt)}">'
     )
     return Markup(head + inner)  # noqa: S704  # matplotlib escapes what it writes

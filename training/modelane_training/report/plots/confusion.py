@@ -1,4 +1,4 @@
-"""The confusion matrix: truth by row, answer by column, shaded by the row's shares."""
+"""Plot the confusion matrix: actual class by row, predicted class by column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from modelane_training.report.findings import Confusion
+from modelane_training.report.diagnostics import Confusion
 from modelane_training.report.plots.canvas import OURS, THEIRS, drawn, short
 
 
@@ -19,7 +19,7 @@ def confusion_matrix(found: Confusion) -> Markup:
     def draw(axes: Axes) -> None:
         for row, column in np.ndindex(n, n):
             colour = OURS if row == column else THEIRS
-            # Pale enough for text in the page's own ink, light or dark.
+            # Pale, so that the text is legible in light and dark mode.
             axes.add_patch(
                 Rectangle((column, row), 0.96, 0.96, facecolor=colour, alpha=0.06 + 0.5 * shares[row, column])
             )
@@ -33,14 +33,15 @@ def confusion_matrix(found: Confusion) -> Markup:
         if max(map(len, names)) * n > 40:
             axes.tick_params(axis="x", rotation=30)
         axes.set_yticks(np.arange(n) + 0.48, names)
-        axes.set(xlim=(0, n), ylim=(n, 0), xlabel="answer", ylabel="truth")
+        axes.set(xlim=(0, n), ylim=(n, 0), xlabel="predicted class", ylabel="actual class")
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    right = int(np.trace(counts))
-    says = (
-        f"Confusion matrix: {right:,} of {counts.sum():,} answers are right. The table below has the classes."
+    correct = int(np.trace(counts))
+    alt = (
+        f"Confusion matrix: {correct:,} of {counts.sum():,} predictions are correct. "
+        "The table below lists the classes."
     )
     side = 4.2 if n <= 6 else 5.2
-    return drawn(draw, name="confusion", says=says, size=(side, side * 0.9))
+    return drawn(draw, name="confusion", alt=alt, size=(side, side * 0.9))

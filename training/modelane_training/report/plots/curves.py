@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves; of more than two classes, each against the rest."""
+"""Plot ROC and precision-recall curves; with more than two classes, of each class against the rest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from modelane_training.evaluation.metrics import ranked_classes
 from modelane_training.evaluation.predictions import Answers
 from modelane_training.report.plots.canvas import MUTED, SERIES, THEIRS, drawn, short
 
-#: Classes that have a curve, the most frequent ones.
+#: Maximum number of classes with a curve, the most frequent ones.
 MAX_CURVES = 4
-#: Points that a curve keeps.
+#: Maximum number of points of a curve.
 _POINTS = 200
 
 _STYLES = ("-", "--", ":", "-.")
@@ -26,12 +26,12 @@ def roc(answers: Answers, champion: Answers | None) -> Markup:
     curves = _curves(answers, champion, precision_recall=False)
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="random")
         _paint(axes, curves)
-        axes.set(xlabel="share of the others taken for it", ylabel="share of it that is found")
+        axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
         axes.legend(loc="lower right")
 
-    return drawn(draw, name="roc", says="ROC curve: " + _names(curves))
+    return drawn(draw, name="roc", alt="ROC curve: " + _names(curves))
 
 
 def precision_recall(answers: Answers, champion: Answers | None) -> Markup:
@@ -40,40 +40,38 @@ def precision_recall(answers: Answers, champion: Answers | None) -> Markup:
     def draw(axes: Axes) -> None:
         if answers.positive is not None:
             share = float(np.mean(answers.truth == answers.positive))
-            axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
+            axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="random")
         _paint(axes, curves)
-        axes.set(
-            xlabel="share of it that is found (recall)", ylabel="of those said to be it, are it (precision)"
-        )
+        axes.set(xlabel="recall", ylabel="precision")
         axes.legend(loc="lower left")
 
-    return drawn(draw, name="pr", says="Precision-recall curve: " + _names(curves))
+    return drawn(draw, name="pr", alt="Precision-recall curve: " + _names(curves))
 
 
 def _curves(answers: Answers, champion: Answers | None, *, precision_recall: bool) -> list[Curve]:
-    places = list(ranked_classes(answers))
+    numbers = list(ranked_classes(answers))
     if answers.positive is not None:
         pair = [("candidate", answers)]
         if champion is not None and champion.scores is not None:
             pair.append(("champion", champion))
-        return [_curve(name, of, places[0], precision_recall=precision_recall) for name, of in pair]
+        return [_curve(name, of, numbers[0], precision_recall=precision_recall) for name, of in pair]
     assert answers.classes is not None
     counts = np.bincount(answers.truth, minlength=len(answers.classes))
-    places.sort(key=lambda place: -counts[place])
+    numbers.sort(key=lambda number: -counts[number])
     return [
-        _curve(short(answers.classes[place]), answers, place, precision_recall=precision_recall)
-        for place in places[:MAX_CURVES]
+        _curve(short(answers.classes[number]), answers, number, precision_recall=precision_recall)
+        for number in numbers[:MAX_CURVES]
     ]
 
 
-def _curve(name: str, answers: Answers, place: int, *, precision_recall: bool) -> Curve:
+def _curve(name: str, answers: Answers, number: int, *, precision_recall: bool) -> Curve:
     assert answers.scores is not None
-    is_it, scores = answers.truth == place, answers.scores[:, place]
+    is_class, scores = answers.truth == number, answers.scores[:, number]
     if precision_recall:
-        precision, recall, _ = precision_recall_curve(is_it, scores)
+        precision, recall, _ = precision_recall_curve(is_class, scores)
         across, up = recall[::-1], precision[::-1]
     else:
-        across, up, _ = roc_curve(is_it, scores)
+        across, up, _ = roc_curve(is_class, scores)
     kept = np.unique(np.linspace(0, len(across) - 1, _POINTS).astype(int))
     return name, across[kept], up[kept]
 
@@ -86,4 +84,4 @@ def _paint(axes: Axes, curves: list[Curve]) -> None:
 
 
 def _names(curves: list[Curve]) -> str:
-    return ", ".join(name for name, _, _ in curves) + ". The areas under them are in the table of metrics."
+    return ", ".join(name for name, _, _ in curves) + ". The table of metrics has the areas under the curves."

@@ -1,4 +1,4 @@
-"""Which pictures a version has."""
+"""Choose the pictures of a report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from modelane_training.report.findings import Findings
-from modelane_training.report.inputs import Material
+from modelane_training.report.diagnostics import Diagnostics
+from modelane_training.report.inputs import ReportInputs
 from modelane_training.report.plots.calibration import calibration_curve
 from modelane_training.report.plots.confusion import confusion_matrix
 from modelane_training.report.plots.curves import precision_recall, roc
@@ -18,27 +18,27 @@ from modelane_training.report.plots.search import search_history
 from modelane_training.report.plots.slices import slice_gains
 
 
-def wanted(material: Material, findings: Findings) -> dict[str, Callable[[], Markup]]:
-    """By name, how to draw each."""
-    answers, champion, metric = material.answers, material.champion_answers, material.recipe.metric
-    slices = material.evaluation.slices
-    found: dict[str, Callable[[], Markup]] = {}
-    if (confusion := findings.confusion) is not None:
-        found["confusion"] = lambda: confusion_matrix(confusion)
+def plots_of(inputs: ReportInputs, diagnostics: Diagnostics) -> dict[str, Callable[[], Markup]]:
+    """Return a function that draws each picture, by its name."""
+    answers, champion, metric = inputs.answers, inputs.champion_answers, inputs.recipe.metric
+    slices = inputs.evaluation.slices
+    plots: dict[str, Callable[[], Markup]] = {}
+    if (confusion := diagnostics.confusion) is not None:
+        plots["confusion"] = lambda: confusion_matrix(confusion)
     else:
-        found["actual"] = lambda: predicted_and_actual(answers, material.seed)
-        found["residuals"] = lambda: residuals(answers, material.seed)
+        plots["actual"] = lambda: predicted_and_actual(answers, inputs.seed)
+        plots["residuals"] = lambda: residuals(answers, inputs.seed)
     if answers.scores is not None:
-        found["roc"] = lambda: roc(answers, champion)
-        found["pr"] = lambda: precision_recall(answers, champion)
-    if findings.calibration:
-        found["calibration"] = lambda: calibration_curve(findings.calibration)
-    if findings.learning:
-        found["learning"] = lambda: learning_curve(findings.learning, metric)
-    if findings.importances:
-        found["importances"] = lambda: importance_bars(findings.importances, metric)
+        plots["roc"] = lambda: roc(answers, champion)
+        plots["pr"] = lambda: precision_recall(answers, champion)
+    if diagnostics.calibration:
+        plots["calibration"] = lambda: calibration_curve(diagnostics.calibration)
+    if diagnostics.learning:
+        plots["learning"] = lambda: learning_curve(diagnostics.learning, metric)
+    if diagnostics.importances:
+        plots["importances"] = lambda: importance_bars(diagnostics.importances, metric)
     if any(part.gain is not None for part in slices):
-        found["slices"] = lambda: slice_gains(slices, metric)
-    if any(trial.score is not None for trial in material.trials):
-        found["search"] = lambda: search_history(material.trials, metric)
-    return found
+        plots["slices"] = lambda: slice_gains(slices, metric)
+    if any(trial.score is not None for trial in inputs.trials):
+        plots["search"] = lambda: search_history(inputs.trials, metric)
+    return plots

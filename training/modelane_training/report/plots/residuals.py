@@ -1,4 +1,4 @@
-"""A regression's answers against the truth, and what is left over."""
+"""Plot the predictions of a regression against actual values, and its residuals."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from matplotlib.axes import Axes
 from modelane_training.evaluation.predictions import Answers
 from modelane_training.report.plots.canvas import MUTED, OURS, drawn
 
-#: Rows that are drawn; of more, chance takes so many.
+#: Maximum number of rows that are drawn, chosen at random.
 MAX_POINTS = 1200
 
 
 def predicted_and_actual(answers: Answers, seed: int) -> Markup:
-    shown = _some(answers, seed)
+    shown = _sample(answers, seed)
 
     def draw(axes: Axes) -> None:
         ends = [min(shown.truth.min(), shown.predicted.min()), max(shown.truth.max(), shown.predicted.max())]
         axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="exact")
         _dots(axes, shown.predicted, shown.truth)
-        axes.set(xlabel="answer", ylabel="truth")
+        axes.set(xlabel="predicted", ylabel="actual")
         axes.legend(loc="upper left")
 
-    together = np.corrcoef(answers.truth, answers.predicted)[0, 1] if np.ptp(answers.predicted) else 0.0
-    says = f"Truth against answer; their correlation is {together:.2f}."
-    return drawn(draw, name="actual", says=says)
+    correlation = np.corrcoef(answers.truth, answers.predicted)[0, 1] if np.ptp(answers.predicted) else 0.0
+    alt = f"Actual against predicted values. Their correlation is {correlation:.2f}."
+    return drawn(draw, name="actual", alt=alt)
 
 
 def residuals(answers: Answers, seed: int) -> Markup:
-    shown = _some(answers, seed)
-    left = answers.truth - answers.predicted
+    shown = _sample(answers, seed)
+    errors = answers.truth - answers.predicted
 
     def draw(axes: Axes) -> None:
         axes.axhline(0, color=MUTED, linewidth=1)
         _dots(axes, shown.predicted, shown.truth - shown.predicted)
-        axes.set(xlabel="answer", ylabel="truth less answer")
+        axes.set(xlabel="predicted", ylabel="residual (actual - predicted)")
 
-    low, high = np.quantile(left, [0.05, 0.95])
-    says = f"What is left over against the answer; nine of ten lie between {low:.4g} and {high:.4g}."
-    return drawn(draw, name="residuals", says=says)
-
-
-def _dots(axes: Axes, across: np.ndarray, up: np.ndarray) -> None:
-    many = len(across) > 300
-    axes.scatter(across, up, s=7 if many else 14, color=OURS, alpha=0.4 if many else 0.6, linewidths=0)
+    low, high = np.quantile(errors, [0.05, 0.95])
+    alt = f"Residuals against predicted values. 90 % of them are between {low:.4g} and {high:.4g}."
+    return drawn(draw, name="residuals", alt=alt)
 
 
-def _some(answers: Answers, seed: int) -> Answers:
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    many = len(x) > 300
+    axes.scatter(x, y, s=7 if many else 14, color=OURS, alpha=0.4 if many else 0.6, linewidths=0)
+
+
+def _sample(answers: Answers, seed: int) -> Answers:
     if len(answers) <= MAX_POINTS:
         return answers
     return answers.take(np.random.default_rng(seed).choice(len(answers), MAX_POINTS, replace=False))

@@ -1,4 +1,4 @@
-"""What the candidate gains over the champion in each slice."""
+"""Plot the gain of the candidate over the champion in each slice."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ MAX_SLICES = 24
 
 
 def slice_gains(slices: tuple[SliceScores, ...], metric: str) -> Markup:
-    """Of the slices that gain least, which are the ones to look at."""
-    judged = [part for part in slices if part.gain is not None]
-    judged.sort(key=lambda part: part.gain.value if part.gain else 0.0)
-    judged = judged[:MAX_SLICES]
-    gains = [part.gain for part in judged if part.gain is not None]
+    """Draw the slices with the smallest gain."""
+    scored = [part for part in slices if part.gain is not None]
+    scored.sort(key=lambda part: part.gain.value if part.gain else 0.0)
+    scored = scored[:MAX_SLICES]
+    gains = [part.gain for part in scored if part.gain is not None]
 
     def draw(axes: Axes) -> None:
-        places = np.arange(len(judged))
+        rows = np.arange(len(scored))
         colours = [THEIRS if gain.high < 0 else OURS for gain in gains]
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.hlines(
-            places, [gain.low for gain in gains], [gain.high for gain in gains], color=colours, linewidth=1.6
+            rows, [gain.low for gain in gains], [gain.high for gain in gains], color=colours, linewidth=1.6
         )
-        axes.scatter([gain.value for gain in gains], places, s=26, color=colours, zorder=3)
-        axes.set_yticks(places, [f"{short(part.column, 20)} = {short(part.value, 24)}" for part in judged])
-        axes.set(xlabel=f"{metric} gained over the champion", ylim=(len(judged) - 0.4, -0.6))
+        axes.scatter([gain.value for gain in gains], rows, s=26, color=colours, zorder=3)
+        axes.set_yticks(rows, [f"{short(part.column, 20)} = {short(part.value, 24)}" for part in scored])
+        axes.set(xlabel=f"gain of {metric} over the champion", ylim=(len(scored) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
 
     n_worse = sum(gain.high < 0 for gain in gains)
-    says = f"Gains by slice: {n_worse} of {len(gains)} slices shown are worse beyond chance."
-    return drawn(draw, name="slices", says=says, size=(6.8, 0.9 + 0.27 * len(judged)))
+    alt = f"Gain by slice: {n_worse} of the {len(gains)} slices shown are significantly worse."
+    return drawn(draw, name="slices", alt=alt, size=(6.8, 0.9 + 0.27 * len(scored)))
