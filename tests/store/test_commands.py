@@ -92,7 +92,7 @@ def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_told(st
 
     done = run("promote", "churn", name)
 
-    assert done.stdout == f"churn: {SECOND} answers now, {FIRST} did before\n"
+    assert done.stdout == f"churn: the champion is now {SECOND}, the previous one is {FIRST}\n"
     assert store.champion("churn") == SECOND
     assert rung() == ["churn"]
 
@@ -112,7 +112,7 @@ def test_what_answers_already_is_not_promoted_again(store, publish, rung):
     publish(1)
     store.promote("churn", FIRST)
 
-    assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} answers already\n"
+    assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} is already the champion\n"
     assert rung() == []
 
 
@@ -135,7 +135,7 @@ def test_without_trusted_keys_here_workers_check_and_that_is_said(store, publish
     done = run("promote", "churn", FIRST)
 
     assert done.exit_code == 0
-    assert "its signature is left for the workers to check" in done.stderr
+    assert "workers check it before they load the version" in done.stderr
 
 
 def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeypatch, free_port):
@@ -145,7 +145,7 @@ def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeyp
     done = run("promote", "churn", FIRST)
 
     assert done.exit_code == 0
-    assert "they look for themselves every 2 s" in done.stderr
+    assert "they check the model store every 2 s" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeyp
         (["promote", "chrn", FIRST], 4, "it has churn, fraud; did you mean churn?"),
         (["rollback", "zebra"], 4, "it has churn, fraud\n"),
         (["diff", "../churn"], 4, "is not a model's name"),
-        (["promote", "churn", "2026"], 1, f"2026 may be any of {FIRST}, {SECOND}"),
+        (["promote", "churn", "2026"], 1, f"'2026' of churn is ambiguous: it matches {FIRST}, {SECOND}"),
         (["promote", "churn", THIRD], 1, f"the newest it has is {SECOND}"),
         (["rollback", "churn"], 1, "no previous version to return to"),
         (["diff", "churn"], 1, "has no previous; promote a version first"),
-        (["diff"], 2, "name a model, two versions"),
+        (["diff"], 2, "0 names: expected a model, two versions"),
         (["models", "chrn"], 4, "did you mean churn?"),
     ],
 )
