@@ -22,7 +22,8 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from benchmarks import tables
 from benchmarks.figure import Effort, Figure, Line
-from modelane_training.dataset.table import DATE, Table
+from modelane.data.features import ColumnType
+from modelane_training.dataset.table import Table
 from modelane_training.evaluation import bootstrap
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
@@ -172,7 +173,7 @@ def _boosting(training: Table, decided: Resolved) -> Any:
         encoded_missing_value=np.nan,
         max_categories=250,
     )
-    dates = [feature.name for feature in training.features if feature.dtype == DATE]
+    dates = [feature.name for feature in training.features if feature.type is ColumnType.DATE]
     columns = make_column_transformer(
         (ordinal, strings),
         ("passthrough", list(found.numbers)),

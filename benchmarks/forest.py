@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import models
 from benchmarks.figure import Effort, Figure, Line
-from modelane_worker.inference.fast_forest import quicken, slow_down
+from modelane_worker.inference.fast_forest import restore, speed_up
 
 BATCHES = (1, 256, 4096)
 
@@ -26,9 +26,9 @@ def measure(effort: Effort) -> Figure:
         pairs = []
         for _ in range(effort.rounds * 3):
             plain_ms = _timed_ms(lambda rows=rows: forest.predict_proba(rows))
-            quickened = quicken(forest)
+            forests = speed_up(forest)
             pairs.append((_timed_ms(lambda rows=rows: forest.predict_proba(rows)), plain_ms))
-            slow_down(quickened)
+            restore(forests)
         ratio = statistics.median(plain / quick for quick, plain in pairs)
         figure.data[f"{n} rows"] = {"ratio": ratio, "pairs_ms": pairs}
         figure.lines.append(

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
+from modelane.data.features import Feature
 from modelane.settings import Settings
 from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.card import Card, DataFingerprint, new_version
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
 

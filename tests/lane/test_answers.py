@@ -28,7 +28,7 @@ from modelane.errors import PredictionFailed
 from modelane.protocol import message, result
 from modelane_worker.inference import outputs
 from modelane_worker.inference.engine import Engine
-from modelane_worker.inference.feature_rows import Mixed
+from modelane_worker.inference.mixed_rows import MixedRows
 from modelane_worker.inference.outputs import to_array
 
 LABELS = {
@@ -128,7 +128,7 @@ def test_a_sparse_answer_is_written_out():
     rows = mixed.rows(20)
     model = OneHotEncoder().fit(rows[["plan", "city"]])
     wrapped = type("Model", (), {"transform": lambda self, frame: model.transform(frame[["plan", "city"]])})()
-    block = Mixed(
+    block = MixedRows(
         rows[["age", "spend"]].to_numpy(), rows[["city", "plan"]].to_numpy(), rows[["since"]].to_numpy()
     )
 
@@ -178,7 +178,7 @@ def test_whatever_a_custom_estimator_makes_comes_out_as_values(answered, values,
 
 @pytest.mark.parametrize("answered", [None, 1.5, "ab", np.zeros(3), [np.zeros(2)] * 3, {"a": 1}, object()])
 def test_what_is_not_one_item_a_row_is_refused(answered):
-    with pytest.raises(ValueError, match="rows to 2"):
+    with pytest.raises(ValueError, match="for 2 rows"):
         to_array(answered, 2)
 
 

@@ -9,8 +9,9 @@ import redis
 from click.testing import CliRunner
 
 from modelane.cli import main
+from modelane.data.features import Feature
 from modelane.keys import MODELS_CHANNEL
-from modelane_worker.registry.card import Feature, Judgement
+from modelane_worker.registry.card import Judgement
 from support.cards import a_card, a_version
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane.data.features import Feature
+from modelane_worker.registry.card import Card, DataFingerprint, new_version
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelane.data.features import ColumnType
 from modelane_training.dataset.table import Table
 from modelane_training.preparation.data_profile import Profile
 from modelane_training.report.findings import ColumnFacts
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_COLUMNS = 100
-_KINDS = {"float64": "number", "str": "text", "datetime64[us]": "date"}
+_KINDS = {ColumnType.NUMBER: "number", ColumnType.STRING: "text", ColumnType.DATE: "date"}
 _SHOWN_VALUES = 3
 
 
@@ -22,10 +23,10 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnF
     found = tuple(
         ColumnFacts(
             name=feature.name[:60],
-            kind=_KINDS[feature.dtype],
+            kind=_KINDS[feature.type],
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
-            typical=_typical(values.dropna(), feature.dtype),
+            typical=_typical(values.dropna(), feature.type),
             drift=drifts.get(feature.name),
         )
         for number, feature in enumerate(table.features[:MAX_COLUMNS])
@@ -35,16 +36,16 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnF
     return found, f"{n_more} more columns of the data" if n_more else ""
 
 
-def _typical(values: pd.Series[Any], dtype: str) -> str:
+def _typical(values: pd.Series[Any], column_type: ColumnType) -> str:
     if not len(values):
         return "nothing"
-    if dtype == "str":
+    if column_type is ColumnType.STRING:
         counts = values.value_counts()
         shown = ", ".join(
             f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
         )
         return shown + (" …" if len(counts) > _SHOWN_VALUES else "")
     low, middle, high = values.min(), values.median(), values.max()
-    if dtype == "float64":
+    if column_type is ColumnType.NUMBER:
         return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
     return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"

@@ -35,9 +35,10 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from modelane.data.features import ColumnType
 from modelane_training.candidate import Candidate
 from modelane_training.dataset.column_kinds import kind_of
-from modelane_training.dataset.table import DATE, TEXT, Table
+from modelane_training.dataset.table import Table
 from modelane_worker.registry.card import Task
 from modelane_worker.transformers import DateParts, Known, Words
 
@@ -92,8 +93,8 @@ def kinds(table: Table) -> Kinds:
     names: dict[str, list[str]] = {"numbers": [], "few": [], "many": [], "texts": [], "dates": []}
     n_words, n_categories, gaps = [], 0, False
     for feature in table.features:
-        if feature.dtype != TEXT:
-            names["dates" if feature.dtype == DATE else "numbers"].append(feature.name)
+        if feature.type is not ColumnType.STRING:
+            names["dates" if feature.type is ColumnType.DATE else "numbers"].append(feature.name)
             gaps |= bool(table.rows[feature.name].isna().any())
         else:
             known = table.rows[feature.name].dropna()

@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from modelane.data.features import Feature
 from modelane.errors import IncompatibleModel, StoreError
 
 FORMAT = 1
@@ -42,23 +43,6 @@ Task = Literal["classification", "regression"]
 Scalar = str | int | float | bool | None
 
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
-
-
-class Feature(msgspec.Struct, frozen=True):
-    """A column that the model takes.
-
-    Attributes:
-        name: by which requests name it.
-        dtype: ``float64`` (numbers, whole numbers, booleans), ``str`` (categories and free text) or
-            ``datetime64[us]`` (dates, UTC).  Any other name means numbers, as in cards of earlier trainers.
-    """
-
-    name: str
-    dtype: str
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.dtype not in ("str", "datetime64[us]")
 
 
 class FileDigest(msgspec.Struct, frozen=True):
