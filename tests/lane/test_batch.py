@@ -95,9 +95,7 @@ def test_a_request_larger_than_a_batch_is_answered_in_slices_with_a_breath_betwe
     large = sent(*[(n, 0, 0) for n in range(10)])
     engine = Engine(ENGINE.card, Counting())
 
-    (outcome,) = batching.answer(
-        [large], engine, max_rows=4, between_predicts=lambda: breaths.append(sizes[-1])
-    )
+    (outcome,) = batching.answer([large], engine, max_rows=4, serve_others=lambda: breaths.append(sizes[-1]))
 
     assert outcome.values.tolist() == [float(n) for n in range(10)]
     assert sizes == [4, 4, 2]

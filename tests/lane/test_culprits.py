@@ -91,7 +91,7 @@ def test_others_are_served_in_between_while_the_search_takes_long():
         return negative(rows)
 
     many = [sent((1, -1, 3))] * 32
-    answered(many, is_bad, clock=lambda: now[0], between_predicts=lambda: breaths.append(now[0]))
+    answered(many, is_bad, clock=lambda: now[0], serve_others=lambda: breaths.append(now[0]))
 
     assert breaths
     assert np.diff([0.4, *breaths]).max() < batching.SEARCH_PAUSE_S + 2 * 0.4

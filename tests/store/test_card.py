@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from modelane.errors import IncompatibleModel, StoreError
-from modelane_worker.registry.card import FORMAT, Card, check_version, decode, is_version, new_version
+from modelane_worker.registry.card import FORMAT, Card, decode
+from modelane_worker.registry.version_id import check_version, is_version, new_version
 from support.cards import a_card
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))
@@ -44,7 +45,7 @@ def test_a_card_of_a_later_format_says_what_to_upgrade():
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])
 def test_what_is_no_card_is_refused_in_words(raw):
-    with pytest.raises(IncompatibleModel, match="not a card that Modelane can read"):
+    with pytest.raises(IncompatibleModel, match="not a model card that Modelane can read"):
         decode(raw)
 
 
@@ -73,5 +74,5 @@ def test_versions_are_written_in_utc():
 )
 def test_what_could_lead_out_of_the_store_is_no_version(name):
     assert not is_version(name)
-    with pytest.raises(StoreError, match="is not a version"):
+    with pytest.raises(StoreError, match="is not a version id"):
         check_version(name)

@@ -125,7 +125,7 @@ def test_what_no_trusted_key_has_signed_is_not_promoted(store, publish):
     refused = run("promote", "churn", SECOND)
 
     assert refused.exit_code == 1
-    assert "is not the file that its card was signed for" in refused.stderr
+    assert "does not match the sha256 and size on the signed card" in refused.stderr
     assert store.champion("churn") == FIRST
 
 
@@ -156,9 +156,9 @@ def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeyp
         (["rollback", "zebra"], 4, "it has churn, fraud\n"),
         (["diff", "../churn"], 4, "is not a model's name"),
         (["promote", "churn", "2026"], 1, f"'2026' of churn is ambiguous: it matches {FIRST}, {SECOND}"),
-        (["promote", "churn", THIRD], 1, f"the newest it has is {SECOND}"),
-        (["rollback", "churn"], 1, "no previous version to return to"),
-        (["diff", "churn"], 1, "has no previous; promote a version first"),
+        (["promote", "churn", THIRD], 1, f"its newest version is {SECOND}"),
+        (["rollback", "churn"], 1, "no previous version to roll back to"),
+        (["diff", "churn"], 1, "has no previous version yet: promote one first"),
         (["diff"], 2, "0 names: expected a model, two versions"),
         (["models", "chrn"], 4, "did you mean churn?"),
     ],

@@ -108,7 +108,7 @@ def test_text_dates_and_missing_values_reach_the_model_by_name(client, form):
             "sums",
             ROWS,
             {"version": "1a2b3c4d"},
-            "UnknownModel: no version of sums: give all of it",
+            "UnknownModel: is not a version of sums: give the whole version id",
         ),
         ("sums", -ROWS, {}, "PredictionFailed: sums.predict: a number is negative"),
         ("short", [[1.0, 2.0]] * 2, {}, "PredictionFailed: returned 1 rows for 2 rows"),

@@ -28,9 +28,10 @@ from modelane_training.report.inputs import Material
 from modelane_training.report.write import write
 from modelane_training.search.search import Tried, search
 from modelane_training.search.study_store import Studies
-from modelane_worker.registry.card import Card, Judgement, new_version
+from modelane_worker.registry.card import Card, Judgement
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 
 #: Told when a step begins: its name and, in a few words, what it works on.  Raising ends the run.
 Progress = Callable[[str, str], None]

@@ -8,8 +8,9 @@ from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.settings import Settings
 from modelane_worker.cli.store_arguments import find_model, find_version, open_store
 from modelane_worker.registry import notify
+from modelane_worker.registry.aliases import Aliases
 from modelane_worker.registry.signing import TrustedKeys
-from modelane_worker.registry.store import Aliases, Store
+from modelane_worker.registry.store import Store
 
 
 @click.command()

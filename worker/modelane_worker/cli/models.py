@@ -75,7 +75,7 @@ def _model(store: Store, model: str) -> Row:
 
 def _versions(store: Store, model: str) -> list[Row]:
     aliases = store.aliases(find_model(store, model))
-    names = {getattr(aliases, name): name for name in reversed(aliases.__struct_fields__)}
+    names = {aliases.previous: "previous", aliases.champion: "champion"}
     return [
         _described(store, Row(model=model, version=version, alias=names.get(version)), version)
         for version in reversed(store.versions(model))
@@ -95,7 +95,7 @@ def _described(store: Store, row: Row, version: str) -> Row:
         metric=metric,
         value=card.metrics.get(metric) if metric else None,
         size_bytes=sum(file.size_bytes for file in card.files.values()),
-        report=str((store.home(row.model) / version / reports[0]).absolute()) if reports else None,
+        report=str((store.model_folder(row.model) / version / reports[0]).absolute()) if reports else None,
     )
 
 

@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from modelane.errors import NoSuchVersion, UnknownModel
 from modelane.keys import check_model_name
 from modelane.settings import Settings
-from modelane_worker.registry.store import Aliases, Store
+from modelane_worker.registry.aliases import ALIAS_NAMES
+from modelane_worker.registry.store import Store
 
 
 def open_store() -> tuple[Settings, Store]:
@@ -48,7 +49,7 @@ def find_version(store: Store, model: str, name: str) -> str:
     Raises:
         NoSuchVersion: No version matches, or more than one does.
     """
-    if name in Aliases.__struct_fields__:
+    if name in ALIAS_NAMES:
         return store.resolve(model, name)
     versions = store.versions(model)
     found = [v for v in versions if name == v] or [

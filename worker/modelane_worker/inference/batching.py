@@ -23,7 +23,7 @@ from modelane_worker.inference import bisect_failures
 from modelane_worker.inference.engine import Block, GroupKey
 from modelane_worker.inference.mixed_rows import Rows, join
 
-#: While bad requests are searched for, ``between_predicts`` is called after this many seconds.
+#: While bad requests are searched for, ``serve_others`` is called after this many seconds.
 SEARCH_PAUSE_S = 1.0
 
 
@@ -59,7 +59,7 @@ def answer(
     model: Predictor,
     *,
     max_rows: int,
-    between_predicts: Callable[[], None] = lambda: None,
+    serve_others: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Outcome]:
     """Return one outcome per request, in their order.
@@ -68,7 +68,7 @@ def answer(
         requests: Any mix of methods, dtypes and parameters.
         model: One version; it answers all requests.
         max_rows: The most rows in one predict. A larger request is predicted alone, in slices.
-        between_predicts: Called between two slices, and every :data:`SEARCH_PAUSE_S` while bad requests are
+        serve_others: Called between two slices, and every :data:`SEARCH_PAUSE_S` while bad requests are
             searched for, so that the lane can serve waiting requests.
         clock: Seconds.
     """
@@ -84,12 +84,12 @@ def answer(
         else:
             groups.setdefault(block.key, []).append((position, block))
     predict = partial(
-        _predict_together, model=model, max_rows=max_rows, between_predicts=between_predicts, clock=clock
+        _predict_together, model=model, max_rows=max_rows, serve_others=serve_others, clock=clock
     )
     for group in groups.values():
         for part in _parts(group, max_rows):
             blocks = [block for _, block in part]
-            answered = _answer_blocks(blocks, predict, between_predicts, clock)
+            answered = _answer_blocks(blocks, predict, serve_others, clock)
             for (position, _), outcome in zip(part, answered, strict=True):
                 outcomes[position] = outcome
     return [outcomes[position] for position in range(len(requests))]
@@ -112,7 +112,7 @@ def _parts(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple
 def _answer_blocks(
     blocks: list[Block],
     predict: Callable[[Sequence[Block]], list[Predicted]],
-    between_predicts: Callable[[], None],
+    serve_others: Callable[[], None],
     clock: Callable[[], float],
 ) -> list[Outcome]:
     """Predict blocks with one key together; if that fails, isolate the blocks that fail."""
@@ -126,7 +126,7 @@ def _answer_blocks(
     def predict_with_pauses(some: Sequence[Block]) -> list[Predicted]:
         nonlocal paused_s
         if clock() - paused_s > SEARCH_PAUSE_S:
-            between_predicts()
+            serve_others()
             paused_s = clock()
         return predict(some)
 
@@ -138,7 +138,7 @@ def _predict_together(
     *,
     model: Predictor,
     max_rows: int,
-    between_predicts: Callable[[], None],
+    serve_others: Callable[[], None],
     clock: Callable[[], float],
 ) -> list[Predicted]:
     """Predict blocks with one key together and split the output.
@@ -150,7 +150,7 @@ def _predict_together(
     first_s, took_s, slices = clock(), 0.0, list[NDArray[Any]]()
     for first in range(0, len(joined), max_rows):
         if slices:
-            between_predicts()
+            serve_others()
         began_s = clock()
         slices.append(model.predict(blocks[0].method, joined[first : first + max_rows], blocks[0].params))
         took_s += clock() - began_s
