@@ -60,7 +60,9 @@ def test_a_tampered_card_is_refused(store, folder, trusted):
     card = folder / "card.json"
     card.write_bytes(card.read_bytes().replace(b'"accuracy": 0.9', b'"accuracy": 1.0'))
 
-    with pytest.raises(UntrustedModel, match=f"churn {FIRST} cannot be trusted: its signature matches no key in"):
+    with pytest.raises(
+        UntrustedModel, match=f"churn {FIRST} cannot be trusted: its signature matches no key in"
+    ):
         store.read("churn", FIRST, trusted)
 
 

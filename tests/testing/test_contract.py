@@ -101,7 +101,12 @@ def test_text_dates_and_missing_values_reach_the_model_by_name(client, form):
         ("sums", [], {}, "BadInput: there are no rows"),
         ("sums", ROWS[:0], {}, "BadInput: there are no rows"),
         ("sums", ROWS[0], {}, "BadInput: two dimensions"),
-        ("sums", ROWS, {"method": "explain"}, "UnknownMethod: sums answers predict, transform; not"),
+        (
+            "sums",
+            ROWS,
+            {"method": "explain"},
+            "UnknownMethod: no method 'explain': it answers predict, transform",
+        ),
         ("sums", ROWS, {"params": {"colour": 1}}, "PredictionFailed: colour"),
         ("sums", ROWS, {"version": "unheard"}, "UnknownModel: unheard"),
         (
@@ -110,7 +115,7 @@ def test_text_dates_and_missing_values_reach_the_model_by_name(client, form):
             {"version": "1a2b3c4d"},
             "UnknownModel: is not a version of sums: give the whole version id",
         ),
-        ("sums", -ROWS, {}, "PredictionFailed: sums.predict: a number is negative"),
+        ("sums", -ROWS, {}, "PredictionFailed: sums.predict failed: a number is negative"),
         ("short", [[1.0, 2.0]] * 2, {}, "PredictionFailed: returned 1 rows for 2 rows"),
         ("customers", [CUSTOMERS[0] | {"since": "soon"}], {}, "BadInput: 'since' takes dates, but row 0"),
         ("customers", [CUSTOMERS[0] | {"city": 5}], {}, "BadInput: 'city' takes strings, but row 0"),
