@@ -37,7 +37,7 @@ def test_named_columns_are_put_into_the_cards_order():
 
 
 @pytest.mark.parametrize("spend", [[3.0, 6.0], [3, "6"], Tensor.of(np.array([3, 6], dtype=np.int8))])
-def test_columns_by_their_names_mean_the_same_whatever_each_of_them_is(spend):
+def test_columns_by_their_names_mean_the_same_in_every_form(spend):
     by_name = block({"spend": spend, "age": [1.0, 4.0], "visits": Tensor.of(np.array([2.0, 5.0]))})
 
     np.testing.assert_array_equal(by_name, [[1, 2, 3], [4, 5, 6]])
@@ -109,7 +109,7 @@ def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows
         block(rows, **options)
 
 
-def test_an_error_does_not_repeat_what_it_complains_of():
+def test_an_error_does_not_show_the_value():
     with pytest.raises(BadInput) as refused:
         block([[1, 2, "secret-4111"]])
 
@@ -122,13 +122,13 @@ def test_only_the_cards_methods_can_be_called(method):
         block([[1, 2, 3]], method=method)
 
 
-def test_what_a_model_raises_is_a_failed_prediction_in_its_words():
+def test_what_a_model_raises_is_a_failed_prediction_with_its_message():
     with pytest.raises(PredictionFailed, match="NaN"):
         an_engine().predict("predict", np.full((1, 3), np.nan), {})
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.zeros((1, 2)), 1.0, None])
-def test_a_model_that_answers_the_wrong_number_of_rows_fails_in_words(answer):
+def test_a_model_that_answers_the_wrong_number_of_rows_fails_with_the_reason(answer):
     class Wrong:
         def predict(self, rows):
             return answer
@@ -161,7 +161,7 @@ def test_warming_up_calls_every_method_of_the_card():
     assert called == ["predict", "predict_proba"]
 
 
-def test_a_warm_engine_has_quickened_its_forest():
+def test_a_warm_engine_has_sped_up_its_forest():
     forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
     engine = Engine(a_card(methods=("predict_proba",)), forest)
 
@@ -170,7 +170,7 @@ def test_a_warm_engine_has_quickened_its_forest():
     assert "predict_proba" in vars(forest)
 
 
-def test_a_forest_that_would_say_something_else_is_left_as_it_is(monkeypatch):
+def test_a_forest_that_would_answer_differently_is_restored(monkeypatch):
     forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
     engine = Engine(a_card(methods=("predict_proba",)), forest)
     monkeypatch.setattr(fast_forest, "_mean_of_trees", lambda forest, rows: np.full((len(rows), 2), 0.25))

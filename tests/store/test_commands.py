@@ -25,7 +25,7 @@ def environment(monkeypatch, tmp_path, redis_url, key):
 
 @pytest.fixture
 def rung(redis_url):
-    """Models that the bell has rung for."""
+    """Return the models that workers were notified of."""
     with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(MODELS_CHANNEL)
         listener.get_message(timeout=1)
@@ -54,7 +54,7 @@ def test_models_are_listed_with_what_answers(store, publish):
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["MODEL", "churn", "fraud"]
     assert "accuracy 0.9000" in listed.stdout
     assert (churn["version"], churn["previous"], churn["versions"]) == (SECOND, FIRST, 2)
-    assert (churn["metric"], churn["value"], churn["size_bytes"]) == ("accuracy", 0.9, len(b"artefact 2"))
+    assert (churn["metric"], churn["value"], churn["size_bytes"]) == ("accuracy", 0.9, len(b"artifact 2"))
     assert (fraud["version"], fraud["versions"]) == (None, 1)
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_model_does_not_hide_the_others(store, publish):
 
 
 @pytest.mark.parametrize("name", [SECOND, SECOND[-8:], "20261122T113000-00000002"])
-def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_told(store, publish, rung, name):
+def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_notified(store, publish, rung, name):
     publish(1), publish(2)
     store.promote("churn", FIRST)
 
@@ -109,7 +109,7 @@ def test_a_rollback_and_its_own_undoing(store, publish, rung):
     assert rung() == ["churn", "churn"]
 
 
-def test_what_answers_already_is_not_promoted_again(store, publish, rung):
+def test_the_champion_is_not_promoted_again(store, publish, rung):
     publish(1)
     store.promote("churn", FIRST)
 
@@ -129,7 +129,7 @@ def test_what_no_trusted_key_has_signed_is_not_promoted(store, publish):
     assert store.champion("churn") == FIRST
 
 
-def test_without_trusted_keys_here_workers_check_and_that_is_said(store, publish, tmp_path):
+def test_without_trusted_keys_a_note_says_that_workers_check(store, publish, tmp_path):
     publish(1)
     (tmp_path / "keys/trusted.pem").unlink()
 
@@ -139,7 +139,7 @@ def test_without_trusted_keys_here_workers_check_and_that_is_said(store, publish
     assert "workers check it before they load the version" in done.stderr
 
 
-def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeypatch, free_port):
+def test_a_note_says_that_workers_could_not_be_notified(store, publish, monkeypatch, free_port):
     publish(1)
     monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
 
@@ -163,7 +163,7 @@ def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeyp
         (["models", "chrn"], 4, "did you mean churn?"),
     ],
 )
-def test_what_is_not_there_is_said_in_words(store, publish, arguments, code, sentence):
+def test_a_name_that_is_not_there_is_refused_with_a_hint(store, publish, arguments, code, sentence):
     publish(1), publish(2), publish(1, model="fraud")
 
     refused = run(*arguments)

@@ -1,4 +1,4 @@
-"""Versions appear whole, aliases move in one step, names stay inside the folder."""
+"""Versions appear completely, aliases change in one step, names stay inside the folder."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_model_that_is_a_link_is_refused(store, publish):
         store.versions("fraud")
 
 
-def test_junk_beside_the_versions_is_passed_over(store, publish):
+def test_other_files_beside_the_versions_are_ignored(store, publish):
     # Given what a crash, a person and a file manager leave behind
     publish(1)
     home = store.root / "churn"
@@ -228,7 +228,7 @@ def test_of_many_publishers_of_one_version_one_succeeds(store, publish):
 
 
 def test_publishers_in_many_processes_do_not_disturb_each_other(store, trusted, tmp_path):
-    # When four processes publish and promote three versions each, all at once
+    # When four processes publish and promote three versions each, at the same time
     numbers = range(12)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(4, mp_context=context) as pool:

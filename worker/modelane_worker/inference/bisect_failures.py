@@ -1,7 +1,8 @@
 """Find the requests that make a predict fail, with as few further predicts as possible.
 
 Two kinds of requests are suspected first and tried separately: those with an infinite value, then those with
-a missing value. The others can then often be answered together. Whatever still fails is split in halves.
+a missing value. The others can then often be answered together. Requests that still fail together are split
+in halves.
 
 100 requests with a NaN that the model does not take, among 1,024, cost about 170 predicts. If all 1,024 were
 bad, it would take about 1,540: each needs a predict of its own that gives its error.

@@ -1,8 +1,8 @@
 """The DataFrame that an estimator is fitted on and predicts from: the same in training and in serving.
 
-Strings are ``object`` columns, whatever string dtype pandas prefers: a model that was fitted with one release
-of pandas is served with another. pandas is imported when the first frame is made, so that workers that serve
-only numeric models never load it.
+Strings are ``object`` columns, independent of the default string dtype of pandas: a model that was fitted
+with one release of pandas is served with another. pandas is imported when the first frame is made, so that
+workers that serve only numeric models never load it.
 """
 
 from __future__ import annotations

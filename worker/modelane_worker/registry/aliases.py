@@ -1,6 +1,6 @@
 """The aliases of a model's versions: one small file per model, so that they change together.
 
-They are replaced atomically. Whoever changes them holds the lock of the model's folder.
+The file is replaced atomically. A process that changes it holds the lock of the model's folder.
 """
 
 from __future__ import annotations

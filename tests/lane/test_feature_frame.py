@@ -1,4 +1,4 @@
-"""Frames: an estimator sees the same dtypes in training and in service, whatever pandas' defaults are."""
+"""An estimator gets the same dtypes in training and in serving, independent of pandas' defaults."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -130,6 +130,6 @@ def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(values, fe
     assert "twelve" not in str(refused.value)
 
 
-def test_a_frame_lacks_no_column_in_silence():
+def test_a_frame_without_a_column_is_refused():
     with pytest.raises(BadInput, match="no column 'city'"):
         frame({"age": np.zeros(1)}, (AGE, CITY))

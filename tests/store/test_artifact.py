@@ -1,4 +1,4 @@
-"""Estimators survive the store; other libraries and broken bytes are refused in words."""
+"""Estimators survive the store; other libraries and broken bytes are refused with the reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def a_verified(content: bytes | None, **libraries: str) -> Verified:
     return Verified(card, {} if content is None else {artifact.MODEL_FILE: content})
 
 
-def test_an_estimator_predicts_the_same_after_its_journey(forest):
+def test_an_estimator_predicts_the_same_after_it_was_saved_and_loaded(forest):
     loaded = artifact.load(a_verified(artifact.dump(forest)))
 
     np.testing.assert_array_equal(loaded.predict_proba(ROWS), forest.predict_proba(ROWS))

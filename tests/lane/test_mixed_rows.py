@@ -1,4 +1,4 @@
-"""Models of numbers, text and dates: each caller gets what he would have got alone, in whatever form."""
+"""Models of numbers, strings and dates: every form of the rows gets the same answer, in a batch or alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_stock_json(sent) -> Request:
 
 
 def raw(sent, columns=None) -> Request:
-    """As it may come from anybody."""
+    """A request as any client may send it."""
     return Request(id="1", model="churn", rows=sent, columns=columns)
 
 
@@ -78,7 +78,7 @@ requests = st.one_of(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(requests, max_size=12), st.integers(1, 30))
-def test_each_caller_gets_what_he_would_have_got_alone(many, max_rows):
+def test_each_request_is_answered_as_if_it_were_alone(many, max_rows):
     together = batching.answer(many, ENGINE, max_rows=max_rows)
 
     for one, outcome in zip(many, together, strict=True):
@@ -244,14 +244,14 @@ def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():
         ENGINE.block(request(pd.DataFrame([{**RECORD, "shoe": 43}])))
 
 
-def test_an_error_does_not_repeat_what_it_complains_of():
+def test_an_error_does_not_show_the_value():
     for field in ("age", "since"):
         with pytest.raises(BadInput) as refused:
             ENGINE.block(raw([{**RECORD, field: "secret-4111"}]))
         assert "4111" not in str(refused.value)
 
 
-def test_a_long_string_among_many_short_ones_takes_no_room_for_each():
+def test_a_long_string_among_many_short_ones_takes_no_memory_for_each():
     n = 5_000
     columns = {name: [RECORD[name]] * n for name in NAMES}
     columns["city"] = ["a"] * (n - 1) + ["b" * 4000]
