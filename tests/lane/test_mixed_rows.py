@@ -160,7 +160,11 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
             None,
             "column 'city' takes strings, but row 0 is of type float",
         ),
-        (Tensor.of(np.full((2, 5), "7")), None, "column 'since' takes dates, but row 0 is not an ISO 8601 date"),
+        (
+            Tensor.of(np.full((2, 5), "7")),
+            None,
+            "column 'since' takes dates, but row 0 is not an ISO 8601 date",
+        ),
         (Tensor.of(np.zeros((2, 3))), None, "takes 5 features"),
         ({name: [RECORD[name]] for name in NAMES[1:]}, None, "no column 'city'"),
         ({name: [RECORD[name]] for name in NAMES} | {"shoe": [1]}, None, "churn has no column 'shoe'"),
