@@ -152,7 +152,7 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
         ([{**RECORD, "shoe": 7}], None, "churn has no column 'shoe'"),
         ([{"age": 1}], None, "row 0 has no column 'city'"),
         ([ROW[:4]], None, "takes 5 features, row 0 has 4"),
-        ([ROW, "Oslo"], None, "row 1 is not a list"),
+        ([ROW, "Oslo"], None, "row 1 is of type str: expected a list"),
         ([ROW], ("city", "age", "since", "plan", "shoe"), "no column 'spend'"),
         ([[*ROW, 1]], (*NAMES, "shoe"), "churn has no column 'shoe'"),
         (

@@ -65,7 +65,7 @@ class RequestReader:
             raise BadInput("there are no rows")
         has_names = isinstance(rows, dict) or (isinstance(rows, list) and isinstance(rows[0], dict))
         if columns is not None and has_names:
-            raise BadInput("the rows name their columns themselves: leave out columns")
+            raise BadInput("the rows name their columns themselves: leave out columns=")
         if isinstance(rows, dict):
             return self._from_map(rows)
         if not isinstance(rows, list):
@@ -79,7 +79,7 @@ class RequestReader:
 
     def _from_array(self, array: NDArray[Any], columns: tuple[str, ...] | None) -> Rows:
         if array.ndim != 2:
-            raise BadInput(f"rows must have two dimensions (rows, columns), these have {array.ndim}")
+            raise BadInput(f"rows must have two dimensions (rows, columns), but these have {array.ndim}")
         if len(array) == 0:
             raise BadInput("there are no rows")
         order = None if columns is None else self._order(columns)
@@ -95,7 +95,7 @@ class RequestReader:
         order = None if columns is None else self._order(columns)
         for number, row in enumerate(rows):
             if not isinstance(row, list):
-                raise BadInput(f"row {number} is not a list, but a value of type {type(row).__name__}")
+                raise BadInput(f"row {number} is of type {type(row).__name__}: expected a list")
             if len(row) != width:
                 raise BadInput(f"{self._takes}, row {number} has {len(row)}")
         return self._from_values(rows if order is None else [[row[i] for i in order] for row in rows])
@@ -112,7 +112,7 @@ class RequestReader:
         for name, array in zip(self._names, arrays, strict=True):
             if len(array) != len(arrays[0]):
                 raise BadInput(
-                    f"column {name!r:.60} has {len(array)} values, "
+                    f"column {name!r:.60} has {len(array)} values, but "
                     f"column {self._names[0]!r:.60} has {len(arrays[0])}"
                 )
         if not len(arrays[0]):
@@ -148,7 +148,9 @@ class RequestReader:
 
     def _values(self, number: int, record: Any) -> list[Any]:
         if not isinstance(record, dict):
-            raise BadInput(f"row {number} is not a record, although row 0 is one")
+            raise BadInput(
+                f"row {number} is of type {type(record).__name__}, but row 0 is a record: expected records only"
+            )
         try:
             values = [record[name] for name in self._names]
         except KeyError as exc:
@@ -164,7 +166,7 @@ class RequestReader:
         positions = {name: position for position, name in enumerate(columns)}
         if len(positions) < len(columns):
             twice = next(name for position, name in enumerate(columns) if positions[name] != position)
-            raise BadInput(f"column {twice!r:.60} is named twice")
+            raise BadInput(f"two columns are named {twice!r:.60}")
         unknown = [name for name in columns if name not in self._names]
         if missing := [name for name in self._names if name not in positions]:
             instead = f", but {unknown[0]!r:.60}" if unknown else ""
@@ -176,7 +178,7 @@ class RequestReader:
     def _unknown(self, names: Iterable[Any]) -> str:
         unknown = [str(name) for name in names if name not in self._names]
         if not unknown:
-            return "a column is named twice"
+            return "two columns have the same name"
         return f"{self._model} has no column {unknown[0]!r:.60}"
 
     @property
