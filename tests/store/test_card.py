@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelane.data.features import ColumnType
 from modelane.errors import IncompatibleModel, StoreError
 from modelane_worker.registry.card import FORMAT, Card, decode
 from modelane_worker.registry.version_id import check_version, is_version, new_version
@@ -24,6 +25,14 @@ def test_a_card_survives_its_file():
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_every_format_that_was_ever_written_is_still_read(sample):
     assert isinstance(decode(sample.read_bytes()), Card)
+
+
+def test_columns_of_old_cards_keep_their_types():
+    card = decode((Path(__file__).parent / "samples/card-1-mixed.json").read_bytes())
+
+    number, string, date = ColumnType.NUMBER, ColumnType.STRING, ColumnType.DATE
+    assert [feature.type for feature in card.features] == [number, number, string, date]
+    assert decode(card.encode()) == card
 
 
 def test_the_present_format_has_a_sample():

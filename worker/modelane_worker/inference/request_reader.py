@@ -149,7 +149,8 @@ class RequestReader:
     def _values(self, number: int, record: Any) -> list[Any]:
         if not isinstance(record, dict):
             raise BadInput(
-                f"row {number} is of type {type(record).__name__}, but row 0 is a record: expected records only"
+                f"row {number} is of type {type(record).__name__}, but row 0 is a record: "
+                "expected records only"
             )
         try:
             values = [record[name] for name in self._names]
