@@ -1,6 +1,6 @@
 """The columns that a model takes: the name and the type of each.
 
-The model card stores them, workers announce them in Redis, and whatever reads rows converts values to them.
+The model card stores them, workers announce them in Redis, and every reader of rows converts values to them.
 """
 
 from __future__ import annotations
