@@ -1,7 +1,9 @@
-"""One program for each figure that Modelane promises, on real processes: `uv run python -m benchmarks`.
+"""Measure each figure that Modelane promises, on real processes: `uv run python -m benchmarks`.
 
-    models → stage (Redis, workers) → load → a figure's own module → report, plot
+Each figure has a module with a function ``measure``. It starts Redis and workers (``stage``) with the models
+of ``models``, puts them under load (``load``, ``ours``, ``stock``) and returns its lines; ``report`` and
+``plot`` show them.
 
-Machines differ and are noisy, so a figure is a ratio to something that ran in the same minute: stock Celery,
-or the same predict in this process.  Nothing here is a test.
+Machines differ and are noisy. A figure is therefore a ratio to something that runs at the same time: stock
+Celery, or the same predict in this process. Nothing here is a test.
 """

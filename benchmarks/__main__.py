@@ -1,4 +1,4 @@
-"""`uv run python -m benchmarks`: measure, print a table, keep the figures and draw them."""
+"""`uv run python -m benchmarks`: measure figures, print them as a table, store and plot them."""
 
 from __future__ import annotations
 
@@ -34,20 +34,29 @@ NAMES = (
 RESULTS = Path(__file__).parent / "results"
 
 
-@click.command()
-@click.argument("names", nargs=-1, type=click.Choice(NAMES))
-@click.option("--quick", is_flag=True, help="One short pair each, into no file: shows that it works.")
-@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder of figures and plots.")
+@click.command(epilog=f"Names: {', '.join(NAMES)}.")
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.option(
+    "--quick", is_flag=True, help="One short run of each figure, to check that it works; writes no files."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=RESULTS, help="Folder for the results and plots."
+)
 def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
-    """Measure Modelane against stock Celery, or against the same predict in this process.
+    """Measure Modelane, and compare it with stock Celery or with the same predict in this process.
 
-    No NAME means all of them.
-    Everything runs on loopback and ends with this program.
+    NAME is the name of a figure; without names, all figures are measured. All processes listen on loopback
+    only, and end with this program. The results of a figure are stored as soon as it is measured.
 
-    Exits with 0 if every target is met, else with 1: the table says which are not.
-    """
+    Exits with 0 if every target is met, else with 1; the table marks the targets that are missed.
+
+    \b
+    Examples:
+        uv run python -m benchmarks --quick
+        uv run python -m benchmarks throughput latency
+    """  # noqa: D301  # click needs a real backspace
     console = Console(highlight=False)
-    console.width = max(console.width, 150)  # a table in a pipe, too
+    console.width = max(console.width, 150)  # also in a pipe
     figures: dict[str, Figure] = {}
     for name in names or NAMES:
         began_s = time.monotonic()
@@ -63,10 +72,10 @@ def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
             report.write(out / "results.json", {name: figures[name]})
     report.show(console, figures)
     if not quick:
-        from benchmarks import plot  # noqa: PLC0415  slow to import, and only here
+        from benchmarks import plot  # noqa: PLC0415  # slow to import
 
         for path in plot.draw(out / "results.json", out):
-            console.print(f"drawn: {path}")
+            console.print(f"plot: {path}")
     missed = [line for figure in figures.values() for line in figure.lines if line.met is False]
     sys.exit(1 if missed else 0)
 

@@ -1,4 +1,4 @@
-"""How many rows meet in one predict, under a low, a middle and a saturating load."""
+"""Number of rows in one predict, under a low, a medium and a saturating load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.load import LIMIT_S, closed_loop
 from benchmarks.stage import Stage
 
 #: Requests in flight.
-LOADS = {"low": 2, "middle": 64, "saturating": 1024}
+LOADS = {"low": 2, "medium": 64, "saturating": 1024}
 
 
 def measure(effort: Effort) -> Figure:
@@ -25,7 +25,7 @@ def measure(effort: Effort) -> Figure:
                 in_flight=in_flight,
                 seconds=effort.seconds,
             )
-            # Each batch of n was reported by its n requests.
+            # A batch of n rows was reported by n requests.
             batches = {size: n / size for size, n in sorted(answers.items())}
             n_batches, n_requests = sum(batches.values()), answers.total()
             figure.data[load] = {"in_flight": in_flight, "batches": batches}

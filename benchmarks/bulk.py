@@ -1,7 +1,7 @@
-"""Rows a second in large requests, against the same predicts in this process.
+"""Rows per second in large requests, compared with the same predicts in this process.
 
-Measured with and without Redis' append-only file, to which each megabyte is written twice: when it is put and
-when it is leased.
+Measured with and without Redis' append-only file, to which each megabyte is written twice: when the request
+is put, and when it is leased.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.stage import Stage
 from modelane import Client, Prediction
 
 ROWS = 4096
-#: Enough that the next request always waits.
+#: Requests in flight: enough that the next one is always waiting.
 IN_FLIGHT = 6
 TARGET = 0.7
 
@@ -29,7 +29,7 @@ TARGET = 0.7
 def measure(effort: Effort) -> Figure:
     figure, forest = Figure(), models.forest()
     block = np.ascontiguousarray(np.resize(models.rows(), (ROWS, models.rows().shape[1])))
-    for kept, persistent in (("in memory", False), ("append-only file", True)):
+    for kept, persistent in (("in memory", False), ("with an append-only file", True)):
         with (
             Stage(persistent=persistent, forest=forest) as stage,
             ours.worker(stage),
@@ -48,7 +48,7 @@ def _add(figure: Figure, kept: str, pairs: list[tuple[float, float]]) -> None:
     ratio = statistics.median(mine / its for mine, its in pairs)
     figure.lines.append(
         Line(
-            what=f"rows a second, {ROWS} a request, Redis {kept}",
+            what=f"rows per second, {ROWS} rows per request, Redis {kept}",
             ours=f"{statistics.median(mine for mine, _ in pairs):,.0f}",
             against=f"{statistics.median(its for _, its in pairs):,.0f} in process",
             result=f"{ratio:.2f} times",
@@ -75,7 +75,7 @@ def _ask(client: Client, block: models.Rows, seconds: float) -> float:
 
 
 def _rows_per_s(work: Callable[[], object], seconds: float) -> float:
-    """Of ``work`` that does :data:`ROWS` rows, again and again."""
+    """Return the rate of ``work``, which predicts :data:`ROWS` rows per call."""
     n, began_s = 0, time.perf_counter()
     while (took_s := time.perf_counter() - began_s) < seconds:
         work()

@@ -1,8 +1,9 @@
-"""The published model on ten data sets, beside plain boosting, FLAML at the same time budget, and guessing.
+"""The published model on ten data sets, compared with FLAML, gradient boosting and a dummy model.
 
-Each is given the training rows and measured once on the same hold-out.  FLAML gets the columns as they are,
-with its own defaults; it takes text for a category.  Plain boosting is scikit-learn's with its defaults,
-strings as categories, without text.
+All of them get the same training rows and are evaluated once on the same hold-out. FLAML gets as much time as
+Modelane's search, and the columns unchanged; it uses its defaults and treats text as categories. Gradient
+boosting is scikit-learn's with its defaults: strings are categories, and text is left out. The dummy model
+ignores the features.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from benchmarks import tables
 from benchmarks.figure import Effort, Figure, Line
-from modelane_training.dataset.table import DATE, Table
+from modelane.data.features import ColumnType
+from modelane_training.dataset.table import Table
 from modelane_training.evaluation import bootstrap
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
@@ -57,7 +59,7 @@ def measure(effort: Effort) -> Figure:
         as_good += found.gain >= 0
     figure.lines.append(
         Line(
-            what=f"sets on which the published model is at least as good as FLAML, {budget_s:g} s each",
+            what=f"data sets on which the published model is at least as good as FLAML, {budget_s:g} s each",
             ours=f"{as_good} of {len(recipes)}",
             against="FLAML",
             result=f"{as_good}",
@@ -69,7 +71,7 @@ def measure(effort: Effort) -> Figure:
 
 
 class _Set:
-    """What came out of one set."""
+    """The results on one data set."""
 
     def __init__(
         self, metric: str, scores: dict[str, float], beside: Evaluation, data: dict[str, Any]
@@ -82,16 +84,17 @@ class _Set:
 
     def line(self) -> Line:
         scores = self.scores
-        chance = (
-            "" if self.interval is None else f" (95 %: {self.interval.low:+.4f} to {self.interval.high:+.4f})"
-        )
+        interval = ""
+        if self.interval is not None:
+            interval = f" (95% CI {self.interval.low:+.4f} to {self.interval.high:+.4f})"
+        direction = ", lower is better" if self.metric in LOSSES else ""
         return Line(
-            what=f"{self.data['set']}, {self.metric}" + (", less is better" if self.metric in LOSSES else ""),
+            what=f"{self.data['set']}, {self.metric}{direction}",
             ours=f"{scores['modelane']:.4f} {self.data['candidate']}",
             against=f"FLAML {scores['flaml']:.4f} {self.data['flaml']}\nboosting {scores['boosting']:.4f}, "
             f"dummy {scores['dummy']:.4f}",
-            result=f"{self.gain:+.4f}{chance}",
-            target="more than FLAML",
+            result=f"{self.gain:+.4f}{interval}",
+            target="better than FLAML",
             met=None,
         )
 
@@ -121,7 +124,11 @@ def _set(recipe: Recipe, budget_s: float) -> _Set:
 
 
 def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answers, str, float]:
-    """Train, publish, load as a worker does; what that answers, its last step, and the seconds of the run."""
+    """Train, publish, and load as a worker does.
+
+    Returns:
+        The predictions on the hold-out, the name of the chosen candidate, and the seconds of the run.
+    """
     steps: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         home, began_s = Path(folder), time.perf_counter()
@@ -144,11 +151,11 @@ def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answ
 
 
 def _flaml(training: Table, decided: Resolved, budget_s: float) -> tuple[Any, str, float]:
-    from flaml import AutoML  # noqa: PLC0415  slow to import
+    from flaml import AutoML  # noqa: PLC0415  # slow to import
 
     began_s, automl = time.perf_counter(), AutoML()
     automl.fit(
-        training.rows,  # of a frame it fills what is missing; with an array its learners fail
+        training.rows,  # it imputes missing values in a DataFrame, but its learners fail with an array
         training.targets,
         task=decided.task,
         metric=_FLAML_METRICS.get(decided.metric, decided.metric),
@@ -172,7 +179,7 @@ def _boosting(training: Table, decided: Resolved) -> Any:
         encoded_missing_value=np.nan,
         max_categories=250,
     )
-    dates = [feature.name for feature in training.features if feature.dtype == DATE]
+    dates = [feature.name for feature in training.features if feature.type is ColumnType.DATE]
     columns = make_column_transformer(
         (ordinal, strings),
         ("passthrough", list(found.numbers)),

@@ -1,6 +1,6 @@
-"""One request at a time to a lane whose worker is flooded by another lane's requests.
+"""Latency of one request at a time on a lane whose worker is flooded with requests for another lane.
 
-What it may wait longer than beside an idle lane is what the other lane's batch takes.
+Compared with an idle other lane, a request may wait longer by at most one batch of the flooded lane.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.stage import ROOT, STOP_LIMIT_S, Stage
 from modelane import Client
 from modelane.local.die_with_parent import die_with_parent
 
-#: Requests in flight of the flooding lane.
+#: Requests in flight on the flooded lane.
 FLOOD = 1024
 
 
@@ -46,9 +46,11 @@ def measure(effort: Effort) -> Figure:
             Line(
                 what=f"latency beside a flooded lane ({FLOOD} in flight), p{percentile}",
                 ours=f"{mine:.1f} ms",
-                against=f"{its:.1f} ms beside an idle one",
+                against=f"{its:.1f} ms beside an idle lane",
                 result=f"{mine - its:+.1f} ms",
-                target=f"at most the other's batch time, {batch_ms:.1f} ms" if percentile == 50 else "",
+                target=f"at most one batch of the flooded lane, {batch_ms:.1f} ms"
+                if percentile == 50
+                else "",
                 met=bool(mine - its <= batch_ms) if percentile == 50 else None,
             )
         )
@@ -68,7 +70,10 @@ def _latencies_ms(client: Client, seconds: float) -> list[float]:
 
 @contextmanager
 def _flood(stage: Stage) -> Iterator[list[float]]:
-    """Requests of another service; at the end, how many milliseconds each of its batches took."""
+    """Send requests for the other lane from a second process; yield a list of its batches' milliseconds.
+
+    The list is filled when the context ends.
+    """
     command = [sys.executable, "-m", "benchmarks.flood", "forest", str(FLOOD)]
     batches_ms: list[float] = []
     with (stage.folder / "flood").open("w+") as output:

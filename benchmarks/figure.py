@@ -1,4 +1,4 @@
-"""What a program measured, in a form that a table, a plot and a reader of JSON can use."""
+"""The results of a measurement, for the table, the plots and the JSON file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of the closing table.
+    """One line of the table of results.
 
     Attributes:
-        what: is measured, in words.
-        ours: what Modelane reached, with its unit.
-        against: what it is held against, in the same run.
-        result: the ratio or difference that counts.
-        target: what it should be, in words.
-        met: whether it is; None where there is nothing to reach.
+        what: What was measured.
+        ours: The value of Modelane, with its unit.
+        against: The value that it is compared with, from the same run.
+        result: The ratio or difference of the two.
+        target: What the result should be.
+        met: Whether the target is met; None if there is no target.
     """
 
     what: str
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(slots=True)
 class Figure:
-    """All that one program has to say."""
+    """The results of one module."""
 
     lines: list[Line] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)  #: for the JSON file
@@ -38,12 +38,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long a program may take.
+    """How thoroughly to measure.
 
     Attributes:
-        rounds: paired runs; the median of their ratios counts.
-        seconds: of one run.
-        say: tells somebody who waits what is being done.
+        rounds: Number of paired runs; the result is the median of their ratios.
+        seconds: Duration of one run.
+        say: Shows what is being measured now.
     """
 
     rounds: int

@@ -1,6 +1,6 @@
-"""Another service, in a process of its own: ``python -m benchmarks.flood MODEL IN_FLIGHT``, until ended.
+"""A second service in its own process: ``python -m benchmarks.flood MODEL IN_FLIGHT``, until terminated.
 
-It prints how many milliseconds each batch took that answered it: gathered, and predicted.
+It prints the milliseconds of each batch that answered it: gathering and predicting.
 """
 
 from __future__ import annotations

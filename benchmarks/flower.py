@@ -1,4 +1,4 @@
-"""What Flower costs beside a worker, and whether it counts every request: measured apart from all else."""
+"""The CPU that Flower needs per request, and whether it counts every request; measured separately."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def measure(effort: Effort) -> Figure:
     with Stage(forest=models.forest()) as stage, ours.worker(stage), _flower(stage) as (port, process):
         with ours.client(stage, "forest") as client:
             before_s = sum(process.cpu_times()[:2])
-            effort.say("a load with Flower beside it")
+            effort.say("a load with Flower running")
             load = ours.measure(client, "forest", in_flight=IN_FLIGHT, seconds=seconds)
-        n = len(load.latency_s) + 1  # and the one that was asked first
-        effort.say("Flower, catching up")
+        n = len(load.latency_s) + 1  # and the first one, which the client sent when it opened
+        effort.say("waiting until Flower has read all events")
         seen = _seen(port, at_least=n)
         cpu_ms = (sum(process.cpu_times()[:2]) - before_s) / n * 1e3
     line = Line(
-        what=f"Flower beside a forest, {IN_FLIGHT} in flight, {load.per_s:,.0f} requests/s",
-        ours=f"{seen:,} requests seen",
+        what=f"tasks that Flower counts, {IN_FLIGHT} in flight, {load.per_s:,.0f} requests per second",
+        ours=f"{seen:,} counted",
         against=f"{n:,} answered",
-        result=f"{cpu_ms:.2f} ms of its CPU a request",
-        target="every request, once",
+        result=f"{cpu_ms:.2f} ms of Flower's CPU per request",
+        target="every request exactly once",
         met=seen == n,
     )
     return Figure([line], {"seen": seen, "answered": n, "cpu_ms": cpu_ms, "per_s": load.per_s})
@@ -67,12 +67,12 @@ def _flower(stage: Stage) -> Iterator[tuple[int, psutil.Process]]:
 
 
 def _listens(stage: Stage) -> bool:
-    """Flower subscribes to events by a pattern; workers do not."""
+    """Return whether Flower has subscribed to events: it uses a pattern, workers do not."""
     return stage.redis_client().pubsub_numpat() > 0
 
 
 def _seen(port: int, *, at_least: int) -> int:
-    """Events of success that Flower has counted, as soon as they are enough, or at last."""
+    """Return how many task-succeeded events Flower has counted: wait for ``at_least``, up to the limit."""
     until_s = time.monotonic() + LIMIT_S
     while (seen := _count(port)) < at_least and time.monotonic() < until_s:
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""What the base install costs: its size and its import, beside Celery alone."""
+"""Size and import time of the base install, compared with Celery alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.stage import ROOT
 
-#: Imports of each, in turns, the median counts; the first one writes the byte code and does not.
+#: Imports of each package, alternating; the median counts. The first one compiles the byte code and is left
+#: out.
 IMPORTS_PER_ROUND = 3
 #: Seconds that one step may take.
 LIMIT_S = 300.0
@@ -21,7 +22,7 @@ LIMIT_S = 300.0
 
 def measure(effort: Effort) -> Figure:
     with tempfile.TemporaryDirectory(prefix="modelane-footprint-") as folder:
-        effort.say("two environments")
+        effort.say("creating two virtual environments")
         mine = _environment(Path(folder, "modelane"), str(ROOT))
         its = _environment(Path(folder, "celery"), "celery[redis]")
         sizes_mb = {"modelane": _size_mb(mine), "celery": _size_mb(its)}
@@ -41,17 +42,17 @@ def measure(effort: Effort) -> Figure:
         _line(
             "installed size of the base install",
             f"{sizes_mb['modelane']:.0f} MB",
-            f"{sizes_mb['celery']:.0f} MB celery[redis]",
+            f"{sizes_mb['celery']:.0f} MB for celery[redis]",
         ),
         _line(
             "import modelane",
             f"{ms['import modelane']:.0f} ms",
-            f"{ms['import celery']:.0f} ms import celery",
+            f"{ms['import celery']:.0f} ms for import celery",
         ),
         _line(
-            "import, and a client that can send",
+            "import and create a client that can send",
             f"{ms['a client']:.0f} ms",
-            f"{ms['an app']:.0f} ms a Celery app",
+            f"{ms['an app']:.0f} ms for a Celery app",
         ),
     ]
     return Figure(lines, {"size_mb": sizes_mb, "import_ms": ms})
@@ -62,7 +63,7 @@ def _line(what: str, ours: str, against: str) -> Line:
 
 
 def _environment(folder: Path, package: str) -> Path:
-    """A new one that holds a package and what it needs, nothing else."""
+    """Create a virtual environment with a package and its dependencies only."""
     for command in (
         ["uv", "venv", "-q", "--python", sys.executable, str(folder)],
         ["uv", "pip", "install", "-q", "--python", str(folder), package],

@@ -1,6 +1,6 @@
-"""A forest by itself: as scikit-learn asks its trees, and as a worker does.
+"""Predict time of a forest in this process: by scikit-learn alone, and sped up as a worker does.
 
-The worker's way is :mod:`modelane_worker.inference.fast_forest`.
+See :mod:`modelane_worker.inference.fast_forest`.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import numpy as np
 
 from benchmarks import models
 from benchmarks.figure import Effort, Figure, Line
-from modelane_worker.inference.fast_forest import quicken, slow_down
+from modelane_worker.inference.fast_forest import restore, speed_up
 
 BATCHES = (1, 256, 4096)
 
 
 def measure(effort: Effort) -> Figure:
     figure, forest = Figure(), models.forest()
-    effort.say("a forest by itself")
+    effort.say("a forest in this process")
     for n in BATCHES:
         rows = np.ascontiguousarray(np.resize(models.rows(), (n, models.rows().shape[1])))
         pairs = []
         for _ in range(effort.rounds * 3):
             plain_ms = _timed_ms(lambda rows=rows: forest.predict_proba(rows))
-            quickened = quicken(forest)
+            forests = speed_up(forest)
             pairs.append((_timed_ms(lambda rows=rows: forest.predict_proba(rows)), plain_ms))
-            slow_down(quickened)
-        ratio = statistics.median(plain / quick for quick, plain in pairs)
+            restore(forests)
+        ratio = statistics.median(plain / fast for fast, plain in pairs)
         figure.data[f"{n} rows"] = {"ratio": ratio, "pairs_ms": pairs}
         figure.lines.append(
             Line(
-                what=f"a forest of 100 trees by itself, {n} rows",
-                ours=f"{statistics.median(quick for quick, _ in pairs):.2f} ms",
-                against=f"{statistics.median(plain for _, plain in pairs):.2f} ms by scikit-learn",
+                what=f"predict of a forest of 100 trees in this process, {n} rows",
+                ours=f"{statistics.median(fast for fast, _ in pairs):.2f} ms",
+                against=f"{statistics.median(plain for _, plain in pairs):.2f} ms by scikit-learn alone",
                 result=f"{ratio:.1f} times as fast",
                 target="",
                 met=None,

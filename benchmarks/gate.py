@@ -1,7 +1,7 @@
-"""How often the gate promotes a model that is no better, and how often it finds one that is.
+"""How often the gate promotes a model that is not better, and how often it promotes one that is.
 
-Hold-outs are simulated, so that how good each model truly is is known exactly.  Both models see the same
-rows, and mostly fail on the same ones, as two models of one subject do.
+Hold-outs are simulated, so that the true quality of each model is known exactly. Both models see the same
+rows and mostly fail on the same ones, as two models of the same data do.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from modelane_training.evaluation.predictions import Answers, ask
 from modelane_training.evaluation.results import Evaluation
 from modelane_training.gate import Gate, decide
 
-#: Of a model's noise, the variance that it shares with the other.
+#: Share of the noise variance that both models have in common.
 SHARED = 0.8
-#: Of right answers, where classes are two and equally frequent.
+#: Accuracy of the champion for two classes of equal frequency.
 RIGHT = 0.80
-#: Equal models that may be promoted.
+#: Share of equal models that may be promoted.
 EQUAL_TARGET = 0.05
-#: A better one that must be found: this much more often right, on so many rows, in this share of the cases.
+#: A model whose accuracy is higher by GAIN, on ROWS rows, must be promoted in this share of the cases.
 GAIN, ROWS, FOUND_TARGET = 0.05, 1000, 0.9
 
-#: Rows of a hold-out, and hold-outs simulated for each round.  5,000 are more than are drawn one by one.
+#: Rows of a hold-out to the number of hold-outs per round. With 5,000 rows, the bootstrap draws groups of
+#: rows.
 SIZES = {100: 60, 300: 60, 5000: 8}
 GAINS = (0.01, 0.02, 0.03, 0.05)
 
@@ -38,11 +39,11 @@ World = Callable[[np.random.Generator, int, float], Pair]
 
 
 def two_classes(share: float) -> World:
-    """Both classes' scores are normal and ``d`` apart; shares are what follows from them."""
+    """Return a world of two classes whose scores are normal, ``d`` apart, and give the probabilities."""
 
     def world(random: np.random.Generator, n: int, gain: float) -> Pair:
         truth = (random.random(n) < share).astype(np.intp)
-        truth[:2] = 0, 1  # a split that keeps classes' shares leaves none without a row
+        truth[:2] = 0, 1  # as after a stratified split, each class has a row
         sides = 2 * truth - 1
 
         def model(d: float, noise: np.ndarray) -> Answers:
@@ -73,9 +74,9 @@ def four_classes(random: np.random.Generator, n: int, gain: float) -> Pair:
 
 
 def amounts(random: np.random.Generator, n: int, gain: float) -> Pair:
-    """Errors with heavy tails: Student's t of four degrees of freedom."""
+    """A regression whose errors have heavy tails: Student's t with four degrees of freedom."""
     truth = random.normal(size=n) * 3
-    scale = np.sqrt(4 / random.chisquare(4, n))  # of a row: a hard one is hard for both
+    scale = np.sqrt(4 / random.chisquare(4, n))  # per row: a hard row is hard for both models
     ours, theirs = _noises(random, (n,))
     return (
         Answers(truth=truth, predicted=truth + (1 - gain) * scale * ours),
@@ -100,11 +101,11 @@ def measure(effort: Effort) -> Figure:
     worst = max(groups, key=lambda group: group[0] / group[1])
     figure.lines.append(
         Line(
-            what=f"equal models promoted, {judged:,} verdicts by every metric on simulated hold-outs",
+            what=f"equal models promoted, {judged:,} decisions over all metrics on simulated hold-outs",
             ours=f"{promoted / judged:.1%}",
-            against=f"most often for one metric and size: {worst[0]} of {worst[1]}",
+            against=f"worst metric and size: {worst[0]} of {worst[1]}",
             result="",
-            target=f"at most {EQUAL_TARGET:.0%}, nowhere surely more",
+            target=f"at most {EQUAL_TARGET:.0%}, for no metric and size significantly more",
             met=promoted <= EQUAL_TARGET * judged and all(_may_be_fair(*group) for group in groups),
         )
     )
@@ -114,7 +115,7 @@ def measure(effort: Effort) -> Figure:
 
 
 def _equal(effort: Effort, name: str) -> dict[str, dict[str, tuple[int, int]]]:
-    """By size and metric: promoted, judged."""
+    """Return the numbers of promotions and of decisions, by size and metric."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for n_rows, n_times in SIZES.items():
         effort.say(f"equal models: {name}, {n_rows} rows")
@@ -128,8 +129,8 @@ def _equal(effort: Effort, name: str) -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def _retrained(effort: Effort, figure: Figure) -> Line:
-    """Real models, each trained anew on fresh rows of the same source: equal but for luck."""
-    effort.say("forests trained anew on fresh rows of the same source")
+    """Compare real models that are trained on fresh rows of the same source, and so differ only by chance."""
+    effort.say("forests trained on fresh rows of the same source")
     verdicts = []
     for seed in range(20 * effort.rounds):
         random = np.random.default_rng([7, seed])
@@ -148,11 +149,11 @@ def _retrained(effort: Effort, figure: Figure) -> Line:
         verdicts.append(_promoted(_evaluation(ours, theirs, seed), "roc_auc"))
     figure.data["retrained"] = [sum(verdicts), len(verdicts)]
     return Line(
-        what="forests trained anew on fresh rows of the same source, promoted",
+        what="forests trained on fresh rows of the same source, promoted",
         ours=f"{np.mean(verdicts):.1%} of {len(verdicts)}",
         against="600 rows each, 200 held out, by roc_auc",
         result="",
-        target=f"at most {EQUAL_TARGET:.0%}, but for luck",
+        target=f"at most {EQUAL_TARGET:.0%}, within chance",
         met=_may_be_fair(sum(verdicts), len(verdicts)),
     )
 
@@ -160,7 +161,7 @@ def _retrained(effort: Effort, figure: Figure) -> Line:
 def _power(effort: Effort, figure: Figure) -> Line:
     curve = {}
     for gain in GAINS:
-        effort.say(f"models that are right {gain:.0%} more often, on {ROWS} rows")
+        effort.say(f"models with {gain:.0%} higher accuracy, on {ROWS} rows")
         verdicts = [
             _promoted(
                 _evaluation(*two_classes(0.5)(np.random.default_rng([3, seed]), ROWS, gain), seed), "accuracy"
@@ -170,7 +171,7 @@ def _power(effort: Effort, figure: Figure) -> Line:
         curve[gain] = float(np.mean(verdicts))
     figure.data["power"] = {"rows": ROWS, "right": RIGHT, "promoted_by_gain": curve}
     return Line(
-        what=f"a model that is right in {RIGHT + GAIN:.0%}, not {RIGHT:.0%}, of {ROWS} rows, promoted",
+        what=f"a model with an accuracy of {RIGHT + GAIN:.0%}, not {RIGHT:.0%}, on {ROWS} rows, promoted",
         ours=f"{curve[GAIN]:.0%}",
         against=", ".join(f"+{gain:.0%}: {share:.0%}" for gain, share in curve.items()),
         result="",
@@ -207,5 +208,8 @@ def _noises(random: np.random.Generator, shape: tuple[int, ...]) -> tuple[np.nda
 
 
 def _may_be_fair(promoted: int, judged: int) -> bool:
-    """Whether so many may be luck, if the target holds; a thousandth, for there are many groups."""
+    """Return whether the number of promotions is plausible if the target holds (binomial test, p > 0.001).
+
+    The level is low because there are many groups.
+    """
     return bool(stats.binomtest(promoted, judged, EQUAL_TARGET, alternative="greater").pvalue > 0.001)

@@ -1,4 +1,4 @@
-"""CPU of a worker whose ten lanes have nothing to do."""
+"""CPU time of a worker whose ten lanes are idle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.stage import Stage
 
 LANES = 10
 TARGET = 0.01
-#: Seconds after the start that are not counted: imports, first looks into the store.
+#: Seconds after the start that are not measured: imports, and the first reads of the model store.
 SETTLE_S = 3.0
 
 

@@ -1,4 +1,4 @@
-"""One request at a time on an idle lane, against the same predict in this process."""
+"""Latency of one request at a time on an idle lane, compared with the same predict in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.stage import Stage
 
 #: Milliseconds above the in-process predict, by percentile.
 TARGETS = {50: 1.0, 99: 4.0}
-#: Requests a second of effort: alternating pairs take about 12 ms.
+#: Requests per second of effort: a pair of alternating requests takes about 12 ms.
 PAIRS_PER_S = 60
 
 
@@ -24,7 +24,7 @@ def measure(effort: Effort) -> Figure:
     ask: list[float] = []
     in_process: list[float] = []
     with Stage(forest=forest) as stage, ours.worker(stage), ours.client(stage, "forest") as client:
-        effort.say("one request at a time, and the same in this process, in turns")
+        effort.say("one request at a time, alternating with a predict in this process")
         for number in range(int(effort.rounds * effort.seconds * PAIRS_PER_S)):
             row = table[number % len(table)][None]
             in_process.append(_timed(lambda row=row: forest.predict_proba(row)))
@@ -36,7 +36,7 @@ def measure(effort: Effort) -> Figure:
         its_ms = float(np.percentile(in_process, percentile) * 1e3)
         figure.lines.append(
             Line(
-                what=f"latency of one in flight, p{percentile}",
+                what=f"latency with one request in flight, p{percentile}",
                 ours=f"{mine_ms:.2f} ms",
                 against=f"{its_ms:.2f} ms in process",
                 result=f"{mine_ms - its_ms:+.2f} ms",

@@ -1,4 +1,4 @@
-"""A closed loop: so many requests are in flight, and each answer lets the next one go."""
+"""A closed loop: a fixed number of requests is in flight, and each answer starts the next request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks import models
 
-#: Seconds that one answer may take before a figure is given up.
+#: Seconds that one answer may take before the measurement fails.
 LIMIT_S = 60.0
 
 
 class Pending(Protocol):
-    """An answer to come."""
+    """An answer that is not there yet."""
 
     def result(self, timeout: float) -> object: ...
 
@@ -30,8 +30,9 @@ class Load:
     """What a closed loop measured.
 
     Attributes:
-        per_s: requests answered a second.
-        latency_s: of each request, from before it is made until its answer is in the caller's hands.
+        in_flight: Requests in flight.
+        per_s: Requests answered per second.
+        latency_s: Of each request, from before it is created until the caller has its answer.
     """
 
     in_flight: int
@@ -49,9 +50,15 @@ def closed_loop(
     in_flight: int,
     seconds: float,
 ) -> Load:
-    """Send one row a request for ``seconds``, then wait for what is still in flight.
+    """Send requests of one row for ``seconds``, then wait for the requests that are still in flight.
 
-    The oldest answer is awaited: a lane answers in order, and so does a stock worker nearly.
+    It always waits for the oldest request: a lane answers in order, and a stock worker almost in order.
+
+    Args:
+        send: Sends a row, shape (1, d).
+        collect: Waits for the answer of what ``send`` returned.
+        in_flight: Requests in flight.
+        seconds: How long to send.
     """
     table = models.rows()
     window: deque[tuple[float, Sent]] = deque()

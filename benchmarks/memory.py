@@ -1,4 +1,4 @@
-"""Memory of a worker after a load, against a process that only imports scikit-learn and loads the model."""
+"""Memory of a worker after a load, compared with a process that only loads the model."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ sys.stdin.buffer.read()
 def measure(effort: Effort) -> Figure:
     forest = models.forest()
     with Stage(forest=forest) as stage, ours.worker(stage) as process:
-        effort.say("a worker's memory after a load")
+        effort.say("the memory of a worker after a load")
         with ours.client(stage, "forest") as client:
             ours.measure(client, "forest", in_flight=1024, seconds=effort.seconds)
         mine_mb = _own_mb(process)
         its_mb = _bare_mb(artifact.dump(forest))
     line = Line(
-        what="memory of a worker, its own pages",
+        what="memory of a worker (unshared pages)",
         ours=f"{mine_mb:.0f} MB",
         against=f"{its_mb:.0f} MB to import scikit-learn and load the model",
         result=f"{mine_mb - its_mb:+.0f} MB",

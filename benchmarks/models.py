@@ -1,4 +1,4 @@
-"""What is served: a forest of 100 trees, and a model that costs nothing and so shows what all else costs."""
+"""The models to serve: a forest of 100 trees, and a model without cost, which shows the cost of all else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 
+from modelane.data.features import ColumnType, Feature
 from modelane.settings import Settings
 from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.card import Card, DataFingerprint
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 
 METHOD = "predict_proba"
 
@@ -23,7 +25,7 @@ Rows = NDArray[np.float64]
 
 
 class Free:
-    """Answers with its first two columns."""
+    """A model that returns its first two columns."""
 
     def predict_proba(self, rows: NDArray[Any]) -> NDArray[Any]:
         answers: NDArray[Any] = rows[:, :2]
@@ -32,7 +34,7 @@ class Free:
 
 @cache
 def rows() -> Rows:
-    """The 569 rows of 30 numbers that all requests are cut from."""
+    """Return the rows from which all requests are taken, shape (569, 30)."""
     table: Rows = load_breast_cancer().data
     return table
 
@@ -43,7 +45,7 @@ def forest() -> RandomForestClassifier:
 
 
 def publish(settings: Settings, **estimators: object) -> None:
-    """Put estimators into a new store, each as the champion of the model that its keyword names."""
+    """Publish estimators to a new model store and promote them; the keyword is the name of the model."""
     key = SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
     store = Store(settings.store_path)
     for model, estimator in estimators.items():
@@ -53,7 +55,7 @@ def publish(settings: Settings, **estimators: object) -> None:
 
 
 def load(settings: Settings) -> dict[str, Any]:
-    """The estimators of a store, by their model's name."""
+    """Load the champions of all models: name to estimator."""
     store, trusted = Store(settings.store_path), TrustedKeys.load(settings.trusted_keys_path)
     return {
         model: artifact.load(store.read(model, store.resolve(model), trusted)) for model in store.models()
@@ -68,7 +70,7 @@ def _card(model: str, n_features: int) -> Card:
         created=now,
         task="classification",
         target="benign",
-        features=tuple(Feature(f"x{number}", "float64") for number in range(n_features)),
+        features=tuple(Feature(f"x{number}", ColumnType.NUMBER) for number in range(n_features)),
         classes=(0, 1),
         methods=(METHOD,),
         metrics={},

@@ -1,4 +1,4 @@
-"""Modelane, asked like any service asks it."""
+"""A Modelane worker, and a client that sends requests as a service does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def worker(stage: Stage, app: str = "modelane_worker") -> Iterator[psutil.Proces
 
 @contextmanager
 def client(stage: Stage, *asked: str) -> Iterator[Client]:
-    """A client, after each of the models in ``asked`` has answered it."""
+    """Open a client, and wait until each of the models in ``asked`` has answered it."""
     with Client(settings=stage.settings) as opened:
         for model in asked:
             opened.predict(model, models.rows()[:1], method=models.METHOD, timeout_s=LIMIT_S)

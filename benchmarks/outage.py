@@ -19,7 +19,7 @@ from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S
 from benchmarks.stage import Stage
-from modelane.client import Client, Prediction
+from modelane import Client, Prediction
 from modelane.errors import ModelaneError
 
 N = 20_000

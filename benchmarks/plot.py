@@ -1,4 +1,4 @@
-"""Pictures of what `report` has written: throughput and latency against load, and sizes of batches."""
+"""Plots of the stored results: throughput and latency by load, and batch sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS, _STOCK = "#1f6f8b", "#c8553d"
 
 
 def draw(results: Path, folder: Path) -> list[Path]:
-    """Draw all that ``results`` has the figures for; return what was written."""
+    """Draw the plots for which ``results`` has figures; return the paths of the files."""
     figures: dict[str, Any] = json.loads(results.read_text("utf-8"))["figures"]
     mpl.rcParams.update({"svg.hashsalt": "modelane", "axes.spines.top": False, "axes.spines.right": False})
     drawn = []
@@ -34,7 +34,7 @@ def _load(curves: dict[str, list[dict[str, float]]], path: Path) -> Path:
         throughput.loglog(in_flight, [p["per_s"] for p in points], "o-", color=colour, label=label)
         latency.loglog(in_flight, [p["p50_ms"] for p in points], "o-", color=colour, label=f"{label}, p50")
         latency.loglog(in_flight, [p["p99_ms"] for p in points], "o:", color=colour, label=f"{label}, p99")
-    for axes, title in ((throughput, "requests a second"), (latency, "milliseconds to the answer")):
+    for axes, title in ((throughput, "requests per second"), (latency, "latency in milliseconds")):
         axes.set(title=f"{title}, forest of 100 trees", xlabel="requests in flight, one row each")
         axes.legend(frameon=False)
         axes.grid(alpha=0.2)

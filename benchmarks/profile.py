@@ -1,4 +1,4 @@
-"""Where the time of one saturated worker goes."""
+"""CPU time of a saturated worker, by step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def measure(effort: Effort) -> Figure:
     figure = Figure()
     with Stage(forest=models.forest(), free=models.Free()) as stage:
         for model in ("forest", "free"):
-            effort.say(f"the steps of a saturated worker, {model}")
+            effort.say(f"the steps of a saturated worker, model {model}")
             times = stage.folder / f"{model}.json"
             with (
                 stage.worker("benchmarks.timed_worker", node=model, BENCHMARKS_TIMES=str(times)),
@@ -28,10 +28,10 @@ def measure(effort: Effort) -> Figure:
             shares = sorted(((seconds / busy_s, step) for step, seconds in steps.items()), reverse=True)
             figure.lines.append(
                 Line(
-                    what=f"CPU of a saturated worker, {model}",
+                    what=f"CPU time of a saturated worker by step, model {model}",
                     ours="\n".join(f"{share:5.1%} {step}" for share, step in shares),
                     against="",
-                    result=f"{busy_s / len(load.latency_s) * 1e6:.0f} us a request",
+                    result=f"{busy_s / len(load.latency_s) * 1e6:.0f} µs per request",
                     target="",
                     met=None,
                 )

@@ -1,4 +1,4 @@
-"""The table at the end, and the same as JSON."""
+"""The table of results, and the same as a JSON file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelane_worker.registry.artifact import libraries
 
 def show(console: Console, figures: Mapping[str, Figure]) -> None:
     table = Table(show_lines=True)
-    for heading in ("", "measured", "Modelane", "held against", "result", "target"):
+    for heading in ("", "figure", "Modelane", "compared with", "result", "target"):
         table.add_column(heading)
     for name, figure in figures.items():
         for line in figure.lines:
@@ -30,7 +30,7 @@ def show(console: Console, figures: Mapping[str, Figure]) -> None:
 
 
 def write(path: Path, figures: Mapping[str, Figure]) -> None:
-    """Replace the figures of ``figures`` in the file; others keep what they said."""
+    """Write these figures to the file; the other figures in it stay."""
     known = json.loads(path.read_text("utf-8"))["figures"] if path.exists() else {}
     measured = {
         name: {

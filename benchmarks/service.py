@@ -1,6 +1,6 @@
-"""What a service does, in a process of its own without scikit-learn: `python -m benchmarks.service WHAT …`.
+"""A service in its own process, without scikit-learn: `python -m benchmarks.service WHAT URL N SECONDS`.
 
-Prints one JSON document.
+It prints one JSON document.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from modelane.client.client import Prediction
 
 METHOD = "predict_proba"
 ROW = np.linspace(0.0, 1.0, 30)[None]
-#: Seconds that one answer may take before a figure is given up.
+#: Seconds that one answer may take before the measurement fails.
 LIMIT_S = 120.0
-#: Requests in flight, of all threads or tasks together, where throughput is measured.
+#: Requests in flight, of all threads together.
 IN_FLIGHT = 1024
 
 
 def awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
-    """``n`` tasks each await one request after another; how long nothing else of their loop could run."""
+    """Let ``n`` tasks each await one request after another; measure how long their event loop is blocked."""
     return asyncio.run(_awaits(client, n, seconds))
 
 
 def spared(client: Client, n: int, seconds: float) -> dict[str, Any]:
-    """The same, with the garbage collector set as docs/how-to/asyncio.md says."""
+    """Do the same with the garbage collector set as docs/how-to/asyncio.md says."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(700, 3, 5000)
@@ -63,7 +63,7 @@ async def _awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
     async with asyncio.TaskGroup() as asking:  # `gather` itself holds the loop for 20 ms
         for number in range(n):
             asking.create_task(ask())
-            if number % 16 == 15:  # they come one after the other, as callers do
+            if number % 16 == 15:  # start them one after the other, as callers do
                 await asyncio.sleep(0)
         began_s, n_before = time.perf_counter(), n_answers
         until_s = began_s + seconds
@@ -81,7 +81,7 @@ async def _awaits(client: Client, n: int, seconds: float) -> dict[str, Any]:
 
 
 def _watch_collector() -> list[float]:
-    """Seconds that each pass of Python's garbage collector takes, from now on."""
+    """Return a list to which the seconds of each pass of Python's garbage collector are added."""
     took_s: list[float] = []
     began_s = 0.0
 
@@ -97,7 +97,7 @@ def _watch_collector() -> list[float]:
 
 
 def threads(client: Client, n: int, seconds: float) -> dict[str, Any]:
-    """``n`` threads share :data:`IN_FLIGHT` requests."""
+    """Let ``n`` threads share :data:`IN_FLIGHT` requests; measure the rate and the CPU time of submit."""
     counts, spent_s = [0] * n, [0.0] * n
     began_s = time.perf_counter()
     until_s = began_s + seconds

@@ -1,4 +1,4 @@
-"""A Redis server and Celery workers, as processes of their own on loopback; all end with the stage."""
+"""A Redis server and Celery workers as processes on the loopback interface; they end with the stage."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from modelane.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
-#: Seconds that a worker may take to start on a busy machine, and to end.
+#: Seconds that a worker may take to start on a busy machine, and to stop.
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 20.0
 
 
 class Stage:
-    """A data folder with published models, a Redis server, and the workers that a figure asks for.
+    """A data folder with published models, a Redis server, and the workers that a measurement starts.
 
     Args:
-        persistent: whether Redis keeps its append-only file, as `modelane up` has it.
-        estimators: by the name of the model that they serve as.
+        persistent: Whether Redis writes an append-only file, as with `modelane up`.
+        estimators: Name of the model to estimator.
     """
 
     def __init__(self, *, persistent: bool = True, **estimators: object) -> None:
@@ -57,7 +57,7 @@ class Stage:
         self._ends.close()
 
     def environ(self, **further: str) -> dict[str, str]:
-        """Of a program on this stage."""
+        """Return the environment of a program that uses this stage."""
         return {**os.environ, **self.settings.to_env(), **further}
 
     def redis_client(self) -> redis.Redis:
@@ -67,20 +67,20 @@ class Stage:
     def worker(
         self, app: str, *options: str, node: str = "worker", **environ: str
     ) -> Iterator[psutil.Process]:
-        """A Celery worker that answers; the process is its main one.
+        """Start a Celery worker and wait until it answers; yield its main process.
 
         Args:
-            app: what stands behind ``celery -A``.
-            options: of ``celery worker``.
-            node: its name, unique on this stage.
-            environ: further environment.
+            app: The argument of ``celery -A``.
+            options: Options of ``celery worker``.
+            node: The worker's name, unique on this stage.
+            environ: Further environment variables.
         """
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{node}@bench", *options]
         env = self.environ(**environ)
         with (self.folder / f"{node}.log").open("wb") as log:
             process = subprocess.Popen(die_with_parent(command), cwd=ROOT, env=env, stdout=log, stderr=log)
             try:
-                self._until_it_answers(process, node)
+                self._wait_until_ready(process, node)
                 yield psutil.Process(process.pid)
             finally:
                 process.send_signal(signal.SIGTERM)
@@ -90,10 +90,12 @@ class Stage:
                     process.kill()
                     process.wait()
 
-    def _until_it_answers(self, process: subprocess.Popen[bytes], node: str) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], node: str) -> None:
         with Celery(broker=self.redis.url) as app:
-            for _ in range(int(START_LIMIT_S)):  # each ping waits a second for its answer
+            for _ in range(int(START_LIMIT_S)):  # each ping waits one second for its answer
                 if process.poll() is None and workers_answer(app, [f"{node}@bench"]):
                     return
-        said = (self.folder / f"{node}.log").read_text(errors="replace")
-        raise RuntimeError(f"{node} did not start:\n{said[-2000:]}")
+        log = (self.folder / f"{node}.log").read_text(errors="replace")
+        raise RuntimeError(
+            f"worker {node} did not answer within {START_LIMIT_S:g} s; the end of its log:\n{log[-2000:]}"
+        )

@@ -1,4 +1,4 @@
-"""Stock Celery, asked the same questions as ours."""
+"""A stock Celery worker under the same load as Modelane."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmarks import models
 from benchmarks.load import LIMIT_S, Load, closed_loop
 from benchmarks.stage import Stage
 
-#: Ways to run a stock worker on two cores; the best one is held against ours.
+#: Ways to run a stock worker on two cores; Modelane is compared with the fastest one.
 POOLS = {
     "solo": ("-P", "solo"),
     "prefork -c 2": ("-P", "prefork", "-c", "2"),
     "threads -c 2": ("-P", "threads", "-c", "2"),
 }
 
-#: Names that :mod:`benchmarks.stock_app` gives; importing it here would load its models.
+#: The names in :mod:`benchmarks.stock_app`, which loads its models when it is imported.
 QUEUE = "stock"
 TASK = "benchmarks.predict"
 
@@ -31,7 +31,7 @@ def worker(stage: Stage, pool: str) -> Iterator[None]:
 
 
 def measure(stage: Stage, model: str, *, in_flight: int, seconds: float) -> Load:
-    """A closed loop against the stock worker that runs on ``stage``."""
+    """Run a closed loop with the stock worker that runs on ``stage``."""
     with Celery(broker=stage.redis.url, backend=stage.redis.url) as app:
 
         def send(rows: models.Rows) -> Any:
@@ -42,7 +42,7 @@ def measure(stage: Stage, model: str, *, in_flight: int, seconds: float) -> Load
 
 
 def best_pool(stage: Stage, model: str, *, in_flight: int, seconds: float) -> dict[str, float]:
-    """Requests a second of each pool, the best one first."""
+    """Return the requests per second of each pool, the fastest one first."""
     found: dict[str, float] = {}
     for pool in POOLS:
         with worker(stage, pool):

@@ -1,6 +1,7 @@
-"""The same models in ordinary Celery tasks: ``celery -A benchmarks.stock_app worker``.  Builds at import.
+"""The same models in an ordinary Celery task: ``celery -A benchmarks.stock_app worker``.
 
-To its advantage it sends no events, logs no task, and trusts whatever comes.
+The application is built at import. In its favour, it sends no events, logs no tasks, and does not check its
+input.
 """
 
 from __future__ import annotations

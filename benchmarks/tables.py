@@ -1,4 +1,4 @@
-"""Ten data sets: scikit-learn's own, and generated ones that are as awkward as data are."""
+"""Ten data sets: five of scikit-learn's, and five generated ones with the difficulties of real data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _recipe(name: str, source: Callable[[str], Table], budget: Budget, **options
 
 
 def recipes(budget: Budget) -> list[Recipe]:
-    """One for each set, in their order."""
+    """Return one recipe per data set."""
     own = {
         "breast-cancer": ("breast_cancer", "roc_auc"),
         "wine": ("wine", "log_loss"),
@@ -38,7 +38,7 @@ def recipes(budget: Budget) -> list[Recipe]:
 
 
 def _missing() -> Table:
-    """20 numbers, a fifth of them missing, large ones more often: that they are says something."""
+    """20 numbers; a fifth is missing, large ones more often, so that missing values carry information."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(_N, 20))
     signal = rows[:, :6] @ rng.normal(size=6) + rows[:, 6] * rows[:, 7] + np.abs(rows[:, 8])
@@ -47,7 +47,7 @@ def _missing() -> Table:
 
 
 def _categories() -> Table:
-    """Prices by district (200), kind (6), date and three numbers."""
+    """Prices by district (200 categories), kind (6 categories), date and three numbers."""
     rng = np.random.default_rng(2)
     district, kind = rng.integers(0, 200, _N), rng.integers(0, 6, _N)
     size, age, noise = rng.lognormal(4, 0.4, _N), rng.uniform(0, 80, _N), rng.normal(size=_N)
@@ -69,7 +69,7 @@ def _categories() -> Table:
 
 
 def _text() -> Table:
-    """Complaints of 5 to 40 words: some words, often rare ones, tell the class; one number helps a little."""
+    """Complaints of 5 to 40 words: some, often rare ones, indicate the class; one number helps a little."""
     rng = np.random.default_rng(3)
     words = np.array([f"w{number:x}" for number in range(3000)], dtype=object)
     weight = np.where(rng.random(3000) < 0.1, rng.normal(0, 2, 3000), 0)
@@ -82,7 +82,7 @@ def _text() -> Table:
 
 
 def _imbalance() -> Table:
-    """Two of a hundred rows are of the class that is looked for."""
+    """Two of a hundred rows belong to the positive class."""
     rng = np.random.default_rng(4)
     rows = rng.normal(size=(3 * _N, 15))
     signal = 1.2 * rows[:, 0] + rows[:, 1] * rows[:, 2] + np.maximum(rows[:, 3], 0) ** 2
@@ -91,7 +91,7 @@ def _imbalance() -> Table:
 
 
 def _drift() -> Table:
-    """Rows over three years whose numbers wander, and what they mean, too; the latest are held out."""
+    """Rows over three years, with drift in features and target; the latest rows are held out."""
     rng = np.random.default_rng(5)
     when = np.sort(rng.uniform(0, 1, _N))
     rows = rng.normal(size=(_N, 12)) + np.outer(when, np.linspace(-1, 1, 12))
@@ -105,7 +105,7 @@ def _names(what: str, numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def _classes(rng: np.random.Generator, signal: NDArray[Any]) -> NDArray[Any]:
-    """Two, by a signal and some chance."""
+    """Return two classes that depend on a signal and on chance."""
     spread = signal - np.median(signal) + rng.logistic(0, 0.5 * signal.std(), len(signal))
     return np.where(spread > 0, "yes", "no")
 

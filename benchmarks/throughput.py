@@ -1,4 +1,4 @@
-"""Requests a second of one row, against stock Celery in the same run; and how it grows with the load."""
+"""Requests per second of one row each, compared with stock Celery in the same run; and by load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.load import Load
 from benchmarks.stage import Stage
 
 IN_FLIGHT = 256
-#: Loads of the plot.  Stock Celery's are fewer: its curve is flat.
+#: Loads of the plot. Stock Celery gets fewer of them, because its curve is flat.
 LOADS = (1, 4, 16, 64, 256, 1024)
 STOCK_LOADS = (1, 16, 256)
 
@@ -46,9 +46,9 @@ def _against_stock(stage: Stage, model: str, effort: Effort, figure: Figure) -> 
     its_per_s = statistics.median(its.per_s for _, its in pairs)
     figure.lines.append(
         Line(
-            what=f"requests a second, {model}, {IN_FLIGHT} in flight",
+            what=f"requests per second, model {model}, {IN_FLIGHT} in flight",
             ours=f"{mine_per_s:,.0f}",
-            against=f"{its_per_s:,.0f} stock Celery, {pool}",
+            against=f"{its_per_s:,.0f} by stock Celery, {pool}",
             result=f"{ratio:.1f} times",
             target=f"at least {TARGETS[model]:g} times",
             met=ratio >= TARGETS[model],

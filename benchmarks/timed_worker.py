@@ -1,7 +1,8 @@
-"""A prediction worker with stopwatches around its steps: ``celery -A benchmarks.timed_worker worker``.
+"""A prediction worker that measures its steps: ``celery -A benchmarks.timed_worker worker``.
 
-At its end it writes, into the file that ``BENCHMARKS_TIMES`` names, the seconds of CPU that each step took by
-itself, what it called left out.  CPU, because on a busy machine the rest says more about the neighbours.
+When it stops, it writes the CPU seconds of each step, without the steps that it calls, to the file that
+``BENCHMARKS_TIMES`` names. It measures CPU time, because wall time on a busy machine depends on other
+processes.
 """
 
 from __future__ import annotations

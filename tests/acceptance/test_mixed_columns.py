@@ -17,7 +17,7 @@ from modelane.keys import predict_queue
 from modelane.local.redis_server import RedisServer
 from modelane_training.pipeline import local_run
 from modelane_training.recipe_loader import recipe_of
-from modelane_worker.inference.dataframes import frame
+from modelane_worker.inference.feature_frame import frame
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
 from support.waiting import eventually
@@ -135,8 +135,8 @@ def test_what_does_not_fit_is_told_its_caller_and_nobody_else(travel: Workplace)
     good = customers(3, seed=6)
     pairs = {
         "travel has no column 'shoe'": good.assign(shoe=43),
-        "column 'city' takes text, row 0 is a int": good.assign(city=[7, 8, 9]),
-        "column 'since' takes dates, row 1 is not an ISO 8601 date": good.assign(
+        "column 'city' takes strings, but row 0 is of type int": good.assign(city=[7, 8, 9]),
+        "column 'since' takes dates, but row 1 is not an ISO 8601 date": good.assign(
             since=["2026-01-02", "soon", None]
         ),
         "no column 'spend'": good.drop(columns="spend"),

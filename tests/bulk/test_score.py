@@ -105,7 +105,7 @@ def test_only_bad_rows_get_an_error_and_all_rows_keep_their_place(desk):
     assert errors == {
         7: "the row has 3 values, the header 4",
         8: "column 'visits' takes numbers, this is another text",
-        9: "churn.predict: Input X contains NaN.",
+        9: "churn.predict failed: Input X contains NaN.",
         499: "the row has 5 values, the header 4",
     }
     for row, record in enumerate(records):
@@ -120,7 +120,7 @@ def test_the_first_row_without_an_answer_ends_a_run_unless_it_is_told_otherwise(
     stopped = score("in.csv", "out.csv")
 
     assert stopped.exit_code == 1
-    assert "row 1 (from 0): churn.predict: Input X contains NaN." in stopped.output
+    assert "row 1 (from 0): churn.predict failed: Input X contains NaN." in stopped.output
     assert "--on-error column" in stopped.output
     assert [path.name for path in desk.iterdir()] == ["in.csv"]
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from modelane.broker.served_models import Column, Served
+from modelane.broker.served_models import Served
 from modelane.cli import row_input
+from modelane.data.features import Feature
 from modelane.errors import BadInput, TooLarge
 
 CHURN = Served(
     model="churn",
     version="v1",
-    features=(Column("age", "float64"), Column("city", "str")),
+    features=(Feature("age", "float64"), Feature("city", "str")),
     methods=("predict",),
     classes=None,
 )

@@ -17,12 +17,12 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelane.data.features import Feature
 from modelane.data.rows import to_json, to_rows
 from modelane.data.tensor import Tensor, from_wire, to_msgpack
 from modelane.errors import BadInput
 from modelane.protocol.redaction import describe
-from modelane_worker.inference.request_rows import Reader
-from modelane_worker.registry.card import Feature
+from modelane_worker.inference.request_reader import RequestReader
 
 FEATURES = (
     Feature("age", "float64"),
@@ -31,7 +31,7 @@ FEATURES = (
     Feature("vip", "float64"),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
-READER = Reader("churn", FEATURES)
+READER = RequestReader("churn", FEATURES)
 
 NOON = dt.datetime(2026, 1, 2, 12)
 OSLO = dt.timezone(dt.timedelta(hours=1))

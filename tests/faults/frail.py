@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 from sklearn.tree import DecisionTreeRegressor
 
+from modelane.data.features import Feature
 from modelane.settings import Settings
 from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.card import Card, DataFingerprint
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 
 MODEL = "frail"
 

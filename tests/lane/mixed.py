@@ -13,9 +13,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from lane.models import a_card
-from modelane_worker.inference.dataframes import frame
+from modelane.data.features import Feature
 from modelane_worker.inference.engine import Engine
-from modelane_worker.registry.card import Card, Feature
+from modelane_worker.inference.feature_frame import frame
+from modelane_worker.registry.card import Card
 
 FEATURES = (
     Feature("city", "str"),

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from modelane.data.features import Feature
 from modelane_worker.inference.engine import Engine
 from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane_worker.registry.card import Card, DataFingerprint
+from modelane_worker.registry.version_id import new_version
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(60, 3))

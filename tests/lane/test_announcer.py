@@ -7,10 +7,10 @@ import pytest
 import redis
 
 from modelane.broker.served_models import served_model, served_models
+from modelane.data.features import Feature
 from modelane.errors import BadInput, UnknownModel
 from modelane.keys import SERVED_KEY_PREFIX, SERVED_TTL_S
 from modelane_worker.celery_worker.announcer import Announcer
-from modelane_worker.registry.card import Feature
 from support.cards import a_card as card
 from support.cards import a_version
 

@@ -37,7 +37,7 @@ def test_named_columns_are_put_into_the_cards_order():
 
 
 @pytest.mark.parametrize("spend", [[3.0, 6.0], [3, "6"], Tensor.of(np.array([3, 6], dtype=np.int8))])
-def test_columns_by_their_names_mean_the_same_whatever_each_of_them_is(spend):
+def test_columns_by_their_names_mean_the_same_in_every_form(spend):
     by_name = block({"spend": spend, "age": [1.0, 4.0], "visits": Tensor.of(np.array([2.0, 5.0]))})
 
     np.testing.assert_array_equal(by_name, [[1, 2, 3], [4, 5, 6]])
@@ -60,18 +60,22 @@ def test_none_is_a_missing_value():
     [
         ([[1, 2]], {}, "takes 3 features, row 0 has 2"),
         ([[1, 2, 3], [1, 2, 3, 4]], {}, "row 1 has 4"),
-        ([[1, 2, 3], 7], {}, "row 1 is no list"),
-        ([[1, 2, "x"]], {}, "column 'spend' takes numbers, row 0 is a str"),
-        ([[1, 2, 3], [1, 10**400, 3]], {}, "column 'visits' takes numbers, row 1 is too large"),
+        ([[1, 2, 3], 7], {}, "row 1 is of type int: expected a list"),
+        ([[1, 2, "x"]], {}, "column 'spend' takes numbers, but row 0 is of type str"),
+        ([[1, 2, 3], [1, 10**400, 3]], {}, "column 'visits' takes numbers, but row 1 is too large"),
         ([[1, 2, [3]]], {}, "takes numbers"),
         ([[1, 2, {"a": 1}]], {}, "takes numbers"),
-        ([[[1], [2], [3]]], {}, "column 'age' takes numbers, row 0 is a list"),
+        ([[[1], [2], [3]]], {}, "column 'age' takes numbers, but row 0 is of type list"),
         ([], {}, "no rows"),
         ("rows", {}, "must be a list"),
         (None, {}, "must be a list"),
         ([{"age": 1, "visits": 2}], {}, "row 0 has no column 'spend'"),
         ([{"age": 1, "visits": 2, "spend": 3, "shoe": 4}], {}, "no column 'shoe'"),
-        ([{"age": 1, "visits": 2, "spend": 3}, [1, 2, 3]], {}, "row 1 is no record"),
+        (
+            [{"age": 1, "visits": 2, "spend": 3}, [1, 2, 3]],
+            {},
+            "row 1 is of type list, but row 0 is a record",
+        ),
         ([{"age": 1, "visits": 2, "spend": 3}], {"columns": ("age", "visits", "spend")}, "leave out columns"),
         ([[1, 2, 3]], {"columns": ("age", "visits", "shoe")}, "no column 'spend'"),
         ([[1, 2, 3, 4]], {"columns": ("age", "visits", "spend", "shoe")}, "churn has no column 'shoe'"),
@@ -80,20 +84,28 @@ def test_none_is_a_missing_value():
         ({"age": [1], "visits": [2], "spend": [3], "shoe": [4]}, {}, "no column 'shoe'"),
         ({"age": [1], "visits": [2]}, {}, "no column 'spend'"),
         ({"age": [1], "visits": [2], "spend": [3]}, {"columns": ("age", "visits", "spend")}, "leave out"),
-        ({"age": [1, 2], "visits": [2], "spend": [3]}, {}, "'visits' has 1 values, column 'age' has 2"),
+        ({"age": [1, 2], "visits": [2], "spend": [3]}, {}, "'visits' has 1 values, but column 'age' has 2"),
         ({"age": 1, "visits": 2, "spend": 3}, {}, r"column 'age' must be a list.*\[value\]"),
         ({"age": "abc", "visits": "abc", "spend": "abc"}, {}, "column 'age' must be a list"),
         ({"age": [], "visits": [], "spend": []}, {}, "no rows"),
-        ({1: [1], 2: [2], 3: [3]}, {}, "no names of columns"),
+        ({1: [1], 2: [2], 3: [3]}, {}, "must be column names"),
         ({}, {}, "no rows"),
         ({"age": Tensor.of(np.zeros((1, 1))), "visits": [1], "spend": [1]}, {}, "one dimension"),
         ([[1, 2, 3]], {"columns": ("age", "age", "visits")}, "column"),
-        ([[1, 2, 3]], {"columns": ("age", "visits", "spend", "spend")}, "twice"),
+        ([[1, 2, 3]], {"columns": ("age", "visits", "spend", "spend")}, "two columns are named 'spend'"),
         (Tensor.of(np.zeros((2, 4))), {}, "takes 3 features, these rows have 4"),
         (Tensor.of(np.zeros(3)), {}, "two dimensions"),
         (Tensor.of(np.zeros((0, 3))), {}, "no rows"),
-        (Tensor.of(np.array([["a", "b", "c"]])), {}, "column 'age' takes numbers, row 0 is a str"),
-        (Tensor.of(np.zeros((1, 3), dtype="M8[D]")), {}, "takes numbers, row 0 is a datetime64"),
+        (
+            Tensor.of(np.array([["a", "b", "c"]])),
+            {},
+            "column 'age' takes numbers, but row 0 is of type str",
+        ),
+        (
+            Tensor.of(np.zeros((1, 3), dtype="M8[D]")),
+            {},
+            "takes numbers, but row 0 is of type datetime64",
+        ),
     ],
 )
 def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows, options, words):
@@ -101,7 +113,7 @@ def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows
         block(rows, **options)
 
 
-def test_an_error_does_not_repeat_what_it_complains_of():
+def test_an_error_does_not_show_the_value():
     with pytest.raises(BadInput) as refused:
         block([[1, 2, "secret-4111"]])
 
@@ -114,13 +126,13 @@ def test_only_the_cards_methods_can_be_called(method):
         block([[1, 2, 3]], method=method)
 
 
-def test_what_a_model_raises_is_a_failed_prediction_in_its_words():
+def test_what_a_model_raises_is_a_failed_prediction_with_its_message():
     with pytest.raises(PredictionFailed, match="NaN"):
         an_engine().predict("predict", np.full((1, 3), np.nan), {})
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.zeros((1, 2)), 1.0, None])
-def test_a_model_that_answers_the_wrong_number_of_rows_fails_in_words(answer):
+def test_a_model_that_answers_the_wrong_number_of_rows_fails_with_the_reason(answer):
     class Wrong:
         def predict(self, rows):
             return answer
@@ -153,7 +165,7 @@ def test_warming_up_calls_every_method_of_the_card():
     assert called == ["predict", "predict_proba"]
 
 
-def test_a_warm_engine_has_quickened_its_forest():
+def test_a_warm_engine_has_sped_up_its_forest():
     forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
     engine = Engine(a_card(methods=("predict_proba",)), forest)
 
@@ -162,7 +174,7 @@ def test_a_warm_engine_has_quickened_its_forest():
     assert "predict_proba" in vars(forest)
 
 
-def test_a_forest_that_would_say_something_else_is_left_as_it_is(monkeypatch):
+def test_a_forest_that_would_answer_differently_is_restored(monkeypatch):
     forest = RandomForestClassifier(5, random_state=0).fit(ROWS, np.arange(len(ROWS)) % 2)
     engine = Engine(a_card(methods=("predict_proba",)), forest)
     monkeypatch.setattr(fast_forest, "_mean_of_trees", lambda forest, rows: np.full((len(rows), 2), 0.25))

@@ -8,9 +8,9 @@ import pytest
 from lane.models import a_card, a_classifier
 from modelane.errors import TryLater, UnknownModel, UntrustedModel
 from modelane_worker.registry import artifact
-from modelane_worker.registry.card import new_version
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel, Models
 from modelane_worker.serving.version_cache import MAX_KEPT
 from modelane_worker.serving.version_cache import RETRY_REFUSED_S as RETRY_VERSION_S
@@ -84,7 +84,7 @@ def test_a_tampered_version_is_refused_in_words_and_the_old_one_stays(shelf, cap
 
     assert shelf.live.version == first
     assert f"{first} goes on answering" in caplog.text
-    assert "card was signed for" in caplog.text
+    assert "on the signed card" in caplog.text
 
 
 def test_a_version_that_fails_its_warm_up_is_refused(shelf):
@@ -174,10 +174,10 @@ class TestVersionsByName:
     def test_a_version_that_never_was_is_unknown_in_words(self, shelf, published):
         others, never = shelf.live.others, new_version(datetime(2020, 1, 1, tzinfo=UTC), b"\0\0\0\0")
         for _ in range(2):
-            with pytest.raises(UnknownModel, match=f"no version '{never}'; the newest it has"):
+            with pytest.raises(UnknownModel, match=f"no version '{never}': its newest version"):
                 others.wait(never)
         assert others.put_off_s(never) == 0
-        with pytest.raises(UnknownModel, match=r"'\.\./\.\.' is no version of churn"):
+        with pytest.raises(UnknownModel, match=r"'\.\./\.\.' is not a version of churn"):
             others.engine("../..")
 
     def test_one_that_cannot_be_trusted_is_refused_and_tried_again_later(self, shelf, published):

@@ -1,4 +1,4 @@
-"""A real store with real signatures; the artefacts are bytes that nobody loads."""
+"""A real store with real signatures; the artifacts are bytes that nothing loads."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def publish(store: Store, key: SigningKey) -> Callable[..., str]:
-    """Publishes version ``number`` of ``churn``; its artefact says which one it is."""
+    """Publishes version ``number`` of ``churn``; its artifact tells the number."""
 
     def publish(number: int = 1, *, model: str = "churn", key: SigningKey = key) -> str:
         card = a_card(a_version(number), model=model)
-        return store.publish(card, {"model.joblib": f"artefact {number}".encode()}, key)
+        return store.publish(card, {"model.joblib": f"artifact {number}".encode()}, key)
 
     return publish

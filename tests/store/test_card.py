@@ -1,4 +1,4 @@
-"""The card's form, its versions' names, and old cards."""
+"""The model card's format, version ids, and old cards."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from modelane.data.features import ColumnType
 from modelane.errors import IncompatibleModel, StoreError
-from modelane_worker.registry.card import FORMAT, Card, check_version, decode, is_version, new_version
+from modelane_worker.registry.card import FORMAT, Card, decode
+from modelane_worker.registry.version_id import check_version, is_version, new_version
 from support.cards import a_card
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))
@@ -25,11 +27,19 @@ def test_every_format_that_was_ever_written_is_still_read(sample):
     assert isinstance(decode(sample.read_bytes()), Card)
 
 
+def test_columns_of_old_cards_keep_their_types():
+    card = decode((Path(__file__).parent / "samples/card-1-mixed.json").read_bytes())
+
+    number, string, date = ColumnType.NUMBER, ColumnType.STRING, ColumnType.DATE
+    assert [feature.type for feature in card.features] == [number, number, string, date]
+    assert decode(card.encode()) == card
+
+
 def test_the_present_format_has_a_sample():
     assert f"card-{FORMAT}.json" in {sample.name for sample in SAMPLES}
 
 
-def test_a_field_of_a_later_modelane_is_passed_over():
+def test_a_field_of_a_later_modelane_is_ignored():
     raw = a_card().encode().replace(b'"format"', b'"licence": "MIT", "format"', 1)
 
     assert decode(raw) == a_card()
@@ -43,8 +53,8 @@ def test_a_card_of_a_later_format_says_what_to_upgrade():
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])
-def test_what_is_no_card_is_refused_in_words(raw):
-    with pytest.raises(IncompatibleModel, match="not a card that Modelane can read"):
+def test_what_is_not_a_card_is_refused_with_the_reason(raw):
+    with pytest.raises(IncompatibleModel, match="not a model card that Modelane can read"):
         decode(raw)
 
 
@@ -71,7 +81,7 @@ def test_versions_are_written_in_utc():
         "../20261122T120000-00000000",
     ],
 )
-def test_what_could_lead_out_of_the_store_is_no_version(name):
+def test_what_could_lead_out_of_the_store_is_not_a_version(name):
     assert not is_version(name)
-    with pytest.raises(StoreError, match="is not a version"):
+    with pytest.raises(StoreError, match="is not a version id"):
         check_version(name)

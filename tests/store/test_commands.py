@@ -9,8 +9,9 @@ import redis
 from click.testing import CliRunner
 
 from modelane.cli import main
+from modelane.data.features import Feature
 from modelane.keys import MODELS_CHANNEL
-from modelane_worker.registry.card import Feature, Judgement
+from modelane_worker.registry.card import Judgement
 from support.cards import a_card, a_version
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)
@@ -24,7 +25,7 @@ def environment(monkeypatch, tmp_path, redis_url, key):
 
 @pytest.fixture
 def rung(redis_url):
-    """Models that the bell has rung for."""
+    """Return the models that workers were notified of."""
     with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(MODELS_CHANNEL)
         listener.get_message(timeout=1)
@@ -53,7 +54,7 @@ def test_models_are_listed_with_what_answers(store, publish):
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["MODEL", "churn", "fraud"]
     assert "accuracy 0.9000" in listed.stdout
     assert (churn["version"], churn["previous"], churn["versions"]) == (SECOND, FIRST, 2)
-    assert (churn["metric"], churn["value"], churn["size_bytes"]) == ("accuracy", 0.9, len(b"artefact 2"))
+    assert (churn["metric"], churn["value"], churn["size_bytes"]) == ("accuracy", 0.9, len(b"artifact 2"))
     assert (fraud["version"], fraud["versions"]) == (None, 1)
 
 
@@ -86,13 +87,13 @@ def test_a_damaged_model_does_not_hide_the_others(store, publish):
 
 
 @pytest.mark.parametrize("name", [SECOND, SECOND[-8:], "20261122T113000-00000002"])
-def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_told(store, publish, rung, name):
+def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_notified(store, publish, rung, name):
     publish(1), publish(2)
     store.promote("churn", FIRST)
 
     done = run("promote", "churn", name)
 
-    assert done.stdout == f"churn: {SECOND} answers now, {FIRST} did before\n"
+    assert done.stdout == f"churn: the champion is now {SECOND}, the previous one is {FIRST}\n"
     assert store.champion("churn") == SECOND
     assert rung() == ["churn"]
 
@@ -108,11 +109,11 @@ def test_a_rollback_and_its_own_undoing(store, publish, rung):
     assert rung() == ["churn", "churn"]
 
 
-def test_what_answers_already_is_not_promoted_again(store, publish, rung):
+def test_the_champion_is_not_promoted_again(store, publish, rung):
     publish(1)
     store.promote("churn", FIRST)
 
-    assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} answers already\n"
+    assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} is already the champion\n"
     assert rung() == []
 
 
@@ -124,28 +125,28 @@ def test_what_no_trusted_key_has_signed_is_not_promoted(store, publish):
     refused = run("promote", "churn", SECOND)
 
     assert refused.exit_code == 1
-    assert "is not the file that its card was signed for" in refused.stderr
+    assert "does not match the sha256 and size on the signed card" in refused.stderr
     assert store.champion("churn") == FIRST
 
 
-def test_without_trusted_keys_here_workers_check_and_that_is_said(store, publish, tmp_path):
+def test_without_trusted_keys_a_note_says_that_workers_check(store, publish, tmp_path):
     publish(1)
     (tmp_path / "keys/trusted.pem").unlink()
 
     done = run("promote", "churn", FIRST)
 
     assert done.exit_code == 0
-    assert "its signature is left for the workers to check" in done.stderr
+    assert "workers check it before they load the version" in done.stderr
 
 
-def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeypatch, free_port):
+def test_a_note_says_that_workers_could_not_be_notified(store, publish, monkeypatch, free_port):
     publish(1)
     monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
 
     done = run("promote", "churn", FIRST)
 
     assert done.exit_code == 0
-    assert "they look for themselves every 2 s" in done.stderr
+    assert "they check the model store every 2 s" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,15 +155,15 @@ def test_workers_that_cannot_be_told_look_for_themselves(store, publish, monkeyp
         (["promote", "chrn", FIRST], 4, "it has churn, fraud; did you mean churn?"),
         (["rollback", "zebra"], 4, "it has churn, fraud\n"),
         (["diff", "../churn"], 4, "is not a model's name"),
-        (["promote", "churn", "2026"], 1, f"2026 may be any of {FIRST}, {SECOND}"),
-        (["promote", "churn", THIRD], 1, f"the newest it has is {SECOND}"),
-        (["rollback", "churn"], 1, "no previous version to return to"),
-        (["diff", "churn"], 1, "has no previous; promote a version first"),
-        (["diff"], 2, "name a model, two versions"),
+        (["promote", "churn", "2026"], 1, f"'2026' of churn is ambiguous: it matches {FIRST}, {SECOND}"),
+        (["promote", "churn", THIRD], 1, f"its newest version is {SECOND}"),
+        (["rollback", "churn"], 1, "no previous version to roll back to"),
+        (["diff", "churn"], 1, "has no previous version yet: promote one first"),
+        (["diff"], 2, "0 names: expected a model, two versions"),
         (["models", "chrn"], 4, "did you mean churn?"),
     ],
 )
-def test_what_is_not_there_is_said_in_words(store, publish, arguments, code, sentence):
+def test_a_name_that_is_not_there_is_refused_with_a_hint(store, publish, arguments, code, sentence):
     publish(1), publish(2), publish(1, model="fraud")
 
     refused = run(*arguments)

@@ -1,4 +1,4 @@
-"""Old versions go, never one that is needed; leftovers go, never one that somebody may still write."""
+"""Old versions and abandoned files are removed, never a version that is needed or is being written."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def left(store, version: str, kind: str, age_s: float = 0.0):
     return folder
 
 
-def test_what_a_crash_has_left_is_swept_when_it_is_surely_dead(store, five):
+def test_what_a_crash_has_left_is_swept_when_its_writer_is_certainly_dead(store, five):
     # Given what was left long ago, what is being written now, and what is of a run that the caller holds
     old = left(store, a_version(7), "partial", age_s=STALE_S + 60)
     fresh = left(store, a_version(8), "partial")
@@ -70,7 +70,7 @@ def test_what_a_crash_has_left_is_swept_when_it_is_surely_dead(store, five):
     assert store.versions("churn") == five
 
 
-def test_a_large_file_that_grows_for_hours_is_not_taken_for_dead(store):
+def test_a_large_file_that_grows_for_hours_is_not_swept(store):
     folder = left(store, a_version(7), "partial", age_s=STALE_S + 60)
     os.utime(folder / "model.joblib")
 

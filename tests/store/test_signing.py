@@ -50,7 +50,7 @@ def test_a_key_is_never_overwritten(tmp_path):
     assert (path.read_bytes(), public.read_bytes()) == before
 
 
-def test_of_many_trainers_that_make_the_first_key_at_once_one_wins(tmp_path):
+def test_of_many_trainers_that_create_the_first_key_together_one_wins(tmp_path):
     path, public = tmp_path / "signing.pem", tmp_path / "trusted.pem"
 
     def create(_):
@@ -81,15 +81,15 @@ def test_two_trainers_can_be_trusted_and_one_of_them_no_longer(tmp_path):
 
     # Then the new one is still believed and the old one is not
     TrustedKeys.load(public).verify(b"card", new.sign(b"card"))
-    with pytest.raises(UntrustedModel, match="train again, or add that trainer's public key"):
+    with pytest.raises(UntrustedModel, match="train the model again, or add the trainer's public key"):
         TrustedKeys.load(public).verify(b"card", old.sign(b"card"))
 
 
 @pytest.mark.parametrize("signature", [b"", b"\0" * 64, b"\0" * 63])
-def test_a_signature_of_nobody_is_refused(tmp_path, signature):
+def test_a_signature_by_no_key_is_refused(tmp_path, signature):
     SigningKey.create(tmp_path / "signing.pem", tmp_path / "trusted.pem")
 
-    with pytest.raises(UntrustedModel, match=r"no key in .*trusted\.pem signed this"):
+    with pytest.raises(UntrustedModel, match=r"matches no key in .*trusted\.pem"):
         TrustedKeys.load(tmp_path / "trusted.pem").verify(b"card", signature)
 
 
@@ -121,14 +121,14 @@ def test_a_trusted_file_without_a_key_says_what_is_expected(tmp_path):
     ],
     ids=["text", "another kind", "encrypted"],
 )
-def test_what_cannot_sign_is_refused_in_words(tmp_path, pem):
+def test_what_cannot_sign_is_refused_with_the_reason(tmp_path, pem):
     (tmp_path / "signing.pem").write_bytes(pem)
 
     with pytest.raises(SettingsError, match=r"signing\.pem \(MODELANE_SIGNING_KEY\) is not"):
         SigningKey.load(tmp_path / "signing.pem")
 
 
-def test_a_public_key_of_another_kind_is_refused_in_words(tmp_path):
+def test_a_public_key_of_another_kind_is_refused_with_the_reason(tmp_path):
     elliptic = ec.generate_private_key(ec.SECP256R1()).public_key()
     (tmp_path / "trusted.pem").write_bytes(elliptic.public_bytes(PEM, PUBLIC))
 

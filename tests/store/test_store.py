@@ -1,4 +1,4 @@
-"""Versions appear whole, aliases move in one step, names stay inside the folder."""
+"""Versions appear completely, aliases change in one step, names stay inside the folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelane.errors import BadInput, NoSuchVersion, StoreError
-from modelane_worker.registry.store import Aliases, Store
+from modelane_worker.registry.aliases import Aliases
+from modelane_worker.registry.store import Store
 from support.cards import a_card, a_version, publish_and_promote
 
 FIRST, SECOND, THIRD = a_version(1), a_version(2), a_version(3)
@@ -37,7 +38,7 @@ def test_versions_are_listed_oldest_first(store, publish):
 def test_a_version_never_changes(store, publish):
     publish(1)
 
-    with pytest.raises(StoreError, match="versions never change"):
+    with pytest.raises(StoreError, match="a version never changes"):
         publish(1)
 
     assert [path.name for path in (store.root / "churn").iterdir()] == [FIRST]
@@ -80,9 +81,9 @@ def test_without_a_previous_version_there_is_no_rollback(store, publish):
 def test_only_a_version_that_is_there_can_be_promoted(store, publish):
     publish(1)
 
-    with pytest.raises(NoSuchVersion, match=f"the newest it has is {FIRST}"):
+    with pytest.raises(NoSuchVersion, match=f"its newest version is {FIRST}"):
         store.promote("churn", SECOND)
-    with pytest.raises(NoSuchVersion, match="none at all"):
+    with pytest.raises(NoSuchVersion, match="no versions at all"):
         store.promote("fraud", FIRST)
 
 
@@ -92,7 +93,7 @@ def test_a_name_resolves_to_a_version(store, publish):
 
     assert store.resolve("churn") == FIRST
     assert store.resolve("churn", SECOND) == SECOND
-    with pytest.raises(NoSuchVersion, match="no previous; promote"):
+    with pytest.raises(NoSuchVersion, match="no previous version yet: promote"):
         store.resolve("churn", "previous")
     with pytest.raises(NoSuchVersion):
         store.resolve("churn", THIRD)
@@ -120,7 +121,7 @@ def test_a_version_that_could_lead_elsewhere_is_refused(store, publish, trusted,
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/x", "card.json", "card.sig", ".x"])
 def test_a_file_that_could_lead_elsewhere_is_not_published(store, key, name):
-    with pytest.raises(StoreError, match="not a name for a file"):
+    with pytest.raises(StoreError, match="not allowed as the name"):
         store.publish(a_card(), {name: b""}, key)
 
     assert store.models() == []
@@ -146,7 +147,7 @@ def test_a_model_that_is_a_link_is_refused(store, publish):
         store.versions("fraud")
 
 
-def test_junk_beside_the_versions_is_passed_over(store, publish):
+def test_other_files_beside_the_versions_are_ignored(store, publish):
     # Given what a crash, a person and a file manager leave behind
     publish(1)
     home = store.root / "churn"
@@ -227,7 +228,7 @@ def test_of_many_publishers_of_one_version_one_succeeds(store, publish):
 
 
 def test_publishers_in_many_processes_do_not_disturb_each_other(store, trusted, tmp_path):
-    # When four processes publish and promote three versions each, all at once
+    # When four processes publish and promote three versions each, at the same time
     numbers = range(12)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(4, mp_context=context) as pool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelane_worker.registry.card import Card, DataFingerprint, Feature, new_version
+from modelane.data.features import Feature
+from modelane_worker.registry.card import Card, DataFingerprint
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 
 NOW = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 

@@ -50,7 +50,7 @@ def test_it_is_a_client_and_reads_no_environment(client, monkeypatch):
         errors.TimedOut("no answer came in time"),
         errors.Buried("3 workers were lost"),
         errors.ClientClosed("closed"),
-        errors.PredictionFailed("churn.predict: singular matrix"),
+        errors.PredictionFailed("churn.predict failed: singular matrix"),
         errors.BadInput("no column 'age'"),
         errors.UnknownModel("not in service"),
     ],
@@ -97,7 +97,7 @@ def test_a_model_that_raises_is_a_failed_prediction():
 
     with testing.Client({"broken": broken}) as client, pytest.raises(errors.PredictionFailed) as failed:
         client.predict("broken", ROWS)
-    assert str(failed.value) == "broken.predict: out of order"
+    assert str(failed.value) == "broken.predict failed: out of order"
 
 
 def test_requests_expire_and_time_out_behind_a_slow_worker(client):

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modelane.data.features import Feature
 from modelane.errors import BadData
 from modelane_training.dataset.table import Table
 from modelane_training.preparation.cleaning import clean
 from modelane_training.preparation.validation import check
 from modelane_training.recipe import Recipe
 from modelane_training.sources import csv, scikit_learn
-from modelane_worker.registry.card import Feature
 
 RNG = np.random.default_rng(0)
 N = 400

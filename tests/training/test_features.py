@@ -111,14 +111,14 @@ def test_a_model_of_all_kinds_loads_and_answers_where_only_the_worker_is_install
     model = fitted(table, "linear", **{"features.select": True, "features.percent": 50})
     (tmp_path / "model.joblib").write_bytes(artifact.dump(model))
     columns = {name: [None] * 3 for name in table.names}
-    types = [(feature.name, feature.dtype) for feature in table.features]
+    types = [(feature.name, feature.type.value) for feature in table.features]
 
     said = _in_a_worker(
         tmp_path,
         f"""
 import numpy
-from modelane_worker.registry.card import Feature
-from modelane_worker.inference.dataframes import frame
+from modelane.data.features import Feature
+from modelane_worker.inference.feature_frame import frame
 columns = {{name: numpy.array(values, dtype=object) for name, values in {columns!r}.items()}}
 print(model.predict_proba(frame(columns, [Feature(*each) for each in {types!r}])).shape)
 """,

@@ -74,5 +74,7 @@ def test_code_binds_python_and_a_model_without_does_not(trainer, recipe_from):
     here = artifact.libraries() | {"python": "3.99.1"}
 
     artifact.check_libraries(cards[0].libraries, here, "iris")
-    with pytest.raises(IncompatibleModel, match=r"was made with python 3\.\d+\.\d+, here it is 3\.99\.1"):
+    with pytest.raises(
+        IncompatibleModel, match=r"was trained with python 3\.\d+\.\d+ \(installed: 3\.99\.1\)"
+    ):
         artifact.check_libraries(cards[1].libraries, here, "iris")

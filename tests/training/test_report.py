@@ -434,7 +434,7 @@ def test_a_report_that_was_changed_after_signing_is_not_shown(shop):
     result = ask_for("churn")
 
     assert result.exit_code != 0
-    assert "report.html is not the file that its card was signed for" in result.output
+    assert "report.html does not match the sha256 and size on the signed card" in result.output
     assert result.stdout == ""
 
 

@@ -16,8 +16,8 @@ from modelane_training.preparation.prepare import prepare
 from modelane_training.preparation.split import split
 from modelane_training.recipe_loader import recipe_of
 from modelane_worker.registry import artifact
+from modelane_worker.registry.aliases import Aliases
 from modelane_worker.registry.signing import SigningKey
-from modelane_worker.registry.store import Aliases
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))

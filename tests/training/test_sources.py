@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from modelane.data.features import Feature
 from modelane.errors import BadData
 from modelane_training.recipe import Recipe
 from modelane_training.sources import Table, scikit_learn
-from modelane_worker.registry.card import Feature
 
 
 def a_table(**changes: object) -> Table:

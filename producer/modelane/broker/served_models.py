@@ -14,15 +14,9 @@ import redis
 from redis.utils import str_if_bytes
 
 from modelane.broker.connection import broker_errors
+from modelane.data.features import Feature
 from modelane.errors import UnknownModel
 from modelane.keys import SERVED_KEY, SERVED_KEY_PREFIX, SERVED_TTL_S, check_model_name
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column of a model's input; ``dtype`` is ``float64``, ``str`` or ``datetime64[us]``."""
-
-    name: str
-    dtype: str
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +32,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     version: str
-    features: tuple[Column, ...]
+    features: tuple[Feature, ...]
     methods: tuple[str, ...]
     classes: tuple[str | int | float | bool | None, ...] | None
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelane.data import datetimes
+from modelane.data.features import ColumnType
 from modelane.data.values import parse_number
 
 #: What a row that is fine has for a reason.
@@ -33,17 +34,22 @@ def typed(
     arrays, faults = [], pa.nulls(len(batch), pa.string())
     for name, dtype in features.items():
         array = _plain(batch.column(name), blank_is_missing=blank_is_missing)
-        to = {"str": _text, "datetime64[us]": _date}.get(dtype, _number)
-        converted, is_bad = to(array)
+        column_type = ColumnType.named(dtype)
+        converted, is_bad = _CONVERT[column_type](array)
         arrays.append(converted)
         if is_bad is not None:
-            this = "one too far away" if to is _date and _is_date(array.type) else _kind(array.type)
-            reason = f"column {name!r} {_TAKES.get(dtype, 'takes numbers')}, this is {this}"
+            is_far = column_type is ColumnType.DATE and _is_date(array.type)
+            this = "one too far away" if is_far else _kind(array.type)
+            reason = f"column {name!r} {_TAKES[column_type]}, this is {this}"
             faults = pc.if_else(pc.and_(is_bad, pc.is_null(faults)), reason, faults)
     return pa.RecordBatch.from_arrays(arrays, names=list(features)), faults
 
 
-_TAKES = {"str": "takes text", "datetime64[us]": "takes dates"}
+_TAKES = {
+    ColumnType.NUMBER: "takes numbers",
+    ColumnType.STRING: "takes text",
+    ColumnType.DATE: "takes dates",
+}
 
 #: Values in the type of their feature, missing where they cannot be, and which of them cannot.
 _Converted = tuple[pa.Array, pa.Array | None]
@@ -94,6 +100,9 @@ def _date(array: pa.Array) -> _Converted:
         return moments, None
     is_bad = pc.fill_null(pc.not_equal(moments.cast(array.type, safe=False), array), False)
     return pc.if_else(is_bad, pa.scalar(None, _MOMENT), moments), is_bad
+
+
+_CONVERT = {ColumnType.NUMBER: _number, ColumnType.STRING: _text, ColumnType.DATE: _date}
 
 
 def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _Converted:

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 import click
 
-from modelane.broker.served_models import Column, Served
+from modelane.broker.served_models import Served
+from modelane.data.features import ColumnType, Feature
 from modelane.data.values import parse_number
 from modelane.errors import BadInput, TooLarge
 
@@ -181,7 +182,7 @@ def _open(path: str) -> Iterator[TextIO]:
         raise BadInput(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _place(column: Column, header: list[str], path: str, model: str) -> int:
+def _place(column: Feature, header: list[str], path: str, model: str) -> int:
     found = header.count(column.name)
     if found == 1:
         return header.index(column.name)
@@ -189,8 +190,8 @@ def _place(column: Column, header: list[str], path: str, model: str) -> int:
     raise BadInput(f"model {model} needs the column {column.name!r:.60}, but {path} {has:.500}")
 
 
-def _value(text: str, column: Column, where: str) -> str | float | None:
-    if column.dtype != "float64":
+def _value(text: str, column: Feature, where: str) -> str | float | None:
+    if column.type is not ColumnType.NUMBER:
         return text if text.strip() else None
     try:
         return parse_number(text)

@@ -9,7 +9,7 @@ import click
 
 from modelane.errors import NoSuchVersion, StoreError
 from modelane_training.report import FILE
-from modelane_worker.cli import known_model, known_version, open_store
+from modelane_worker.cli.store_arguments import find_model, find_version, open_store
 from modelane_worker.registry.signing import TrustedKeys
 from modelane_worker.registry.store import Store
 
@@ -39,7 +39,7 @@ def report(model: str, version: str | None, out: Path | None, show: bool) -> Non
         modelane report churn -v previous --out report.html
     """  # noqa: D301  # click wants a real backspace
     settings, store = open_store()
-    wanted = _version(store, known_model(store, model), version)
+    wanted = _version(store, find_model(store, model), version)
     verified = store.read(model, wanted, TrustedKeys.load(settings.trusted_keys_path))
     if FILE not in verified.files:
         raise NoSuchVersion(f"{model} {wanted} has no report: it was published without one")
@@ -57,7 +57,7 @@ def report(model: str, version: str | None, out: Path | None, show: bool) -> Non
 def _version(store: Store, model: str, name: str | None) -> str:
     if name == NEWEST or (name is None and store.champion(model) is None):
         return store.versions(model)[-1]
-    return known_version(store, model, name or "champion")
+    return find_version(store, model, name or "champion")
 
 
 def _written(out: Path, html: bytes) -> Path:

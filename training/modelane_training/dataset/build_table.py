@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelane.data.features import ColumnType, Feature
 from modelane.errors import BadData
 from modelane_training.dataset import type_inference
 from modelane_training.dataset.raw import Raw
 from modelane_training.dataset.table import Table
-from modelane_worker.inference.dataframes import frame
-from modelane_worker.registry.card import Feature
+from modelane_worker.inference.feature_frame import frame
 
 #: Names of columns that one sentence shows.
 _SHOWN_NAMES = 30
-
-_DTYPES = {"f": "float64", "O": "str", "M": "datetime64[us]"}
 
 
 class ColumnRoles(Protocol):
@@ -67,7 +65,7 @@ def tabulate(raw: Raw, roles: ColumnRoles, spare: Collection[str] = ()) -> Table
             continue
         column = type_inference.read(name, raw.frame.iloc[:, number], raw)
         notes += filter(None, [column.hint])
-        features.append(Feature(name, _DTYPES[column.values.dtype.kind]))
+        features.append(Feature(name, ColumnType.of_array(column.values.dtype)))
         arrays[name] = column.values
     rows = frame(arrays, features) if features else pd.DataFrame(index=pd.RangeIndex(len(raw.frame)))
     return Table(
@@ -88,7 +86,7 @@ def _spare(wanted: Sequence[str], raw: Raw, names: list[str]) -> pd.DataFrame | 
     for name in wanted:
         with suppress(BadData):  # it may have been left out for that
             arrays[name] = type_inference.read(name, raw.frame.iloc[:, names.index(name)], raw).values
-    features = [Feature(name, _DTYPES[values.dtype.kind]) for name, values in arrays.items()]
+    features = [Feature(name, ColumnType.of_array(values.dtype)) for name, values in arrays.items()]
     return frame(arrays, features) if features else None
 
 

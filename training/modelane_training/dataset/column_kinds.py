@@ -7,7 +7,7 @@ from typing import Literal, cast
 import numpy as np
 import pandas as pd
 
-from modelane_worker.registry.card import Feature
+from modelane.data.features import ColumnType, Feature
 
 Kind = Literal["nothing", "number", "whole number", "yes or no", "date", "category", "text", "id"]
 
@@ -28,9 +28,9 @@ def kind_of(column: pd.Series[object], feature: Feature) -> Kind:
     present = column.dropna()
     if present.empty:
         return "nothing"
-    if feature.dtype == "datetime64[us]":
+    if feature.type is ColumnType.DATE:
         return "date"
-    if feature.dtype == "str":
+    if feature.type is ColumnType.STRING:
         return _kind_of_strings(present)
     numbers = present.to_numpy(dtype=np.float64)
     if not np.isfinite(numbers).all() or (numbers != np.floor(numbers)).any():

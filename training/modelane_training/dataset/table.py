@@ -12,13 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelane.data.features import ColumnType, Feature
 from modelane.errors import BadData
 from modelane_training.dataset.row_locations import BY_INDEX, Places
-from modelane_worker.registry.card import Feature
-
-NUMBER, TEXT, DATE = "float64", "str", "datetime64[us]"
-
-_PANDAS = {TEXT: "object"}
+from modelane_worker.inference import typed_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +96,7 @@ class Table:
 
     @property
     def numeric(self) -> bool:
-        return all(feature.dtype == NUMBER for feature in self.features)
+        return all(feature.type is ColumnType.NUMBER for feature in self.features)
 
     def matrix(self) -> NDArray[np.float64] | pd.DataFrame:
         """What an estimator gets: an array (n, d) if every column is a number, else the frame."""
@@ -149,27 +146,25 @@ class Table:
 
     def retyped(self, features: Iterable[Feature]) -> Table:
         """A table whose columns of these names, all of them empty, have these dtypes."""
-        dtypes = {feature.name: feature.dtype for feature in features}
-        rows = self.rows.astype({name: _PANDAS.get(dtype, dtype) for name, dtype in dtypes.items()})
+        dtypes = {feature.name: feature.type.numpy_dtype for feature in features}
+        rows = self.rows.astype(dtypes)
         return replace(self, features=features_of(rows), rows=rows)
 
     def sha256(self) -> str:
         """Changes with any name, type, value or order."""
         digest = hashlib.sha256(msgspec.msgpack.encode(self.features))
-        for number, feature in enumerate(self.features):
+        for number in range(len(self.features)):
             digest.update(f"\x1e{number}".encode())
-            digest.update(_bytes_of(self.rows.iloc[:, number].to_numpy(), feature.dtype))
+            digest.update(_bytes_of(self.rows.iloc[:, number].to_numpy()))
         digest.update(f"\x1e{self.targets.dtype.str}{self.targets.shape}".encode())
-        digest.update(_bytes_of(self.targets, TEXT if self.targets.dtype.kind in "OU" else NUMBER))
+        digest.update(_bytes_of(self.targets))
         return digest.hexdigest()
 
 
 def features_of(rows: pd.DataFrame) -> tuple[Feature, ...]:
     """Names and dtypes of a frame whose columns :func:`typed_column` made."""
-    kinds = {"f": NUMBER, "O": TEXT, "M": DATE}
-    return tuple(
-        Feature(name, kinds[dtype.kind]) for name, dtype in zip(rows.columns, rows.dtypes, strict=True)
-    )
+    columns = zip(rows.columns, rows.dtypes, strict=True)
+    return tuple(Feature(name, ColumnType.of_array(dtype)) for name, dtype in columns)
 
 
 def typed_column(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -178,13 +173,8 @@ def typed_column(column: pd.Series[Any]) -> pd.Series[Any]:
     Raises:
         BadData: it holds something else than numbers, booleans, strings or dates.
     """
-    dtype: Any = column.dtype
-    if dtype.kind == "M":
-        if getattr(dtype, "tz", None) is not None:
-            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return column.astype("datetime64[us]").reset_index(drop=True)
-    if dtype.kind in "biuf":
-        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if (typed := typed_columns.from_pandas(column)) is not None:
+        return pd.Series(typed)
     values = column.astype(object)
     strings = values.where(values.notna(), np.nan)
     for number, value in enumerate(strings):
@@ -200,7 +190,7 @@ def _is_missing(value: Hashable) -> bool:
     return isinstance(value, float) and np.isnan(value)
 
 
-def _bytes_of(values: NDArray[Any], dtype: str) -> bytes:
-    if dtype == TEXT:
+def _bytes_of(values: NDArray[Any]) -> bytes:
+    if values.dtype.kind in "OU":
         return msgspec.msgpack.encode(values.tolist())
     return np.ascontiguousarray(values).tobytes()

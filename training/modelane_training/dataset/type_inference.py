@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from modelane.data import datetimes
 from modelane.errors import BadData
 from modelane_training.dataset.raw import Raw
+from modelane_worker.inference import typed_columns
 
 #: Whole numbers up to here are told apart as float64.
 MAX_EXACT = 2**53
@@ -73,15 +74,12 @@ def read(name: str, column: pd.Series[Any], raw: Raw) -> Column:
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return read(name, column.astype(object), raw)
-    if dtype.kind == "M":
-        if getattr(dtype, "tz", None) is not None:
-            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return Column(column.to_numpy(dtype=datetimes.DTYPE))
-    if dtype.kind in "biuf":
-        present = column[column.notna()].to_numpy() if dtype.kind in "iu" else np.empty(0)
+    if dtype.kind in "iu":
+        present = column[column.notna()].to_numpy()
         if len(present) and (present.max() > MAX_EXACT or present.min() < -MAX_EXACT):
             return _large_numbers(name, column.astype(object))
-        return Column(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if (typed := typed_columns.from_pandas(column)) is not None:
+        return Column(typed)
     return _objects(name, column.astype(object), raw)
 
 

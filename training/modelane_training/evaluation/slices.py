@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelane.data.features import ColumnType
 from modelane.errors import RecipeError
 from modelane_training.dataset.table import Table
 
@@ -55,7 +56,7 @@ def cut(hold_out: Table, columns: tuple[str, ...] = (), *, seed: int = 0) -> Sli
     """
     if unknown := [name for name in columns if name not in hold_out.names]:
         raise RecipeError(f"gate: slices by {unknown[0]!r}, which is not a column of the data")
-    by_kind = sorted(hold_out.features, key=lambda feature: feature.dtype != "str")
+    by_kind = sorted(hold_out.features, key=lambda feature: feature.type is not ColumnType.STRING)
     chosen = columns or tuple(feature.name for feature in by_kind[:MAX_COLUMNS])
     n_rows = len(hold_out)
     rows = np.arange(n_rows)

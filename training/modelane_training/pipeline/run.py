@@ -29,9 +29,10 @@ from modelane_training.report.inputs import ReportInputs
 from modelane_training.search.search import TrialResult, search
 from modelane_training.search.study_store import StudyStore
 from modelane_training.search.trials import Progress
-from modelane_worker.registry.card import Card, Judgement, new_version
+from modelane_worker.registry.card import Card, Judgement
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,17 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelane.data.features import ColumnType, Feature
 from modelane.errors import BadData
 from modelane_training.dataset.build_table import narrowed
 from modelane_training.dataset.column_kinds import is_row_number, kind_of
 from modelane_training.dataset.row_locations import counted
-from modelane_training.dataset.table import DATE, NUMBER, TEXT, Table
+from modelane_training.dataset.table import Table
 from modelane_training.preparation import label_noise, stable_hash
 from modelane_training.preparation.data_profile import Profile
 from modelane_training.preparation.finding import Dropped, Finding
 from modelane_training.preparation.validation import check, check_form, check_leaks
 from modelane_training.recipe import Recipe, Resolved
-from modelane_worker.registry.card import Feature, Task
+from modelane_worker.registry.card import Task
 
 #: Rows without a target, beyond which something is wrong with the data and not with a row.
 MAX_WITHOUT_TARGET = 0.2
@@ -36,7 +37,7 @@ MAX_CHANCE_PAIRS = 1.0
 #: A class with a smaller share is said to be rare, a column with a larger one to be mostly missing.
 RARE, MOSTLY_MISSING = 0.05, 0.5
 
-_WORDS = {NUMBER: "numbers", TEXT: "text", DATE: "dates"}
+_WORDS = {ColumnType.NUMBER: "numbers", ColumnType.STRING: "text", ColumnType.DATE: "dates"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +134,8 @@ def _in_the_types_of(before: Profile | None, table: Table, recipe: Recipe) -> Ta
             continue
         if not table.rows[name].isna().all():
             raise BadData(
-                f"column {name!r} holds {_WORDS[here[name].dtype]}, the version in service takes "
-                f"{_WORDS[column.dtype]}; if that is meant, say so: keep=({name!r},)"
+                f"column {name!r} holds {_WORDS[here[name].type]}, the version in service takes "
+                f"{_WORDS[ColumnType.named(column.dtype)]}; if that is meant, say so: keep=({name!r},)"
             )
         empty.append(Feature(name, column.dtype))
     table = table.retyped(empty) if empty else table
@@ -202,7 +203,7 @@ def _about_columns(table: Table) -> Iterator[Finding]:
             yield Finding("missing", f"column {name!r} is missing in {share:.0%} of the rows", name)
         if kind_of(values, feature) == "id":
             yield Finding("id", f"column {name!r} differs in (nearly) every row: nothing to learn from", name)
-        if feature.dtype == NUMBER and is_row_number(values):
+        if feature.type is ColumnType.NUMBER and is_row_number(values):
             yield Finding("id", f"column {name!r} numbers the rows: nothing to learn from", name)
 
 

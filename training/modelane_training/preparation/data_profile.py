@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from modelane.data.features import ColumnType, Feature
 from modelane_training.dataset.column_kinds import Kind, kind_of
-from modelane_training.dataset.table import TEXT, Table
+from modelane_training.dataset.table import Table
 from modelane_training.preparation.finding import Dropped, Finding
-from modelane_worker.registry.card import Feature, Task
+from modelane_worker.registry.card import Task
 
 if TYPE_CHECKING:
     from modelane_training.recipe import Resolved
@@ -163,7 +164,7 @@ def _column(values: pd.Series[Any], feature: Feature, *, detailed: bool) -> Colu
     )
     if not detailed or kind in ("nothing", "id"):
         return column
-    if feature.dtype != TEXT:
+    if feature.type is not ColumnType.STRING:
         return msgspec.structs.replace(column, numbers=_numbers(as_numbers(values)))
     if kind == "text":
         return msgspec.structs.replace(column, mean_chars=float(values.dropna().str.len().mean()))

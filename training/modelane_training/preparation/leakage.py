@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from modelane.data.features import ColumnType
 from modelane_training.dataset.table import Table
 from modelane_worker.registry.card import Task
 
@@ -55,9 +56,9 @@ def find(table: Table, task: Task) -> list[Leak]:
     leaks = []
     for number, feature in enumerate(table.features):
         values = table.rows.iloc[index, number]
-        inputs = _codes(values) if feature.dtype == "str" else _ranks(values)
+        inputs = _codes(values) if feature.type is ColumnType.STRING else _ranks(values)
         telling = _recall if task == "classification" else _r2
-        score = telling(inputs, targets, halves, words=feature.dtype == "str")
+        score = telling(inputs, targets, halves, words=feature.type is ColumnType.STRING)
         if score >= (MIN_RECALL if task == "classification" else MIN_R2):
             leaks.append(Leak(feature.name, score))
     return sorted(leaks, key=lambda leak: -leak.score)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modelane.data.features import ColumnType, Feature
 from modelane_training.dataset.column_kinds import kind_of
-from modelane_training.dataset.table import DATE, TEXT, Table
+from modelane_training.dataset.table import Table
 from modelane_training.preparation.data_profile import Profile
 from modelane_training.report.diagnostics import ColumnSummary
-from modelane_worker.registry.card import Feature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
             kind=_kind(values, feature),
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
-            typical=_typical(values.dropna(), feature.dtype),
+            typical=_typical(values.dropna(), feature.type),
             drift=drifts.get(feature.name),
         )
         for number, feature in enumerate(table.features[:MAX_COLUMNS])
@@ -38,23 +38,21 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
 
 def _kind(values: pd.Series[Any], feature: Feature) -> str:
     """Return number, category, text or date."""
-    if feature.dtype == DATE:
-        return "date"
-    if feature.dtype != TEXT:
-        return "number"
+    if feature.type is not ColumnType.STRING:
+        return "date" if feature.type is ColumnType.DATE else "number"
     return "text" if kind_of(values, feature) == "text" else "category"
 
 
-def _typical(values: pd.Series[Any], dtype: str) -> str:
+def _typical(values: pd.Series[Any], column_type: ColumnType) -> str:
     if not len(values):
         return "only missing values"
-    if dtype == TEXT:
+    if column_type is ColumnType.STRING:
         counts = values.value_counts()
         shown = ", ".join(
             f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
         )
         return shown + (" …" if len(counts) > _SHOWN_VALUES else "")
     low, middle, high = values.min(), values.median(), values.max()
-    if dtype == DATE:
-        return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"
-    return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
+    if column_type is ColumnType.NUMBER:
+        return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
+    return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"

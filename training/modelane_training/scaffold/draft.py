@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from modelane.data.features import ColumnType
 from modelane.errors import BadData
 from modelane_training import sources
 from modelane_training.dataset.column_kinds import is_row_number, kind_of
-from modelane_training.dataset.table import NUMBER, Table
+from modelane_training.dataset.table import Table
 from modelane_training.preparation import leakage
 from modelane_training.preparation.cleaning import with_targets, without_meaning
 from modelane_training.preparation.prepare import Prepared, prepare
@@ -134,7 +135,9 @@ def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:
         values = table.rows.iloc[:, number]
         if why := without_meaning(values):
             reasons[feature.name] = why
-        elif kind_of(values, feature) == "id" or (feature.dtype == NUMBER and is_row_number(values)):
+        elif kind_of(values, feature) == "id" or (
+            feature.type is ColumnType.NUMBER and is_row_number(values)
+        ):
             reasons[feature.name] = "identifies the row, so there is nothing to learn from it"
     rest = table.without(reasons)
     if len(rest) >= leakage.MIN_ROWS and len(rest.features) >= leakage.MIN_COLUMNS:

@@ -39,9 +39,10 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from modelane.data.features import ColumnType
 from modelane_training.candidate import Candidate
 from modelane_training.dataset.column_kinds import kind_of
-from modelane_training.dataset.table import DATE, TEXT, Table
+from modelane_training.dataset.table import Table
 from modelane_worker.registry.card import Task
 from modelane_worker.transformers import DateParts, Known, Words
 
@@ -96,8 +97,8 @@ def group_columns(table: Table) -> ColumnGroups:
     names: dict[str, list[str]] = {"numbers": [], "few": [], "many": [], "texts": [], "dates": []}
     n_words, n_categories, has_missing = [], 0, False
     for feature in table.features:
-        if feature.dtype != TEXT:
-            names["dates" if feature.dtype == DATE else "numbers"].append(feature.name)
+        if feature.type is not ColumnType.STRING:
+            names["dates" if feature.type is ColumnType.DATE else "numbers"].append(feature.name)
             has_missing |= bool(table.rows[feature.name].isna().any())
         else:
             known = table.rows[feature.name].dropna()

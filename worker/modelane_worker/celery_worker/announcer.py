@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 import redis
 
 from modelane.broker.connection import broker_errors
-from modelane.broker.served_models import Column, Served, announce
+from modelane.broker.served_models import Served, announce
+from modelane.data.features import Feature
 from modelane.keys import SERVED_KEY, SERVED_TTL_S
 from modelane_worker.registry.card import Card
 
@@ -18,10 +19,7 @@ def served_as(card: Card) -> Served:
     return Served(
         model=card.model,
         version=card.version,
-        features=tuple(
-            Column(feature.name, "float64" if feature.is_numeric else feature.dtype)
-            for feature in card.features
-        ),
+        features=tuple(Feature(feature.name, feature.type) for feature in card.features),
         methods=card.methods,
         classes=card.classes,
     )

@@ -1,4 +1,4 @@
-"""`modelane diff`: what two versions of a model have in common, and what not."""
+"""`modelane diff`: compare the cards of two versions of a model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 import click
 import msgspec
 
-from modelane_worker.cli import known_model, known_version, open_store
+from modelane.cli.tables import print_table
+from modelane_worker.cli.store_arguments import find_model, find_version, open_store
 from modelane_worker.registry.card import Card
 from modelane_worker.registry.store import Store
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact of two versions."""
+    """One fact on the cards of two versions."""
 
     section: str
     name: str
-    a: str | None  #: None if it has none
-    b: str | None
+    a: str | None  #: None if version A does not have it
+    b: str | None  #: None if version B does not have it
 
     @property
     def same(self) -> bool:
@@ -28,48 +29,52 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[MODEL] [A] [B]")
-@click.option("--all", "show_all", is_flag=True, help="Show what is equal, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+@click.option("--all", "show_all", is_flag=True, help="Also show what is equal in both versions.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def diff(names: tuple[str, ...], show_all: bool, as_json: bool) -> None:
-    """Compare two versions of a model: metrics, features, parameters, data, libraries.
+    """Compare two versions of a model: metrics, features, parameters, data and libraries.
 
-    A and B are versions, their beginning or end, or an alias of MODEL; without them the previous champion and
-    the one that answers now. Ids alone tell the model, too. Metrics are always shown, with their intervals:
-    each version's own, on the hold-out that it was judged by.
+    A and B are version ids, the beginning or the end of an id, or the aliases champion and previous. A is the
+    previous champion by default, and B the champion. MODEL can be left out if A and B are full version ids.
+
+    The table shows what differs: + only B has it, - only A has it, ~ the values differ. It always shows the
+    metrics, with their confidence intervals; each version was measured on its own hold-out.
 
     \b
-    Example:
+    Examples:
         modelane diff churn
         modelane diff churn 1a2b3c4d
         modelane diff 20261122T113000-1a2b3c4d 20261123T030000-5e6f7a8b
         modelane diff churn previous champion --json
-    """  # noqa: D301  # click wants a real backspace
+    """  # noqa: D301  # click needs a real backspace
     _, store = open_store()
     model, *versions = _chosen(store, names)
     cards = [store.card(model, version) for version in versions]
     lines = list(compare(*cards))
     if as_json:
-        told = {"model": model, "a": versions[0], "b": versions[1], "lines": lines}
-        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
+        document = {"model": model, "a": versions[0], "b": versions[1], "lines": lines}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
         return
-    _show(versions, [line for line in lines if show_all or not line.same or line.section == "metrics"])
+    _print(versions, [line for line in lines if show_all or not line.same or line.section == "metrics"])
 
 
 def _chosen(store: Store, names: tuple[str, ...]) -> tuple[str, str, str]:
-    """The model, and which versions of it."""
+    """Return the model and the ids of the two versions to compare."""
     if not 1 <= len(names) <= 3:
-        raise click.UsageError("name a model, two versions, or a model and up to two of its versions")
+        raise click.UsageError(
+            f"{len(names)} names: expected a model, two versions, or a model and up to two of its versions"
+        )
     model, *versions = names
     if len(names) == 2 and model not in store.models():
         owners = [name for name in store.models() if model in store.versions(name)]
         model, versions = (owners[0], list(names)) if owners else (model, versions)
-    known_model(store, model)
+    find_model(store, model)
     a, b = (versions or ["previous"])[0], versions[1] if len(versions) == 2 else "champion"
-    return model, known_version(store, model, a), known_version(store, model, b)
+    return model, find_version(store, model, a), find_version(store, model, b)
 
 
 def compare(a: Card, b: Card) -> Iterator[Line]:
-    """Every fact that one of the two has."""
+    """Yield every fact that at least one of the two cards has."""
     for section, facts in _sections(a).items():
         yield from _lines(section, facts, _sections(b)[section])
 
@@ -111,27 +116,21 @@ def _lines(section: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator
         yield Line(section=section, name=name, a=a.get(name), b=b.get(name))
 
 
-def _show(versions: list[str], lines: list[Line]) -> None:
-    from rich.console import Console  # noqa: PLC0415  # `modelane --help` need not load it
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a pipe has no edge
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "", *versions):
-        grid.add_column(heading, overflow="fold")
-    section = ""
+def _print(versions: list[str], lines: list[Line]) -> None:
+    rows, styles, section = [], [], ""
     for line in lines:
-        shown = ("" if value is None else value for value in (line.a, line.b))
-        colour = "" if line.same else "red" if line.b is None else "green" if line.a is None else "yellow"
-        mark = " " if line.same else "-" if line.b is None else "+" if line.a is None else "~"
-        grid.add_row(
-            f"[bold]{line.section}[/]" if line.section != section else "",
-            escape(f"{mark} {line.name}"),
-            *(escape(value) for value in shown),
-            style=colour,
-        )
+        mark, style = _mark(line)
+        heading = line.section if line.section != section else ""
+        rows.append((heading, f"{mark} {line.name}", line.a or "", line.b or ""))
+        styles.append(style)
         section = line.section
-    console.print(grid)
+    print_table(rows, ("", "", *versions), styles=styles)
+
+
+def _mark(line: Line) -> tuple[str, str]:
+    """Return the sign in front of a line, and its colour."""
+    if line.same:
+        return " ", ""
+    if line.a is None:
+        return "+", "green"
+    return ("-", "red") if line.b is None else ("~", "yellow")

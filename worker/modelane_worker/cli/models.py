@@ -1,55 +1,62 @@
-"""`modelane models`: what is in the store, and which version answers."""
+"""`modelane models`: list the models in the store and their versions."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 import msgspec
 
+from modelane.cli.tables import print_table
 from modelane.errors import StoreError
-from modelane_worker.cli import known_model, open_store
+from modelane_worker.cli.store_arguments import find_model, open_store
 from modelane_worker.registry.card import Card
 from modelane_worker.registry.store import Store
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown of one model, or of one of its versions."""
+    """One line of the output: a model with its champion, or one version of a model."""
 
     model: str
-    version: str | None  #: the champion; None before the first promotion
+    version: str | None  #: None before the first promotion
     alias: str | None = None
     created: datetime | None = None
-    metric: str | None = None  #: what the gate compares
+    metric: str | None = None  #: the one that the gate compares
     value: float | None = None
     previous: str | None = None
     size_bytes: int | None = None
     versions: int | None = None
-    report: str | None = None  #: its path
-    trouble: str | None = None  #: why less is known
+    report: str | None = None  #: path of the report
+    trouble: str | None = None  #: why the other fields are missing
 
 
 @click.command()
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 def models(model: str | None, as_json: bool) -> None:
-    """Show the models in the store; with MODEL, each of its versions.
+    """List the models in the store, or all versions of MODEL, newest first.
+
+    The champion is the version that answers requests; the previous version is the one that a rollback
+    returns to. METRIC is the one that the gate compares, measured on the version's own hold-out.
 
     \b
-    Example:
+    Examples:
         modelane models
         modelane models churn
         modelane models --json | jq -r '.[].version'
-    """  # noqa: D301  # click wants a real backspace
+    """  # noqa: D301  # click needs a real backspace
     _, store = open_store()
     rows = [_model(store, name) for name in store.models()] if model is None else _versions(store, model)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     elif rows:
-        _show(rows, one=model is not None)
+        _print(rows, of_one_model=model is not None)
     else:
-        click.echo(f"no models in {store.root.absolute()}: modelane train, or MODELANE_STORE_URL", err=True)
+        click.echo(
+            f"there are no models in {store.root.absolute()}: train one with `modelane train`, or set "
+            "MODELANE_STORE_URL to another store",
+            err=True,
+        )
 
 
 def _model(store: Store, model: str) -> Row:
@@ -67,9 +74,8 @@ def _model(store: Store, model: str) -> Row:
 
 
 def _versions(store: Store, model: str) -> list[Row]:
-    """Newest first."""
-    aliases = store.aliases(known_model(store, model))
-    names = {getattr(aliases, name): name for name in reversed(aliases.__struct_fields__)}
+    aliases = store.aliases(find_model(store, model))
+    names = {aliases.previous: "previous", aliases.champion: "champion"}
     return [
         _described(store, Row(model=model, version=version, alias=names.get(version)), version)
         for version in reversed(store.versions(model))
@@ -89,44 +95,35 @@ def _described(store: Store, row: Row, version: str) -> Row:
         metric=metric,
         value=card.metrics.get(metric) if metric else None,
         size_bytes=sum(file.size_bytes for file in card.files.values()),
-        report=str((store.home(row.model) / version / reports[0]).absolute()) if reports else None,
+        report=str((store.model_folder(row.model) / version / reports[0]).absolute()) if reports else None,
     )
 
 
 def gate_metric(card: Card) -> str | None:
-    """What its gate compares; else the first metric there is."""
+    """Return the metric that the gate compared, or the first one if the card does not say."""
     metric = card.evaluation.get("metric")
     return metric if metric in card.metrics else next(iter(card.metrics), None)
 
 
-def _show(rows: list[Row], *, one: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415  # `modelane --help` need not load it
-    from rich.table import Table  # noqa: PLC0415
-
-    console, now = Console(highlight=False), datetime.now(UTC)
-    if not console.is_terminal:
-        console.width = 200  # a pipe has no edge
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("VERSION", "ALIAS") if one else ("MODEL", "CHAMPION"):
-        grid.add_column(name, no_wrap=True)
-    for name in ("AGE", "METRIC", "SIZE"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    if not one:
-        grid.add_column("PREVIOUS", no_wrap=True)
-        grid.add_column("VERSIONS", justify="right")
+def _print(rows: list[Row], *, of_one_model: bool) -> None:
+    now = datetime.now(UTC)
+    if of_one_model:
+        table = [(row.version, row.alias, *_facts(row, now)) for row in rows]
+        print_table(table, ("VERSION", "ALIAS", "AGE", "METRIC", "SIZE"), right={2, 3, 4})
+    else:
+        several = [(row.model, row.version, *_facts(row, now), row.previous, row.versions) for row in rows]
+        headings = ("MODEL", "CHAMPION", "AGE", "METRIC", "SIZE", "PREVIOUS", "VERSIONS")
+        print_table(several, headings, right={2, 3, 4, 6})
     for row in rows:
-        first = (row.version, row.alias) if one else (row.model, row.version)
-        cells: list[Any] = [*first, _age(row, now), _metric(row), _size(row)]
-        if not one:
-            cells += [row.previous, row.versions]
-        grid.add_row(*("-" if cell is None else str(cell) for cell in cells))
-    console.print(grid)
-    for row in rows:
-        who = (row.version if one else row.model) or row.model
+        name = (row.version if of_one_model else row.model) or row.model
         if row.report:
-            console.print(f"report of {who}: {row.report}", markup=False, soft_wrap=True)
+            click.echo(f"report of {name}: {row.report}")
         if row.trouble:
-            console.print(f"{who}: {row.trouble}", markup=False, soft_wrap=True)
+            click.echo(f"{name}: {row.trouble}")
+
+
+def _facts(row: Row, now: datetime) -> tuple[str | None, str | None, str | None]:
+    return _age(row, now), _metric(row), _size(row)
 
 
 def _metric(row: Row) -> str | None:

@@ -1,7 +1,8 @@
-"""Group, join, split: what turns many requests into few predicts, and back.  Pure.
+"""Answer many requests with few predicts: group them, join their rows, and split the outputs again.
 
-Rows of two requests meet only if method, dtype and parameters are equal, and never for longer than one
-predict.  A group that raises is taken apart until each culprit stands alone, so nobody pays for a neighbour.
+Rows of two requests share a predict only if method, dtype and parameters are equal. If a group fails, its
+requests are answered in smaller parts until each bad one stands alone, so that only bad requests fail. No
+Redis here.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from modelane.errors import ModelaneError, PredictionFailed
 from modelane.protocol.predict_request import Request
 from modelane_worker.inference import bisect_failures
 from modelane_worker.inference.engine import Block, GroupKey
-from modelane_worker.inference.feature_rows import Rows, join
+from modelane_worker.inference.mixed_rows import Rows, join
 
-#: Seconds of looking for culprits after which others are served in between.
-BREATH_S = 1.0
+#: While bad requests are searched for, ``serve_others`` is called after this many seconds.
+SEARCH_PAUSE_S = 1.0
 
 
 class Predictor(Protocol):
-    """What a batch needs of a model."""
+    """What a batch needs of a model; see :class:`modelane_worker.inference.engine.Engine`."""
 
     def block(self, request: Request) -> Block: ...
 
@@ -35,13 +36,13 @@ class Predictor(Protocol):
 
 
 class Predicted(msgspec.Struct, frozen=True, gc=False):
-    """One request's share of a batch.
+    """One request's part of a batch.
 
     Attributes:
-        values: output i answers row i of the request.
-        began_s: when the predict began that it was part of, by the clock of :func:`answer`.
-        predict_s: how long the predict took that it was part of.
-        batch_rows: rows in that predict.
+        values: Item i answers row i of the request.
+        began_s: When its predict began, by the clock of :func:`answer`.
+        predict_s: How long its predict took.
+        batch_rows: The number of rows in its predict.
     """
 
     values: NDArray[Any]
@@ -58,17 +59,18 @@ def answer(
     model: Predictor,
     *,
     max_rows: int,
-    breathe: Callable[[], None] = lambda: None,
+    serve_others: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Outcome]:
-    """One outcome a request, in their order.
+    """Return one outcome per request, in their order.
 
     Args:
-        requests: any mix of methods, dtypes and parameters.
-        model: one version; all requests are answered by it.
-        max_rows: most rows in one predict; a larger request is predicted alone, in slices.
-        breathe: called between two slices, and now and then while culprits are looked for.
-        clock: seconds.
+        requests: Any mix of methods, dtypes and parameters.
+        model: One version; it answers all requests.
+        max_rows: The most rows in one predict. A larger request is predicted alone, in slices.
+        serve_others: Called between two slices, and every :data:`SEARCH_PAUSE_S` while bad requests are
+            searched for, so that the lane can serve waiting requests.
+        clock: Seconds.
     """
     outcomes: dict[int, Outcome] = {}
     groups: dict[GroupKey, list[tuple[int, Block]]] = {}
@@ -77,21 +79,24 @@ def answer(
             block = model.block(request)
         except ModelaneError as error:
             outcomes[position] = error
-        except Exception as exc:  # a request that our own checks trip over takes no neighbour with it
+        except Exception as exc:  # a request that breaks our own checks must not fail its neighbours
             outcomes[position] = PredictionFailed(f"the request cannot be read: {type(exc).__name__}")
         else:
             groups.setdefault(block.key, []).append((position, block))
-    together = partial(_together, model=model, max_rows=max_rows, breathe=breathe, clock=clock)
+    predict = partial(
+        _predict_together, model=model, max_rows=max_rows, serve_others=serve_others, clock=clock
+    )
     for group in groups.values():
-        for part in _cut(group, max_rows):
+        for part in _parts(group, max_rows):
             blocks = [block for _, block in part]
-            for (position, _), outcome in zip(part, _each(blocks, together, breathe, clock), strict=True):
+            answered = _answer_blocks(blocks, predict, serve_others, clock)
+            for (position, _), outcome in zip(part, answered, strict=True):
                 outcomes[position] = outcome
     return [outcomes[position] for position in range(len(requests))]
 
 
-def _cut(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[int, Block]]]:
-    """Consecutive parts of at most ``max_rows`` rows, or one block."""
+def _parts(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[int, Block]]]:
+    """Yield consecutive parts of a group: at most ``max_rows`` rows each, or one larger block."""
     part: list[tuple[int, Block]] = []
     rows = 0
     for item in group:
@@ -104,50 +109,54 @@ def _cut(group: list[tuple[int, Block]], max_rows: int) -> Iterator[list[tuple[i
     yield part
 
 
-def _each(
+def _answer_blocks(
     blocks: list[Block],
-    together: Callable[[Sequence[Block]], list[Predicted]],
-    breathe: Callable[[], None],
+    predict: Callable[[Sequence[Block]], list[Predicted]],
+    serve_others: Callable[[], None],
     clock: Callable[[], float],
 ) -> list[Outcome]:
-    """Predict blocks of one key together, or apart if that raises."""
+    """Predict blocks with one key together; if that fails, isolate the blocks that fail."""
     try:
-        return [*together(blocks)]
+        return [*predict(blocks)]
     except ModelaneError as error:
         if len(blocks) == 1:
             return [error]
-    since_s = clock()
+    paused_s = clock()
 
-    def patiently(some: Sequence[Block]) -> list[Predicted]:
-        nonlocal since_s
-        if clock() - since_s > BREATH_S:
-            breathe()
-            since_s = clock()
-        return together(some)
+    def predict_with_pauses(some: Sequence[Block]) -> list[Predicted]:
+        nonlocal paused_s
+        if clock() - paused_s > SEARCH_PAUSE_S:
+            serve_others()
+            paused_s = clock()
+        return predict(some)
 
-    return bisect_failures.apart(blocks, patiently)
+    return bisect_failures.isolate(blocks, predict_with_pauses)
 
 
-def _together(
+def _predict_together(
     blocks: Sequence[Block],
     *,
     model: Predictor,
     max_rows: int,
-    breathe: Callable[[], None],
+    serve_others: Callable[[], None],
     clock: Callable[[], float],
 ) -> list[Predicted]:
-    """Raises :class:`PredictionFailed`: the model does not answer all of them."""
+    """Predict blocks with one key together and split the output.
+
+    Raises:
+        PredictionFailed: The model fails for at least one of them.
+    """
     joined = join([block.rows for block in blocks])
     first_s, took_s, slices = clock(), 0.0, list[NDArray[Any]]()
     for first in range(0, len(joined), max_rows):
         if slices:
-            breathe()
+            serve_others()
         began_s = clock()
         slices.append(model.predict(blocks[0].method, joined[first : first + max_rows], blocks[0].params))
         took_s += clock() - began_s
     values = slices[0] if len(slices) == 1 else np.concatenate(slices)
     if len(values) != len(joined):
-        raise PredictionFailed(f"the model answered {len(values)} rows to {len(joined)}")
+        raise PredictionFailed(f"the model returned {len(values)} rows for {len(joined)} rows")
     ends = accumulate(len(block.rows) for block in blocks)
     shares = (values[end - len(block.rows) : end] for block, end in zip(blocks, ends, strict=True))
     return [Predicted(share, first_s, took_s, len(joined)) for share in shares]

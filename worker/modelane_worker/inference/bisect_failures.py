@@ -1,10 +1,11 @@
-"""Find the requests that a predict failed for, with few further predicts.  batch → CULPRITS → batch.  Pure.
+"""Find the requests that make a predict fail, with as few further predicts as possible.
 
-The usual culprits go first: requests with an infinite value, then those that lack a value, are tried by
-themselves, so that the rest need not be searched.  What still fails together is halved.
+Two kinds of requests are suspected first and tried separately: those with an infinite value, then those with
+a missing value. The others can then often be answered together. Requests that still fail together are split
+in halves.
 
-100 of 1,024 requests with a NaN that the model does not take cost about 170 predicts.  Were all 1,024 bad, it
-would be half as many again: each needs a predict of its own to be told what is wrong with it.
+100 requests with a NaN that the model does not take, among 1,024, cost about 170 predicts. If all 1,024 were
+bad, it would take about 1,540: each needs a predict of its own that gives its error.
 """
 
 from __future__ import annotations
@@ -18,59 +19,62 @@ from numpy.typing import NDArray
 
 from modelane.errors import ModelaneError
 from modelane_worker.inference.engine import Block
-from modelane_worker.inference.feature_rows import Mixed, Rows, join
+from modelane_worker.inference.mixed_rows import MixedRows, Rows, join
 
 T = TypeVar("T")
-Together = Callable[[Sequence[Block]], list[T]]
+#: Predicts some blocks together and returns one answer per block; raises a ModelaneError if any of them is
+#: bad.
+PredictTogether = Callable[[Sequence[Block]], list[T]]
 
-#: Requests that are tried one by one: halving so few costs as many predicts, even if only one of them is bad.
+#: So few requests are tried one by one: halving them costs as many predicts even if only one is bad.
 FEW = 4
 
-_USUAL = (2, 1, 0)  # infinite, lacking, neither
+_INFINITE, _MISSING, _NEITHER = 2, 1, 0
 
 
-def apart(blocks: Sequence[Block], together: Together[T]) -> list[T | ModelaneError]:
-    """What each of several blocks is answered, in their order.
+def isolate(blocks: Sequence[Block], predict: PredictTogether[T]) -> list[T | ModelaneError]:
+    """Return each block's answer or its error, in the order of the blocks.
 
     Args:
-        blocks: for which ``together`` has failed; two or more.
-        together: answers some of them, one answer each; raises :class:`ModelaneError` if any of them is bad.
+        blocks: Two or more blocks that fail together.
+        predict: Predicts some of them together.
     """
     suspicion = _suspicion(blocks)
     answers: dict[int, T | ModelaneError] = {}
-    for degree in _USUAL:
+    for degree in (_INFINITE, _MISSING, _NEITHER):
         positions = np.flatnonzero(suspicion == degree).tolist()
         if len(positions) == len(blocks):
-            return _halved(blocks, together)
-        alike = _each([blocks[position] for position in positions], together)
-        answers.update(zip(positions, alike, strict=True))
+            return _bisect(blocks, predict)
+        some = _answer_each([blocks[position] for position in positions], predict)
+        answers.update(zip(positions, some, strict=True))
     return [answers[position] for position in range(len(blocks))]
 
 
-def _each(blocks: Sequence[Block], together: Together[T]) -> list[T | ModelaneError]:
+def _answer_each(blocks: Sequence[Block], predict: PredictTogether[T]) -> list[T | ModelaneError]:
+    """Predict blocks together if possible, and isolate the failures if not."""
     if not blocks:
         return []
     try:
-        return [*together(blocks)]
+        return [*predict(blocks)]
     except ModelaneError as error:
-        return [error] if len(blocks) == 1 else _halved(blocks, together)
+        return [error] if len(blocks) == 1 else _bisect(blocks, predict)
 
 
-def _halved(blocks: Sequence[Block], together: Together[T]) -> list[T | ModelaneError]:
-    """Blocks that are known to fail together."""
+def _bisect(blocks: Sequence[Block], predict: PredictTogether[T]) -> list[T | ModelaneError]:
+    """Answer blocks that are known to fail together."""
     if len(blocks) <= FEW:
-        return [answer for block in blocks for answer in _each([block], together)]
+        return [answer for block in blocks for answer in _answer_each([block], predict)]
     half = len(blocks) // 2
     first, second = blocks[:half], blocks[half:]
     try:
-        answered = together(first)
+        answered = predict(first)
     except ModelaneError:
-        return [*_halved(first, together), *_each(second, together)]
-    return [*answered, *_halved(second, together)]  # so the culprit is in the second half
+        return [*_bisect(first, predict), *_answer_each(second, predict)]
+    return [*answered, *_bisect(second, predict)]  # the first half is fine, so the second one must fail
 
 
 def _suspicion(blocks: Sequence[Block]) -> NDArray[np.int8]:
-    """Of each block, by its worst row; one pass over all of them."""
+    """Rate each block by its worst row, in one pass over all rows."""
     sizes = [len(block.rows) for block in blocks]
     starts = [0, *accumulate(sizes[:-1])]
     worst: NDArray[np.int8] = np.maximum.reduceat(_by_row(join([block.rows for block in blocks])), starts)
@@ -78,8 +82,8 @@ def _suspicion(blocks: Sequence[Block]) -> NDArray[np.int8]:
 
 
 def _by_row(rows: Rows) -> NDArray[np.int8]:
-    numbers = rows.numbers if isinstance(rows, Mixed) else rows
-    infinite, lacking = np.isinf(numbers).any(axis=1), np.isnan(numbers).any(axis=1)
-    if isinstance(rows, Mixed):
-        lacking = lacking | (rows.texts != rows.texts).any(axis=1) | np.isnat(rows.dates).any(axis=1)
-    return np.where(infinite, 2, lacking).astype(np.int8)
+    numbers = rows.numbers if isinstance(rows, MixedRows) else rows
+    infinite, missing = np.isinf(numbers).any(axis=1), np.isnan(numbers).any(axis=1)
+    if isinstance(rows, MixedRows):
+        missing = missing | (rows.strings != rows.strings).any(axis=1) | np.isnat(rows.dates).any(axis=1)
+    return np.where(infinite, _INFINITE, np.where(missing, _MISSING, _NEITHER)).astype(np.int8)

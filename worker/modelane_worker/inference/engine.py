@@ -1,4 +1,7 @@
-"""One version of a model, in memory: checks rows against its card, and alone calls predict."""
+"""One version of a model in memory: reads requests by its card and calls its estimator.
+
+Nothing else in Modelane calls a method of an estimator that serves.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,21 @@ from numpy.typing import NDArray
 from modelane.errors import PredictionFailed, UnknownMethod
 from modelane.protocol.predict_request import Request
 from modelane_worker.inference import outputs
-from modelane_worker.inference.feature_rows import Mixed, Rows
-from modelane_worker.inference.request_rows import Reader
+from modelane_worker.inference.mixed_rows import MixedRows, Rows
+from modelane_worker.inference.request_reader import RequestReader
 from modelane_worker.registry.card import Card
 
+#: Method, dtype of the rows, and parameters as JSON.
 GroupKey = tuple[str, str, str]
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """One request's rows, ready to be joined with others of the same key.
+    """The rows of one request, ready to be joined with other blocks of the same key.
 
     Attributes:
-        rows: n rows, columns in the card's order.
-        key: method, dtype and parameters; only equal keys may share a predict.
+        rows: n rows, with their columns in the card's order.
+        key: Only blocks with equal keys may share a predict.
+        params: Keyword arguments of the method.
     """
 
     rows: Rows
@@ -37,53 +42,54 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 
 class Engine:
-    """A verified estimator and the card that came with it."""
+    """A loaded estimator and its card."""
 
     def __init__(self, card: Card, estimator: Any) -> None:
         self.card = card
         self._estimator = estimator
-        self._reader = Reader(card.model, card.features)
+        self._reader = RequestReader(card.model, card.features)
 
     def block(self, request: Request) -> Block:
-        """Check a request against the card.
+        """Read a request's rows and check them against the card.
 
         Raises:
-            UnknownMethod: not in the card.
-            BadInput: rows that the model does not take; the sentence says what it expects.
+            UnknownMethod: The card does not list the method.
+            BadInput: The model does not take these rows; the message says what it expects.
         """
         if request.method not in self.card.methods:
             raise UnknownMethod(
-                f"{self.card.model} answers {', '.join(self.card.methods)}; not {request.method!r:.40}"
+                f"{self.card.model} has no method {request.method!r:.40}: "
+                f"it answers {', '.join(self.card.methods)}"
             )
         rows = self._reader.read(request.rows, request.columns)
-        dtype = "mixed" if isinstance(rows, Mixed) else rows.dtype.str
+        dtype = "mixed" if isinstance(rows, MixedRows) else rows.dtype.str
         params = json.dumps(request.params, sort_keys=True) if request.params else ""
         return Block(rows, (request.method, dtype, params), request.params)
 
     def predict(self, method: str, rows: Rows, params: dict[str, Any]) -> NDArray[Any]:
-        """Call the model once; output i answers row i.
+        """Call a method of the estimator; item i of the result answers row i.
 
         Raises:
-            PredictionFailed: the model raised, or did not give one output a row.
+            PredictionFailed: The estimator raised an exception, or did not return one item per row.
         """
         try:
-            asked = rows.frame(self.card.features) if isinstance(rows, Mixed) else rows
-            return outputs.to_array(getattr(self._estimator, method)(asked, **params), len(rows))
+            taken = rows.frame(self.card.features) if isinstance(rows, MixedRows) else rows
+            return outputs.to_array(getattr(self._estimator, method)(taken, **params), len(rows))
         except Exception as exc:
-            raise PredictionFailed(f"{self.card.model}.{method}: {exc}") from exc
+            raise PredictionFailed(f"{self.card.model}.{method} failed: {exc}") from exc
 
     def warm_up(self) -> None:
-        """Predict the card's example with every method, so that the first caller does not wait for it.
+        """Predict the card's example with every method, so that the first caller does not pay for it.
 
-        Then make the estimator answer as soon as it can, if it goes on saying the same.
+        Then speed up the estimator's forests, and undo that if an answer to the example changes.
         """
-        from modelane_worker.inference.fast_forest import quicken, slow_down  # noqa: PLC0415  # a fake does without scikit-learn
+        from modelane_worker.inference.fast_forest import restore, speed_up  # noqa: PLC0415  # a fake worker has no scikit-learn
 
-        said = self._on_example()
-        quickened = quicken(self._estimator)
-        if quickened and not all(map(np.array_equal, said, self._on_example())):
-            slow_down(quickened)
+        before = self._predict_example()
+        forests = speed_up(self._estimator)
+        if forests and not all(map(np.array_equal, before, self._predict_example())):
+            restore(forests)
 
-    def _on_example(self) -> list[NDArray[Any]]:
+    def _predict_example(self) -> list[NDArray[Any]]:
         example = self._reader.read([list(self.card.example)], None)
         return [self.predict(method, example, {}) for method in self.card.methods]

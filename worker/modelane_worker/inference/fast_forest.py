@@ -1,10 +1,10 @@
-"""The same answers from a forest, sooner.  artefact → QUICK → engine.
+"""Make the forests of an estimator answer small batches faster, with exactly the same results.
 
-scikit-learn hands each tree of a forest to joblib as a task of its own, and checks it anew.  For the small
-batches of a queue that costs several times what the trees themselves do: 100 trees answer 256 rows in 3 ms
-instead of 20, 4,096 rows in 10 instead of 25 (2 cores, scikit-learn 1.9; ``benchmarks.forest`` measures it).
-Here the rows are checked once and the trees are asked in a plain loop, in the same order, so that the sums
-are the same to the last bit.
+scikit-learn runs each tree of a forest as a joblib task of its own, and validates the rows once per tree. For
+the small batches of a queue this costs several times as much as the trees themselves: 100 trees answer 256
+rows in 3 ms instead of 20 ms, and 4,096 rows in 10 ms instead of 25 ms (2 cores, scikit-learn 1.9, measured
+by ``benchmarks.forest``). This module validates the rows once and calls the trees in a plain loop, in the
+same order, so that the floating-point sums are identical.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-#: By exact type: a subclass may mean something else by a method of the same name.
+#: The method to replace, by exact type: a subclass may have changed the method's meaning.
 _METHODS = {
     RandomForestClassifier: "predict_proba",
     ExtraTreesClassifier: "predict_proba",
@@ -32,22 +32,22 @@ _METHODS = {
 }
 
 
-def quicken(estimator: object) -> list[BaseEstimator]:
-    """Let every forest in ``estimator`` answer by :func:`_mean_of_trees`; returns those forests.
+def speed_up(estimator: object) -> list[BaseEstimator]:
+    """Replace the method of every forest in ``estimator`` with a faster one, and return these forests.
 
-    Left as they are: forests of several outputs, and those that were given threads of their own (``n_jobs``).
+    Forests with several outputs, and forests that have threads of their own (``n_jobs``), are left unchanged.
     """
-    found = {id(part): part for part in _objects_of_scikit_learn_in(estimator)}  # some are held twice
-    forests = [part for part in found.values() if type(part) in _METHODS and _is_plain(part)]
+    parts = {id(part): part for part in _estimators_in(estimator)}  # one estimator may be referenced twice
+    forests = [part for part in parts.values() if type(part) in _METHODS and _is_plain(part)]
     for forest in forests:
-        # Where a method is looked up, the instance comes before its class: in a pipeline, and in
-        # ``predict``, which asks ``predict_proba``.
+        # An attribute of the instance is found before the method of its class, also when a pipeline, or the
+        # forest's own ``predict``, calls ``predict_proba``.
         setattr(forest, _METHODS[type(forest)], MethodType(_mean_of_trees, forest))
     return forests
 
 
-def slow_down(forests: Sequence[BaseEstimator]) -> None:
-    """Take back what :func:`quicken` did."""
+def restore(forests: Sequence[BaseEstimator]) -> None:
+    """Undo :func:`speed_up` for these forests."""
     for forest in forests:
         delattr(forest, _METHODS[type(forest)])
 
@@ -58,8 +58,8 @@ def _is_plain(forest: Any) -> bool:
 
 
 def _mean_of_trees(forest: Any, rows: Any) -> NDArray[np.float64]:
-    """What the trees say of each row on average, shape (n, n_classes); (n,) of a regression."""
-    rows = forest._validate_X_predict(rows)  # the forest's own check, once for all trees
+    """Return the mean of the trees' outputs, shape (n, n_classes), or (n,) for a regressor."""
+    rows = forest._validate_X_predict(rows)  # the forest's own validation, once for all trees
     trees = [tree.tree_ for tree in forest.estimators_]
     total: NDArray[np.float64] = np.zeros((rows.shape[0], getattr(forest, "n_classes_", 1)))
     for tree in trees:
@@ -68,12 +68,12 @@ def _mean_of_trees(forest: Any, rows: Any) -> NDArray[np.float64]:
     return total if hasattr(forest, "classes_") else total[:, 0]
 
 
-def _objects_of_scikit_learn_in(owner: object) -> Iterator[Any]:
-    """Itself, and those that its attributes hold, by themselves or in lists of (named) ones."""
+def _estimators_in(owner: object) -> Iterator[Any]:
+    """Yield ``owner`` and the scikit-learn objects in its attributes, also those in lists of pairs."""
     if isinstance(owner, list | tuple):
         for part in owner:
-            yield from _objects_of_scikit_learn_in(part)
+            yield from _estimators_in(part)
     elif type(owner).__module__.startswith("sklearn.") and hasattr(owner, "__dict__"):
         yield owner
         if type(owner) not in _METHODS:
-            yield from _objects_of_scikit_learn_in(list(vars(owner).values()))
+            yield from _estimators_in(list(vars(owner).values()))

@@ -1,4 +1,4 @@
-"""What an estimator said, as one array whose item i answers row i.  engine → ANSWERS → batch → results."""
+"""Turn what an estimator returned into one array whose item i answers row i."""
 
 from __future__ import annotations
 
@@ -10,50 +10,51 @@ from numpy.typing import NDArray
 
 from modelane.data import datetimes
 
-#: Bytes that a sparse answer may take when it is written out.
+#: Largest sparse output, in bytes, that is converted to a dense array.
 MAX_DENSE_BYTES = 256 * 2**20
 
 
-def to_array(answered: Any, n_rows: int) -> NDArray[Any]:
-    """Labels and numbers keep their dtype; strings of objects stay objects.
+def to_array(output: Any, n_rows: int) -> NDArray[Any]:
+    """Return an estimator's output as an array with one item per row.
 
-    A frame (``set_output``) becomes its values; a sparse matrix is written out; several outputs, which
-    scikit-learn gives as a list or a tuple of arrays, become one array with a place for each: (n, outputs)
-    or (n, outputs, classes).
+    Labels and numbers keep their dtype, and strings in an object array stay objects. A DataFrame (as with
+    ``set_output``) becomes its values, and a sparse matrix a dense array. The outputs of a multi-output
+    estimator, for which scikit-learn returns a list or tuple of arrays, become one array of shape (n,
+    outputs) or (n, outputs, classes).
 
     Raises:
-        ValueError: it is nothing of this, or not one item a row.
+        ValueError: The output cannot become an array with one item per row.
     """
-    if isinstance(answered, list | tuple) and any(isinstance(part, np.ndarray) for part in answered):
-        values = _in_one(answered)
-    elif hasattr(answered, "toarray"):
-        values = _written_out(answered)
+    if isinstance(output, list | tuple) and any(isinstance(part, np.ndarray) for part in output):
+        values = _stacked(output)
+    elif hasattr(output, "toarray"):
+        values = _dense(output)
     else:
-        values = np.asarray(answered)
+        values = np.asarray(output)
     if values.shape[:1] != (n_rows,):
-        raise ValueError(f"answered {values.shape[0] if values.ndim else 'no'} rows to {n_rows}")
+        raise ValueError(f"returned {values.shape[0] if values.ndim else 'no'} rows for {n_rows} rows")
     return values.astype(datetimes.DTYPE, copy=False) if values.dtype.kind == "M" else values
 
 
-def _in_one(parts: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
+def _stacked(parts: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
     shapes = {np.shape(part) for part in parts}
     if len(shapes) > 1:
         raise ValueError(
-            f"answered with {len(parts)} arrays of different shapes, which do not fit into one: "
-            "ask for another method, or with other params"
+            f"returned {len(parts)} arrays of different shapes, which cannot be combined into one: "
+            "call another method, or pass other params"
         )
     (shape,) = shapes
-    # A list of arrays of one dimension is a row each, as any list.
-    is_outputs = isinstance(parts, tuple) or len(shape) == 2
-    return np.stack(parts, axis=1) if is_outputs else np.asarray(parts)
+    # A list of one-dimensional arrays is a list of rows, not of outputs.
+    is_multi_output = isinstance(parts, tuple) or len(shape) == 2
+    return np.stack(parts, axis=1) if is_multi_output else np.asarray(parts)
 
 
-def _written_out(sparse: Any) -> NDArray[Any]:
+def _dense(sparse: Any) -> NDArray[Any]:
     n_bytes = math.prod(sparse.shape) * sparse.dtype.itemsize
     if n_bytes > MAX_DENSE_BYTES:
         raise ValueError(
-            f"a sparse answer of shape {sparse.shape} takes {n_bytes} bytes when written out, "
-            f"at most {MAX_DENSE_BYTES} are: send fewer rows"
+            f"returned a sparse matrix of shape {sparse.shape}, which takes {n_bytes} bytes as a dense array "
+            f"(the limit is {MAX_DENSE_BYTES}): send fewer rows"
         )
     dense: NDArray[Any] = sparse.toarray()
     return dense

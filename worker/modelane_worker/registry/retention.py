@@ -1,6 +1,7 @@
-"""What a store throws away: old versions that nobody needs, and what a crash has left.  trainer → RETENTION.
+"""Remove old versions that nobody needs, and what a crash has left in the model store.
 
-Kept are the newest versions, those that an alias names, and those that a worker holds.
+Kept are the newest versions, versions that an alias names, and versions that a worker holds in memory.
+Trainers call this after each run.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ from pathlib import Path
 from modelane.errors import NoSuchVersion, StoreError
 from modelane_worker.registry.store import Store
 
-#: Seconds without a change after which what is being written counts as left behind.  No disk takes that long.
+#: A partial version that has not changed for so many seconds is abandoned: no disk takes that long for a
+#: write.
 STALE_S = 3600.0
 
-_LEFT = re.compile(r"\.(?P<version>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})\.[0-9a-f]+\.(?P<kind>partial|gone)")
+_LEFTOVER = re.compile(r"\.(?P<version>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})\.[0-9a-f]+\.(?P<kind>partial|gone)")
 
 
 def prune(store: Store, model: str, *, keep: int, held: Collection[str]) -> list[str]:
-    """Remove old versions; which.
+    """Remove old versions of a model and return their ids.
 
     Args:
-        keep: so many of the newest versions stay.
-        held: versions that a worker holds.
+        store: The model store.
+        model: The model's name.
+        keep: How many of the newest versions stay.
+        held: Versions that workers hold in memory.
 
     Raises:
-        StoreError: the disk refuses; what is left is whole.
+        StoreError: The disk fails; all versions that remain are complete.
     """
     return [
         version
@@ -39,37 +43,46 @@ def prune(store: Store, model: str, *, keep: int, held: Collection[str]) -> list
 
 
 def remove(store: Store, model: str, version: str) -> bool:
-    """Remove a version, unless an alias names it; readers see it whole or not at all."""
-    with suppress(NoSuchVersion), store.moving_aliases(model):
+    """Remove a version unless an alias names it; return whether it was removed.
+
+    It disappears in one step, so that readers see it completely or not at all.
+
+    Raises:
+        StoreError: The disk fails.
+    """
+    with suppress(NoSuchVersion), store.lock(model):
         aliases = store.aliases(model)
-        if version in {getattr(aliases, name) for name in aliases.__struct_fields__}:
+        if version in (aliases.champion, aliases.previous):
             return False
         store.resolve(model, version)
-        folder = store.home(model) / version
+        folder = store.model_folder(model) / version
         gone = folder.with_name(f".{version}.{secrets.token_hex(4)}.gone")
         try:
             folder.rename(gone)
         except OSError as exc:
-            raise StoreError(f"{model} {version} cannot be removed: {exc}") from exc
-        shutil.rmtree(gone, ignore_errors=True)  # what is left of it is swept later
+            raise StoreError(f"{model} {version} cannot be removed from the model store: {exc}") from exc
+        shutil.rmtree(gone, ignore_errors=True)  # sweep() removes what remains of it
         return True
     return False
 
 
 def sweep(store: Store, model: str, *, now_s: float, of_run: str = "") -> list[str]:
-    """Remove what was left behind by who is surely dead; names of it.
+    """Remove partial and removed versions whose writer is certainly dead; return their folders' names.
 
     Args:
-        now_s: Unix time, as the store's files have it.
-        of_run: a version, whose run the caller holds: nobody else writes it any more, however fresh it looks.
+        store: The model store.
+        model: The model's name.
+        now_s: The current Unix time, by the clock that dates the store's files.
+        of_run: A version id of a run that the caller has claimed: its partial versions are abandoned even if
+            they are recent, because nobody else writes them.
     """
-    home, swept = store.home(model), []
+    home, swept = store.model_folder(model), []
     _, _, run = of_run.rpartition("-")
     for folder in sorted(home.iterdir()) if home.is_dir() else ():
-        left = _LEFT.fullmatch(folder.name)
-        if left is None or folder.is_symlink():
+        leftover = _LEFTOVER.fullmatch(folder.name)
+        if leftover is None or folder.is_symlink():
             continue
-        is_dead = left["kind"] == "gone" or bool(run and left["version"].endswith(f"-{run}"))
+        is_dead = leftover["kind"] == "gone" or bool(run and leftover["version"].endswith(f"-{run}"))
         if is_dead or now_s - _changed_s(folder) > STALE_S:
             shutil.rmtree(folder, ignore_errors=True)
             swept.append(folder.name)
@@ -77,7 +90,7 @@ def sweep(store: Store, model: str, *, now_s: float, of_run: str = "") -> list[s
 
 
 def _changed_s(folder: Path) -> float:
-    """When something in it was written last."""
+    """Return the Unix time of the last change to the folder or one of its files."""
     times = [0.0]
     for path in (folder, *folder.iterdir()):
         with suppress(OSError):

@@ -1,8 +1,8 @@
-"""Who may put a model into service.  A trainer signs a card → SIGNING → a worker believes it.
+"""The Ed25519 keys with which trainers sign model cards and workers verify them.
 
-Ed25519.  Trainers hold the private key; workers hold public ones only, as many as there are
-trainers or as a rotation needs, one PEM block after another in one file.  ``openssl pkey`` and
-``openssl pkeyutl`` read all of it.
+A trainer has a private key. Workers have only public keys, in one file with one PEM block after another: as
+many as there are trainers, or as a key rotation needs. ``openssl pkey`` and ``openssl pkeyutl`` read both
+files.
 """
 
 from __future__ import annotations
@@ -26,52 +26,57 @@ _PUBLIC_BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY--
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A trainer's private key; its ``repr`` does not show it."""
+    """A trainer's private key. Its ``repr`` does not show the key."""
 
     _private: Ed25519PrivateKey
 
     @classmethod
     def load(cls, path: Path) -> SigningKey:
-        """Read a private key in PEM, not encrypted.
+        """Read an unencrypted private key in PEM.
 
         Raises:
-            SettingsError: there is none at ``path``, or it is another kind of key.
+            SettingsError: There is no file at ``path``, or it does not hold such a key.
         """
         try:
             private = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except FileNotFoundError as exc:
             raise SettingsError(
-                f"no signing key at {path}: correct MODELANE_SIGNING_KEY, or make the key with "
-                f"`openssl genpkey -algorithm ed25519 -out {path}`; with MODELANE_SIGNING_KEY "
-                "unset, `modelane train` makes one of its own"
+                f"no signing key at {path}: correct MODELANE_SIGNING_KEY, or create the key with "
+                f"`openssl genpkey -algorithm ed25519 -out {path}`; if MODELANE_SIGNING_KEY is not set, "
+                "`modelane train` creates a key itself"
             ) from exc
         except OSError as exc:
-            raise SettingsError(f"the signing key at {path} cannot be read: {exc}") from exc
+            raise SettingsError(
+                f"the signing key at {path} (MODELANE_SIGNING_KEY) cannot be read: {exc}"
+            ) from exc
         except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
             raise SettingsError(
-                f"{path} (MODELANE_SIGNING_KEY) is not an unencrypted private key in PEM: {exc}"
+                f"{path} (MODELANE_SIGNING_KEY) is not an unencrypted private key in PEM format: {exc}"
             ) from exc
         if not isinstance(private, Ed25519PrivateKey):
-            raise SettingsError(f"{path} (MODELANE_SIGNING_KEY) is not an Ed25519 key")
+            raise SettingsError(
+                f"{path} (MODELANE_SIGNING_KEY) is not an Ed25519 key: create one with "
+                "`openssl genpkey -algorithm ed25519`"
+            )
         return cls(private)
 
     @classmethod
     def create(cls, path: Path, public_path: Path) -> SigningKey:
-        """Make a key that its owner alone can read, and add its public half to ``public_path``.
+        """Create a key that only its owner can read, and add its public key to ``public_path``.
 
         Raises:
-            FileExistsError: there is a key at ``path`` already; it is left as it is.
-            StoreError: one of the files cannot be written.
+            FileExistsError: There already is a key at ``path``; it was not changed.
+            StoreError: One of the files cannot be written.
         """
         key = cls(Ed25519PrivateKey.generate())
         try:
             public_path.parent.mkdir(parents=True, exist_ok=True)
             with public_path.open("ab") as trusted:
-                fcntl.flock(trusted, fcntl.LOCK_EX)  # of trainers that start together, one goes on
+                fcntl.flock(trusted, fcntl.LOCK_EX)  # of trainers that start together, one creates the key
                 if path.exists():
                     raise FileExistsError(path)
-                # Trusted first: a crash in between leaves a public key that nobody owns, which is
-                # harmless; the reverse would leave a key whose models every worker refuses.
+                # The public key first: a crash in between leaves a public key that nobody uses, which is
+                # harmless. The other order could leave a key whose models every worker refuses.
                 trusted.write(key.public_pem)
                 trusted.flush()
                 os.fsync(trusted.fileno())
@@ -80,7 +85,7 @@ class SigningKey:
         except FileExistsError:
             raise
         except OSError as exc:
-            raise StoreError(f"no signing key could be made at {path}: {exc}") from exc
+            raise StoreError(f"the signing key at {path} cannot be created: {exc}") from exc
         return key
 
     def sign(self, data: bytes) -> bytes:
@@ -88,7 +93,7 @@ class SigningKey:
 
     @property
     def public_pem(self) -> bytes:
-        """What a worker's trusted file needs."""
+        """The public key as PEM, for the workers' file of trusted keys."""
         return self._private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -104,7 +109,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKeys:
-    """The public keys of one file, as they were when it was read."""
+    """The public keys in one file, as they were when it was read."""
 
     path: Path
     _keys: tuple[Ed25519PublicKey, ...]
@@ -114,28 +119,29 @@ class TrustedKeys:
         """Read every public key in the file.
 
         Raises:
-            UntrustedModel: there is no file, no key in it, or one that is not Ed25519.  A worker
-                may start before its trainer's first key, so this is no ``SettingsError``.
+            UntrustedModel: There is no file, it has no key, or one of its keys is not Ed25519. It is not a
+                ``SettingsError``, because a worker may start before its trainer creates the first key.
         """
         try:
             blocks = _PUBLIC_BLOCK.findall(path.read_bytes())
         except OSError as exc:
             raise UntrustedModel(
-                f"no trusted keys at {path} ({exc.strerror}): a trainer writes its public key "
-                "there; on another host, copy that file and name it in MODELANE_TRUSTED_KEYS"
+                f"the trusted keys at {path} cannot be read ({exc.strerror}): a trainer on this host writes "
+                "its public key there; if the trainer runs on another host, copy its file to this one and "
+                "set MODELANE_TRUSTED_KEYS"
             ) from exc
         if not blocks:
             raise UntrustedModel(
-                f"{path} (MODELANE_TRUSTED_KEYS) holds no public key: expected PEM blocks, "
+                f"{path} (MODELANE_TRUSTED_KEYS) has no public key: expected PEM blocks that begin with "
                 "-----BEGIN PUBLIC KEY-----"
             )
         return cls(path, tuple(_public_key(block, path) for block in blocks))
 
     def verify(self, data: bytes, signature: bytes) -> None:
-        """Return if one of the keys signed ``data``.
+        """Check that one of the keys signed ``data``.
 
         Raises:
-            UntrustedModel: none did.
+            UntrustedModel: None of them did.
         """
         for key in self._keys:
             try:
@@ -143,8 +149,8 @@ class TrustedKeys:
             except InvalidSignature:
                 continue
         raise UntrustedModel(
-            f"no key in {self.path} signed this: it was changed after signing, or its trainer is "
-            "not trusted; train again, or add that trainer's public key to the file"
+            f"its signature matches no key in {self.path}: the card was changed after it was signed, or its "
+            "trainer is not trusted; train the model again, or add the trainer's public key to that file"
         )
 
 
@@ -152,22 +158,30 @@ def _public_key(block: bytes, path: Path) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(block)
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise UntrustedModel(f"{path} holds a public key that cannot be read: {exc}") from exc
+        raise UntrustedModel(
+            f"{path} (MODELANE_TRUSTED_KEYS) has a public key that cannot be read: {exc}"
+        ) from exc
     if not isinstance(key, Ed25519PublicKey):
-        raise UntrustedModel(f"{path} holds a public key that is not Ed25519; remove it")
+        raise UntrustedModel(
+            f"{path} (MODELANE_TRUSTED_KEYS) has a public key that is not Ed25519: remove it"
+        )
     return key
 
 
 def _write_once(path: Path, secret: bytes) -> None:
+    """Write a file that only its owner can read.
+
+    Raises:
+        FileExistsError: The file exists; it was not changed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secret)
             file.flush()
             os.fsync(file.fileno())
-        # A link, unlike a rename, never replaces.
-        os.link(beside, path)
+        os.link(temporary, path)  # unlike a rename, it fails if the file exists
     finally:
-        Path(beside).unlink()
+        Path(temporary).unlink()
     atomic_files.sync_folder(path.parent)

@@ -1,51 +1,35 @@
-"""Versions of models in a folder, published whole or not at all.  publish → STORE → live.
+"""The model store: a folder of models and their versions, which trainers write and workers read.
 
-    <root>/<model>/<version>/card.json      what it is, with the sha256 of every other file
-                             card.sig       Ed25519 signature over card.json, 64 bytes
-                             model.joblib   … the files
-    <root>/<model>/aliases.json             champion and previous; one file, so they move together
-    <root>/<model>/.lock                    held while aliases move
-    <root>/<model>/.<version>.*.partial/    being written, or left by a crash; nobody reads it
-    <root>/<model>/.<version>.*.gone/       being removed
+    <root>/<model>/<version>/               a version: see version_folder
+    <root>/<model>/aliases.json             champion and previous: see aliases
+    <root>/<model>/.lock                    held while aliases change
+    <root>/<model>/.<version>.*.partial/    a version that is being written, or that a crash left; never read
+    <root>/<model>/.<version>.*.gone/       a version that is being removed
 
-Whoever can write here can move an alias to any version that a trusted trainer signed, an old one
-included, but cannot bring in a model of his own.
+Anyone who can write to this folder can point an alias at any version that a trusted trainer signed, also at
+an old one, but cannot make a worker load a model that no trusted trainer signed.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from modelane import atomic_files
 from modelane.errors import BadInput, NoSuchVersion, StoreError, UntrustedModel
 from modelane.keys import check_model_name
-from modelane_worker.registry.card import MAX_CARD_BYTES, Card, check_version, decode, is_version
+from modelane_worker.registry.aliases import ALIAS_NAMES, Aliases, folder_lock, read_aliases, write_aliases
+from modelane_worker.registry.card import Card
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
-from modelane_worker.registry.verification import (
-    CARD_FILE,
-    SIGNATURE_FILE,
+from modelane_worker.registry.version_folder import (
     Verified,
-    checked_file_name,
-    digest,
+    is_complete,
+    read_card,
     read_verified,
+    write_version,
 )
-
-ALIASES_FILE = "aliases.json"
-
-
-class Aliases(msgspec.Struct, frozen=True, kw_only=True):
-    """The names that versions have at one moment."""
-
-    champion: str | None = None  #: answers requests
-    previous: str | None = None  #: was champion before; what a rollback returns to
+from modelane_worker.registry.version_id import check_version, is_version
 
 
 @contextmanager
@@ -53,14 +37,16 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise StoreError(f"the model store: {exc}") from exc
+        raise StoreError(f"the model store cannot be read or written: {exc}") from exc
 
 
 class Store:
-    """The folder ``root``, which appears with the first version; processes may share it.
+    """The models in a folder. Threads and processes may share it.
 
-    Every method raises ``BadInput`` for a name that no model can have, and ``StoreError`` when the
-    disk refuses.
+    Every method raises ``BadInput`` for a name that no model can have, and ``StoreError`` if the disk fails.
+
+    Args:
+        root: The folder; it is created when the first version is published.
     """
 
     def __init__(self, root: Path) -> None:
@@ -68,155 +54,149 @@ class Store:
 
     @_disk_errors()
     def models(self) -> list[str]:
-        """Those with at least one version; a folder that cannot be read hides its own model only."""
+        """Return the models with at least one version; models whose folder cannot be read are left out."""
         return [name for name in _folders(self.root) if _is_model(name) and self._has_versions(name)]
 
     @_disk_errors()
     def versions(self, model: str) -> list[str]:
-        """Whole versions, oldest first; anything else that lies in the folder is passed over."""
-        home = self.home(model)
-        return [name for name in _folders(home) if is_version(name) and _is_whole(home / name)]
+        """Return the ids of a model's complete versions, oldest first; other files are ignored."""
+        folder = self.model_folder(model)
+        return [name for name in _folders(folder) if is_version(name) and is_complete(folder / name)]
 
     @_disk_errors()
     def aliases(self, model: str) -> Aliases:
-        try:
-            raw = atomic_files.read_regular(self.home(model) / ALIASES_FILE, max_bytes=4096)
-            return msgspec.json.decode(raw, type=Aliases)
-        except FileNotFoundError:
-            return Aliases()
-        except msgspec.MsgspecError as exc:
-            raise StoreError(
-                f"{ALIASES_FILE} of {model} is damaged ({exc}): remove it and promote a version"
-            ) from exc
+        return read_aliases(self.model_folder(model))
 
     def champion(self, model: str) -> str | None:
-        """The version that answers; None before the first promotion."""
+        """Return the version that answers requests; None before the first promotion."""
         return self.aliases(model).champion
 
     def resolve(self, model: str, name: str = "champion") -> str:
-        """The version that ``name``, an alias or a version, stands for.
+        """Return the id of the version that ``name``, an alias or a version id, stands for.
 
         Raises:
-            NoSuchVersion: none.
+            NoSuchVersion: There is no such version.
         """
         version = name
-        if name in Aliases.__struct_fields__:
+        if name in ALIAS_NAMES:
             version = getattr(self.aliases(model), name)
             if version is None:
-                raise NoSuchVersion(f"model {model} has no {name}; promote a version first")
+                raise NoSuchVersion(f"model {model} has no {name} version yet: promote one first")
         self._existing(model, version)
         return version
 
     @_disk_errors()
     def publish(self, card: Card, files: Mapping[str, bytes], key: SigningKey) -> str:
-        """Add a version; it is in nobody's service until it is promoted.
+        """Add a version. It does not answer requests before it is promoted.
 
         Args:
-            card: its ``files`` are filled in here.
-            files: name → content; names are plain, without folders.
+            card: The digests of the files are added to it.
+            files: File name to content; the names are plain, without folders.
+            key: Signs the card.
 
         Returns:
-            The version.
+            The version's id.
 
         Raises:
-            StoreError: the version exists.
+            StoreError: The version exists.
         """
-        home, version = self.home(card.model), check_version(card.version)
-        files = {checked_file_name(name): content for name, content in files.items()}
-        digests = {name: digest(content) for name, content in files.items()}
-        raw = msgspec.structs.replace(card, files=digests).encode()
-        # A name of its own: one who was lost or stalled while he wrote the same version is not in the way.
-        partial, final = home / f".{version}.{secrets.token_hex(4)}.partial", home / version
-        partial.mkdir(parents=True)
-        try:
-            if final.exists():
-                raise StoreError(f"{card.model} {version} exists; versions never change")
-            for name, content in {**files, CARD_FILE: raw, SIGNATURE_FILE: key.sign(raw)}.items():
-                atomic_files.write_new(partial / name, content)
-            atomic_files.sync_folder(partial)
-            partial.rename(final)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        atomic_files.sync_folder(home)
+        write_version(self.model_folder(card.model) / check_version(card.version), card, files, key)
         atomic_files.sync_folder(self.root)
-        return version
+        return card.version
 
     def promote(self, model: str, version: str) -> Aliases:
-        """Make ``version`` champion, and the champion so far ``previous``; both in one step.
+        """Make ``version`` the champion, and the champion the previous version, in one step.
 
         Raises:
-            NoSuchVersion: no whole version of that name.
+            NoSuchVersion: There is no complete version with this id.
         """
         self._existing(model, version)
-        with self.moving_aliases(model):
-            self._existing(model, version)  # nobody has removed it before we held the lock
+        with self.lock(model):
+            self._existing(model, version)  # it may have been removed before this process had the lock
             before = self.aliases(model)
             if version == before.champion:
                 return before
-            return self._move(model, Aliases(champion=version, previous=before.champion))
+            return self._write(model, before.promoted(version))
 
     def promote_over(self, model: str, version: str, champion: str | None) -> Aliases:
-        """:meth:`promote`, unless it was held against another champion than answers now.
+        """Promote ``version`` if ``champion`` is still the champion that it was compared with.
 
-        Nor one that is ``previous``: it was rolled back, and whoever did so had a reason.
-        """
-        self._existing(model, version)
-        with self.moving_aliases(model):
-            before = self.aliases(model)
-            if version == before.champion or champion != before.champion or version == before.previous:
-                return before
-            return self._move(model, Aliases(champion=version, previous=before.champion))
+        A version that is the previous one is not promoted either: someone rolled it back for a reason.
 
-    def rollback(self, model: str) -> Aliases:
-        """Exchange champion and previous.
+        Returns:
+            The aliases, whether they changed or not.
 
         Raises:
-            NoSuchVersion: there is no previous one, or its files are gone.
+            NoSuchVersion: There is no complete version with this id.
         """
-        with self.moving_aliases(model):
+        self._existing(model, version)
+        with self.lock(model):
+            before = self.aliases(model)
+            if champion != before.champion or version in (before.champion, before.previous):
+                return before
+            return self._write(model, before.promoted(version))
+
+    def rollback(self, model: str) -> Aliases:
+        """Exchange the champion and the previous version.
+
+        Raises:
+            NoSuchVersion: There is no previous version, or its files are gone.
+        """
+        with self.lock(model):
             before = self.aliases(model)
             if before.previous is None:
-                raise NoSuchVersion(f"model {model} has no previous version to return to")
+                raise NoSuchVersion(f"model {model} has no previous version to roll back to")
             self._existing(model, before.previous)
-            return self._move(model, Aliases(champion=before.previous, previous=before.champion))
+            return self._write(model, before.promoted(before.previous))
 
     @_disk_errors()
     def read(self, model: str, version: str, trusted: TrustedKeys) -> Verified:
-        """Read a version into memory, believing nothing that is not covered by its signature.
+        """Read a version into memory and check everything against its signature.
 
         Raises:
-            NoSuchVersion: no whole version of that name.
-            UntrustedModel: signature, model, version, size or digest is wrong; nothing came of it.
-            IncompatibleModel: the card is signed, but not in a form that this Modelane reads.
+            NoSuchVersion: There is no complete version with this id.
+            UntrustedModel: The signature, model, version, or the size or digest of a file is wrong.
+            IncompatibleModel: The signature is right, but this release of Modelane cannot read the card.
         """
         folder = self._existing(model, version)
         try:
             return read_verified(folder, model, version, trusted)
         except UntrustedModel as exc:
-            raise UntrustedModel(f"{model} {version}: {exc}") from exc
+            raise UntrustedModel(f"{model} {version} cannot be trusted: {exc}") from exc
 
     @_disk_errors()
     def card(self, model: str, version: str) -> Card:
-        """What a version says of itself, its signature not looked at: to be shown, not to be believed.
+        """Read a version's card without checking its signature: to show it, not to rely on it.
 
         Raises:
-            NoSuchVersion: no whole version of that name.
-            IncompatibleModel: not in a form that this Modelane reads.
+            NoSuchVersion: There is no complete version with this id.
+            IncompatibleModel: This release of Modelane cannot read the card.
         """
-        folder = self._existing(model, version)
-        return decode(atomic_files.read_regular(folder / CARD_FILE, max_bytes=MAX_CARD_BYTES))
+        return read_card(self._existing(model, version))
 
-    def home(self, model: str) -> Path:
-        """The model's folder, whether there is one or not.
+    def model_folder(self, model: str) -> Path:
+        """Return the path of a model's folder, which may not exist.
 
         Raises:
-            StoreError: a link stands in its place.
+            StoreError: The path is a symbolic link.
         """
-        home = self.root / check_model_name(model)
-        if home.is_symlink():
-            raise StoreError(f"{home} is a link; the store holds plain files and folders only")
-        return home
+        folder = self.root / check_model_name(model)
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a link: the model store may hold plain files and folders only")
+        return folder
+
+    @contextmanager
+    def lock(self, model: str) -> Iterator[None]:
+        """Prevent others from changing the model's aliases and from removing its versions.
+
+        Raises:
+            NoSuchVersion: The store does not have the model.
+        """
+        folder = self.model_folder(model)
+        if not folder.is_dir():
+            raise NoSuchVersion(f"the model store {self.root} has no model {model}")
+        with _disk_errors(), folder_lock(folder):
+            yield
 
     @_disk_errors()
     def _has_versions(self, model: str) -> bool:
@@ -226,33 +206,20 @@ class Store:
             return False
 
     def _existing(self, model: str, version: str) -> Path:
-        home = self.home(model)
-        if is_version(version) and _is_whole(home / version):
-            return home / version
-        newest = self.versions(model)[-1:] or ["none at all"]
-        raise NoSuchVersion(f"model {model} has no version {version!r:.80}; the newest it has is {newest[0]}")
+        folder = self.model_folder(model)
+        if is_version(version) and is_complete(folder / version):
+            return folder / version
+        versions = self.versions(model)
+        hint = f"its newest version is {versions[-1]}" if versions else "it has no versions at all"
+        raise NoSuchVersion(f"model {model} has no version {version!r:.80}: {hint}")
 
-    @contextmanager
-    def moving_aliases(self, model: str) -> Iterator[None]:
-        """Nobody else moves an alias of the model, or removes a version of it, meanwhile."""
-        home = self.home(model)
-        if not home.is_dir():
-            raise NoSuchVersion(f"no model {model} in {self.root}")
-        with _disk_errors():
-            lock = os.open(home / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(lock)
-
-    def _move(self, model: str, aliases: Aliases) -> Aliases:
-        atomic_files.replace(self.home(model) / ALIASES_FILE, msgspec.json.encode(aliases) + b"\n")
+    def _write(self, model: str, aliases: Aliases) -> Aliases:
+        write_aliases(self.model_folder(model), aliases)
         return aliases
 
 
 def _folders(folder: Path) -> list[str]:
-    """Names of the real folders in ``folder``, sorted; none if it is absent."""
+    """Return the sorted names of the real folders in ``folder``; none if it does not exist."""
     try:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
     except (FileNotFoundError, NotADirectoryError):
@@ -264,7 +231,3 @@ def _is_model(name: str) -> bool:
         return check_model_name(name) == name
     except BadInput:
         return False
-
-
-def _is_whole(folder: Path) -> bool:
-    return not folder.is_symlink() and all((folder / name).is_file() for name in (CARD_FILE, SIGNATURE_FILE))

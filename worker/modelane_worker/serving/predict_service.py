@@ -70,7 +70,7 @@ class PredictService:
                     [request for _, request in requests],
                     engine,
                     max_rows=self._max_batch_rows,
-                    breathe=breathe,
+                    serve_others=breathe,
                 )
             for (position, request), outcome in zip(requests, answered, strict=True):
                 if isinstance(outcome, batching.Predicted):

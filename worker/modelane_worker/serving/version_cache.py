@@ -14,7 +14,8 @@ from concurrent.futures import Future
 
 from modelane.errors import ModelaneError, NoSuchVersion, TryLater, UnknownModel
 from modelane_worker.inference.engine import Engine
-from modelane_worker.registry.card import Card, is_version, no_version
+from modelane_worker.registry.card import Card
+from modelane_worker.registry.version_id import is_version, not_a_version
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Versions:
 
     def _find(self, version: str) -> Engine | ModelaneError | Future[Engine]:
         if not is_version(version):
-            return UnknownModel(no_version(self._model, version))
+            return UnknownModel(not_a_version(self._model, version))
         with self._lock:
             if (engine := self._kept.get(version)) is not None:
                 self._kept.move_to_end(version)

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from modelane.data.features import ColumnType, Feature
 from modelane.data.rows import to_rows
 from modelane.data.tensor import Tensor
 from modelane.errors import BadInput
-from modelane_worker.registry.card import METHODS, Card, DataFingerprint, Feature, Scalar
+from modelane_worker.registry.card import METHODS, Card, DataFingerprint, Scalar
 
 #: How a date travels in a list.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
@@ -54,7 +55,8 @@ def card(
         task="regression" if classes is None else "classification",
         target="unknown",
         features=tuple(
-            Feature(name, "float64" if is_numeric else _dtype(values)) for name, values in table.items()
+            Feature(name, ColumnType.NUMBER if is_numeric else _type(values))
+            for name, values in table.items()
         ),
         classes=None if classes is None else tuple(np.asarray(classes).tolist()),
         methods=tuple(name for name in METHODS if hasattr(estimator, name)),
@@ -117,14 +119,14 @@ def _values(column: Any) -> Any:
     return column.array() if isinstance(column, Tensor) else column
 
 
-def _dtype(values: Sequence[Any]) -> str:
+def _type(values: Sequence[Any]) -> ColumnType:
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
-        return "datetime64[us]" if values.dtype.kind == "M" else "float64"
+        return ColumnType.of_array(values.dtype)
     told = [value for value in values if value is not None]
     if all(isinstance(value, int | float | np.number) for value in told):
-        return "float64"
+        return ColumnType.NUMBER
     is_dates = all(isinstance(value, str) and _MOMENT.fullmatch(value) for value in told)
-    return "datetime64[us]" if is_dates else "str"
+    return ColumnType.DATE if is_dates else ColumnType.STRING
 
 
 def _scalar(value: Any) -> Scalar:

@@ -22,7 +22,8 @@ from modelane.settings import Settings
 from modelane.testing.fake_lanes import Ended
 from modelane_worker.inference.engine import Engine
 from modelane_worker.lanes.admission import Call, Outcome, Refused, admit
-from modelane_worker.registry.card import METHODS, new_version, no_version
+from modelane_worker.registry.card import METHODS
+from modelane_worker.registry.version_id import new_version, not_a_version
 from modelane_worker.serving.predict_service import PredictService
 from modelane_worker.testkit import example_card
 
@@ -146,7 +147,7 @@ class InProcess:
 
     def _engine(self, version: str, request: Request | None) -> Engine:
         if (published := self._versions.get(version)) is None:
-            raise UnknownModel(no_version(self._model, version))
+            raise UnknownModel(not_a_version(self._model, version))
         if published.engine or request is None:
             assert published.engine is not None
             return published.engine

@@ -27,9 +27,9 @@ from modelane.local.die_with_parent import die_with_parent
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_worker.registry import artifact, notify
-from modelane_worker.registry.card import new_version
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
+from modelane_worker.registry.version_id import new_version
 from modelane_worker.testkit import example_card
 
 #: Seconds until a worker on a busy machine has started, has loaded a model, or has ended.

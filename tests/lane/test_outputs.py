@@ -1,4 +1,4 @@
-"""What comes out has the shape and dtype that a scikit-learn user expects, also through the wire."""
+"""Answers have the shape and dtype that a scikit-learn user expects, also after they were sent."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ from modelane.errors import PredictionFailed
 from modelane.protocol import message, result
 from modelane_worker.inference import outputs
 from modelane_worker.inference.engine import Engine
-from modelane_worker.inference.feature_rows import Mixed
+from modelane_worker.inference.mixed_rows import MixedRows
 from modelane_worker.inference.outputs import to_array
 
 LABELS = {
@@ -91,7 +91,7 @@ def test_probabilities_of_several_outputs_become_one_array(n):
     assert through(values)[0].shape == (n, 2, 2)
 
 
-def test_outputs_of_different_numbers_of_classes_are_refused_in_words():
+def test_outputs_of_different_numbers_of_classes_are_refused_with_the_reason():
     model = KNeighborsClassifier().fit(ROWS, LABELS["two outputs"])
 
     for n in (1, 2, 3):
@@ -100,7 +100,7 @@ def test_outputs_of_different_numbers_of_classes_are_refused_in_words():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_mean_with_its_deviation_is_one_row_a_row(n):
+def test_a_mean_with_its_deviation_is_one_item_per_row(n):
     engine = Engine(a_card(), GaussianProcessRegressor().fit(ROWS, ROWS[:, 0]))
 
     values = engine.predict("predict", ROWS[:n], {"return_std": True})
@@ -114,7 +114,7 @@ def test_a_mean_with_its_deviation_is_one_row_a_row(n):
 
 @pytest.mark.parametrize("model", [PCA(2), StandardScaler(), KMeans(2, n_init=1)], ids=str)
 @pytest.mark.parametrize("container", ["default", "pandas", "polars"])
-def test_a_transform_gives_an_array_whatever_the_estimator_would_rather_make(model, container):
+def test_a_transform_gives_an_array_for_every_output_container(model, container):
     fitted = model.fit(ROWS)
     wanted = np.asarray(fitted.transform(ROWS))
 
@@ -124,11 +124,11 @@ def test_a_transform_gives_an_array_whatever_the_estimator_would_rather_make(mod
     np.testing.assert_array_equal(values, wanted)
 
 
-def test_a_sparse_answer_is_written_out():
+def test_a_sparse_output_becomes_dense():
     rows = mixed.rows(20)
     model = OneHotEncoder().fit(rows[["plan", "city"]])
     wrapped = type("Model", (), {"transform": lambda self, frame: model.transform(frame[["plan", "city"]])})()
-    block = Mixed(
+    block = MixedRows(
         rows[["age", "spend"]].to_numpy(), rows[["city", "plan"]].to_numpy(), rows[["since"]].to_numpy()
     )
 
@@ -137,7 +137,7 @@ def test_a_sparse_answer_is_written_out():
     np.testing.assert_array_equal(values, model.transform(rows[["plan", "city"]]).toarray())
 
 
-def test_a_sparse_answer_that_would_fill_the_memory_is_refused_before_it_is_written_out():
+def test_a_sparse_output_that_would_fill_the_memory_is_refused_before_it_is_converted():
     vast = scipy.sparse.csr_matrix((100, outputs.MAX_DENSE_BYTES // 100))
 
     with pytest.raises(ValueError, match="send fewer rows"):
@@ -167,7 +167,7 @@ def test_a_sparse_answer_that_would_fill_the_memory_is_refused_before_it_is_writ
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_whatever_a_custom_estimator_makes_comes_out_as_values(answered, values, stock):
+def test_the_output_of_a_custom_estimator_comes_out_as_values(answered, values, stock):
     made, written = through(to_array(answered, 2))
 
     if stock is not None:
@@ -177,12 +177,12 @@ def test_whatever_a_custom_estimator_makes_comes_out_as_values(answered, values,
 
 
 @pytest.mark.parametrize("answered", [None, 1.5, "ab", np.zeros(3), [np.zeros(2)] * 3, {"a": 1}, object()])
-def test_what_is_not_one_item_a_row_is_refused(answered):
-    with pytest.raises(ValueError, match="rows to 2"):
+def test_an_output_without_one_item_per_row_is_refused(answered):
+    with pytest.raises(ValueError, match="for 2 rows"):
         to_array(answered, 2)
 
 
-def test_objects_that_cannot_be_sent_fail_their_request_in_words():
+def test_objects_that_cannot_be_sent_fail_their_request_with_the_reason():
     document = {"values": np.array([object()])}
 
     written = json.loads(result.write_result(envelope("json"), document, 0.0))

@@ -1,4 +1,4 @@
-"""Models of numbers, text and dates: each caller gets what he would have got alone, in whatever form."""
+"""Models of numbers, strings and dates: every form of the rows gets the same answer, in a batch or alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_stock_json(sent) -> Request:
 
 
 def raw(sent, columns=None) -> Request:
-    """As it may come from anybody."""
+    """A request as any client may send it."""
     return Request(id="1", model="churn", rows=sent, columns=columns)
 
 
@@ -78,7 +78,7 @@ requests = st.one_of(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(requests, max_size=12), st.integers(1, 30))
-def test_each_caller_gets_what_he_would_have_got_alone(many, max_rows):
+def test_each_request_is_answered_as_if_it_were_alone(many, max_rows):
     together = batching.answer(many, ENGINE, max_rows=max_rows)
 
     for one, outcome in zip(many, together, strict=True):
@@ -122,33 +122,49 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
     ENGINE.warm_up()
 
     broken = Engine(a_mixed_card(example=("Oslo", 41.0, "yesterday", "free", None)), ENGINE._estimator)
-    with pytest.raises(BadInput, match="'since' takes dates, row 0 is not an ISO 8601 date"):
+    with pytest.raises(BadInput, match="'since' takes dates, but row 0 is not an ISO 8601 date"):
         broken.warm_up()
 
 
 @pytest.mark.parametrize(
     ("sent", "columns", "words"),
     [
-        ([{**RECORD, "age": "old"}], None, "churn: column 'age' takes numbers, row 0 is a str"),
+        (
+            [{**RECORD, "age": "old"}],
+            None,
+            "churn: column 'age' takes numbers, but row 0 is of type str",
+        ),
         (
             [ROW, [*ROW[:2], "soon", *ROW[3:]]],
             None,
-            "column 'since' takes dates, row 1 is not an ISO 8601 date",
+            "column 'since' takes dates, but row 1 is not an ISO 8601 date",
         ),
-        ([{**RECORD, "since": 1767312000}], None, "column 'since' takes dates, row 0 is of type int"),
-        ([{**RECORD, "city": 7}], None, "column 'city' takes text, row 0 is a int"),
-        ([{**RECORD, "city": True}], None, "column 'city' takes text, row 0 is a bool"),
-        ([{**RECORD, "city": ["Oslo"]}], None, "column 'city' takes text, row 0 is a list"),
-        ([{**RECORD, "age": {}}], None, "column 'age' takes numbers, row 0 is a dict"),
-        ([{**RECORD, "age": [1]}], None, "column 'age' takes numbers, row 0 is a list"),
+        ([{**RECORD, "since": 1767312000}], None, "column 'since' takes dates, but row 0 is of type int"),
+        ([{**RECORD, "city": 7}], None, "column 'city' takes strings, but row 0 is of type int"),
+        ([{**RECORD, "city": True}], None, "column 'city' takes strings, but row 0 is of type bool"),
+        (
+            [{**RECORD, "city": ["Oslo"]}],
+            None,
+            "column 'city' takes strings, but row 0 is of type list",
+        ),
+        ([{**RECORD, "age": {}}], None, "column 'age' takes numbers, but row 0 is of type dict"),
+        ([{**RECORD, "age": [1]}], None, "column 'age' takes numbers, but row 0 is of type list"),
         ([{**RECORD, "shoe": 7}], None, "churn has no column 'shoe'"),
         ([{"age": 1}], None, "row 0 has no column 'city'"),
         ([ROW[:4]], None, "takes 5 features, row 0 has 4"),
-        ([ROW, "Oslo"], None, "row 1 is no list"),
+        ([ROW, "Oslo"], None, "row 1 is of type str: expected a list"),
         ([ROW], ("city", "age", "since", "plan", "shoe"), "no column 'spend'"),
         ([[*ROW, 1]], (*NAMES, "shoe"), "churn has no column 'shoe'"),
-        (Tensor.of(np.zeros((2, 5))), None, "column 'city' takes text, row 0 is a float"),
-        (Tensor.of(np.full((2, 5), "7")), None, "column 'since' takes dates, row 0 is not an ISO 8601 date"),
+        (
+            Tensor.of(np.zeros((2, 5))),
+            None,
+            "column 'city' takes strings, but row 0 is of type float",
+        ),
+        (
+            Tensor.of(np.full((2, 5), "7")),
+            None,
+            "column 'since' takes dates, but row 0 is not an ISO 8601 date",
+        ),
         (Tensor.of(np.zeros((2, 3))), None, "takes 5 features"),
         ({name: [RECORD[name]] for name in NAMES[1:]}, None, "no column 'city'"),
         ({name: [RECORD[name]] for name in NAMES} | {"shoe": [1]}, None, "churn has no column 'shoe'"),
@@ -156,9 +172,9 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
         ({name: RECORD[name] for name in NAMES}, None, r"column 'city' must be a list"),
         ({name: [] for name in NAMES}, None, "no rows"),
         ({name: Tensor.of(np.zeros((2, 2))) for name in NAMES}, None, "one dimension"),
-        ({name: Tensor.of(np.zeros(2)) for name in NAMES}, None, "column 'city' takes text"),
+        ({name: Tensor.of(np.zeros(2)) for name in NAMES}, None, "column 'city' takes strings"),
         ({name: {"a": 1} for name in NAMES}, None, "must be a list"),
-        ({1: [1], "city": [2]}, None, "no names of columns"),
+        ({1: [1], "city": [2]}, None, "must be column names"),
         ({"x" * 10**6: [1]}, None, "no column 'city'"),
         ({name: [RECORD[name]] for name in NAMES} | {"x" * 10**6: [1]}, None, "has no column 'xxx"),
     ],
@@ -232,14 +248,14 @@ def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():
         ENGINE.block(request(pd.DataFrame([{**RECORD, "shoe": 43}])))
 
 
-def test_an_error_does_not_repeat_what_it_complains_of():
+def test_an_error_does_not_show_the_value():
     for field in ("age", "since"):
         with pytest.raises(BadInput) as refused:
             ENGINE.block(raw([{**RECORD, field: "secret-4111"}]))
         assert "4111" not in str(refused.value)
 
 
-def test_a_long_string_among_many_short_ones_takes_no_room_for_each():
+def test_a_long_string_among_many_short_ones_takes_no_memory_for_each():
     n = 5_000
     columns = {name: [RECORD[name]] * n for name in NAMES}
     columns["city"] = ["a"] * (n - 1) + ["b" * 4000]

@@ -1,4 +1,4 @@
-"""Frames: an estimator sees the same dtypes in training and in service, whatever pandas' defaults are."""
+"""An estimator gets the same dtypes in training and in serving, independent of pandas' defaults."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -8,9 +8,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from modelane.data.features import Feature
 from modelane.errors import BadInput
-from modelane_worker.inference.dataframes import column, frame
-from modelane_worker.registry.card import Feature
+from modelane_worker.inference.feature_frame import frame
+from modelane_worker.inference.typed_columns import convert
 
 AGE, CITY, SINCE = Feature("age", "float64"), Feature("city", "str"), Feature("since", "datetime64[us]")
 
@@ -52,9 +53,9 @@ def test_strings_stay_objects_when_pandas_would_rather_have_its_own_dtype():
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), float("nan")])
 def test_each_way_to_say_that_a_value_is_missing_means_the_same(missing):
-    assert np.isnan(column(objects(1.5, missing), AGE)[1])
-    assert np.isnan(column(objects("a", missing), CITY)[1])
-    assert np.isnat(column(objects("2026-01-02", missing), SINCE)[1])
+    assert np.isnan(convert(objects(1.5, missing), AGE)[1])
+    assert np.isnan(convert(objects("a", missing), CITY)[1])
+    assert np.isnat(convert(objects("2026-01-02", missing), SINCE)[1])
 
 
 @pytest.mark.parametrize(
@@ -74,38 +75,46 @@ def test_each_way_to_say_that_a_value_is_missing_means_the_same(missing):
     ],
 )
 def test_a_date_may_be_written_in_any_usual_way_and_becomes_utc(moment):
-    assert column(objects(moment), SINCE) == np.datetime64("2026-01-02T03:04:05", "us")
+    assert convert(objects(moment), SINCE) == np.datetime64("2026-01-02T03:04:05", "us")
 
 
 def test_dates_far_from_now_are_dates():
-    far = column(objects("9999-12-31", "0001-01-01"), SINCE)
+    far = convert(objects("9999-12-31", "0001-01-01"), SINCE)
 
     assert [str(day)[:10] for day in far] == ["9999-12-31", "0001-01-01"]
 
 
 def test_numbers_may_be_whole_true_decimal_spelt_or_of_half_precision():
     np.testing.assert_array_equal(
-        column(objects(1, True, Decimal("0.5"), np.float32(2)), AGE), [1, 1, 0.5, 2]
+        convert(objects(1, True, Decimal("0.5"), np.float32(2)), AGE), [1, 1, 0.5, 2]
     )
-    np.testing.assert_array_equal(column(np.array([1.5], dtype=np.float16), AGE), [1.5])
+    np.testing.assert_array_equal(convert(np.array([1.5], dtype=np.float16), AGE), [1.5])
 
 
 @pytest.mark.parametrize(
     ("values", "feature", "words"),
     [
-        (objects(1.0, "twelve"), AGE, "column 'age' takes numbers, row 1 is a str"),
+        (objects(1.0, "twelve"), AGE, "column 'age' takes numbers, but row 1 is of type str"),
         (objects(10**400), AGE, "row 0 is too large"),
-        (objects([1]), AGE, "row 0 is a list"),
-        (objects(1j), AGE, "row 0 is a complex"),
-        (np.array(["2026-01-02"], dtype="M8[ns]"), AGE, "takes numbers, row 0 is a datetime64"),
-        (objects("Oslo", 3), CITY, "column 'city' takes text, row 1 is a int"),
-        (np.array(["2026-01-02"], dtype="M8[ns]"), CITY, "takes text, row 0 is a datetime64"),
-        (np.array([1.5]), CITY, "row 0 is a float"),
-        (objects(b"Oslo"), CITY, "row 0 is a bytes"),
+        (objects([1]), AGE, "row 0 is of type list"),
+        (objects(1j), AGE, "row 0 is of type complex"),
+        (
+            np.array(["2026-01-02"], dtype="M8[ns]"),
+            AGE,
+            "takes numbers, but row 0 is of type datetime64",
+        ),
+        (objects("Oslo", 3), CITY, "column 'city' takes strings, but row 1 is of type int"),
+        (
+            np.array(["2026-01-02"], dtype="M8[ns]"),
+            CITY,
+            "takes strings, but row 0 is of type datetime64",
+        ),
+        (np.array([1.5]), CITY, "row 0 is of type float"),
+        (objects(b"Oslo"), CITY, "row 0 is of type bytes"),
         (
             objects("2026-01-02", "yesterday"),
             SINCE,
-            "column 'since' takes dates, row 1 is not an ISO 8601 date",
+            "column 'since' takes dates, but row 1 is not an ISO 8601 date",
         ),
         (objects("2026-02-30"), SINCE, "row 0 is not an ISO 8601 date"),
         (np.array([1767312000]), SINCE, "row 0 is of type int"),
@@ -114,13 +123,13 @@ def test_numbers_may_be_whole_true_decimal_spelt_or_of_half_precision():
 )
 def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(values, feature, words):
     with pytest.raises(BadInput, match=words) as refused:
-        column(values, feature)
+        convert(values, feature)
 
     assert "Oslo" not in str(refused.value)
     assert "yesterday" not in str(refused.value)
     assert "twelve" not in str(refused.value)
 
 
-def test_a_frame_lacks_no_column_in_silence():
+def test_a_frame_without_a_column_is_refused():
     with pytest.raises(BadInput, match="no column 'city'"):
         frame({"age": np.zeros(1)}, (AGE, CITY))

@@ -1,4 +1,4 @@
-"""A forest answers sooner, and to the last bit the same."""
+"""A sped-up forest gives exactly the same answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelane_worker.inference.fast_forest import quicken, slow_down
+from modelane_worker.inference.fast_forest import restore, speed_up
 
 FLOWERS, KINDS = load_iris(return_X_y=True)
 PATIENTS, PROGRESS = load_diabetes(return_X_y=True)
@@ -42,29 +42,29 @@ REGRESSORS = {
 @pytest.mark.parametrize(
     "labels", [KINDS, np.array(["setosa", "versicolor", "virginica"])[KINDS]], ids=["int", "str"]
 )
-def test_a_quickened_classifier_says_the_same_to_the_last_bit(name, labels):
-    # Given a fitted classifier, and what it says
+def test_a_sped_up_classifier_answers_exactly_the_same(name, labels):
+    # Given a fitted classifier and its answers
     estimator = CLASSIFIERS[name].fit(FLOWERS, labels)
     methods = ("predict", "predict_proba")
     before = [getattr(estimator, method)(rows) for method in methods for rows in (FLOWERS, FLOWERS[7:8])]
-    # When it is quickened
-    assert quicken(estimator)
-    # Then it says the same, for one row too
+    # When it is sped up
+    assert speed_up(estimator)
+    # Then it answers the same, also for one row
     after = [getattr(estimator, method)(rows) for method in methods for rows in (FLOWERS, FLOWERS[7:8])]
     assert all(map(np.array_equal, before, after))
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
-def test_a_quickened_regressor_says_the_same_to_the_last_bit(name):
+def test_a_sped_up_regressor_answers_exactly_the_same(name):
     estimator = REGRESSORS[name].fit(PATIENTS, PROGRESS)
     said = estimator.predict(PATIENTS)
-    assert quicken(estimator) == [estimator]
+    assert speed_up(estimator) == [estimator]
     assert np.array_equal(estimator.predict(PATIENTS), said)
 
 
-def test_a_quickened_forest_refuses_what_it_refused_before():
+def test_a_sped_up_forest_refuses_what_it_refused_before():
     forest = RandomForestClassifier(5, random_state=0).fit(FLOWERS, KINDS)
-    quicken(forest)
+    speed_up(forest)
     with pytest.raises(ValueError, match="infinity"):
         forest.predict_proba([[np.inf, 1.0, 1.0, 1.0]])
     with pytest.raises(ValueError, match="features"):
@@ -74,10 +74,10 @@ def test_a_quickened_forest_refuses_what_it_refused_before():
 def test_forests_with_threads_or_several_outputs_are_left_alone():
     threaded = RandomForestClassifier(5, n_jobs=2).fit(FLOWERS, KINDS)
     several = RandomForestRegressor(5).fit(PATIENTS, np.stack([PROGRESS, PROGRESS], axis=1))
-    assert quicken([threaded, several]) == []
+    assert speed_up([threaded, several]) == []
 
 
-def test_quickening_can_be_taken_back():
+def test_speeding_up_can_be_undone():
     forest = RandomForestClassifier(5, random_state=0).fit(FLOWERS, KINDS)
-    slow_down(quicken(forest))
+    restore(speed_up(forest))
     assert "predict_proba" not in vars(forest)

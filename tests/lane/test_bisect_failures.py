@@ -1,4 +1,4 @@
-"""Culprits are found with few predicts, and everybody else is answered."""
+"""Bad requests are found with few predicts, and all others are answered."""
 
 import numpy as np
 import pytest
@@ -77,24 +77,24 @@ def test_any_other_fault_is_found_by_halving(n_bad, most):
     assert calls <= most
 
 
-def test_a_model_that_fails_only_for_many_at_once_answers_them_in_parts():
+def test_a_model_that_fails_only_for_many_together_answers_them_in_parts():
     failed, _ = answered([sent((1, 2, 3))] * 64, lambda rows: len(rows) > 8)
 
     assert failed == set()
 
 
-def test_others_are_served_in_between_while_the_search_takes_long():
-    now, breaths = [0.0], []
+def test_others_are_served_while_the_search_takes_long():
+    now, pauses = [0.0], []
 
     def is_bad(rows):
         now[0] += 0.4
         return negative(rows)
 
     many = [sent((1, -1, 3))] * 32
-    answered(many, is_bad, clock=lambda: now[0], breathe=lambda: breaths.append(now[0]))
+    answered(many, is_bad, clock=lambda: now[0], serve_others=lambda: pauses.append(now[0]))
 
-    assert breaths
-    assert np.diff([0.4, *breaths]).max() < batching.BREATH_S + 2 * 0.4
+    assert pauses
+    assert np.diff([0.4, *pauses]).max() < batching.SEARCH_PAUSE_S + 2 * 0.4
 
 
 def test_in_mixed_rows_what_is_missing_is_suspected_first():

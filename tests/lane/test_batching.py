@@ -1,4 +1,4 @@
-"""What comes out of a batch is what each caller would have got alone."""
+"""A request gets the same answer in a batch as alone."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def answers(many: list[Request], max_rows: int) -> list[batching.Outcome]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(requests, max_size=25), st.integers(1, 30))
-def test_each_caller_gets_what_he_would_have_got_alone(many, max_rows):
+def test_each_request_is_answered_as_if_it_were_alone(many, max_rows):
     together = answers(many, max_rows)
 
     assert len(together) == len(many)
@@ -84,8 +84,8 @@ def test_no_predict_takes_more_rows_than_allowed_unless_one_request_has_them():
     assert [outcome.batch_rows for outcome in outcomes] == [4] * 8 + [2] * 2 + [9]
 
 
-def test_a_request_larger_than_a_batch_is_answered_in_slices_with_a_breath_between_two():
-    sizes, breaths = [], []
+def test_a_request_larger_than_a_batch_is_answered_in_slices_and_others_are_served_between_two():
+    sizes, pauses = [], []
 
     class Counting:
         def predict(self, rows):
@@ -95,11 +95,11 @@ def test_a_request_larger_than_a_batch_is_answered_in_slices_with_a_breath_betwe
     large = sent(*[(n, 0, 0) for n in range(10)])
     engine = Engine(ENGINE.card, Counting())
 
-    (outcome,) = batching.answer([large], engine, max_rows=4, breathe=lambda: breaths.append(sizes[-1]))
+    (outcome,) = batching.answer([large], engine, max_rows=4, serve_others=lambda: pauses.append(sizes[-1]))
 
     assert outcome.values.tolist() == [float(n) for n in range(10)]
     assert sizes == [4, 4, 2]
-    assert breaths == [4, 4]
+    assert pauses == [4, 4]
 
 
 def test_two_requests_parameters_never_meet():
@@ -116,7 +116,7 @@ def test_two_requests_parameters_never_meet():
     assert {outcome.batch_rows for outcome in outcomes} == {3}
 
 
-def test_the_culprit_is_found_with_few_predicts():
+def test_the_bad_request_is_found_with_few_predicts():
     class Fussy:
         calls = 0
 

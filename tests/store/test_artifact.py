@@ -1,4 +1,4 @@
-"""Estimators survive the store; other libraries and broken bytes are refused in words."""
+"""Estimators survive the store; other libraries and broken bytes are refused with the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from modelane.errors import IncompatibleModel, RecipeError
 from modelane_worker.registry import artifact
-from modelane_worker.registry.verification import Verified
+from modelane_worker.registry.version_folder import Verified
 from support.cards import a_card
 
 ROWS = np.arange(40, dtype=float).reshape(20, 2)
@@ -25,7 +25,7 @@ def a_verified(content: bytes | None, **libraries: str) -> Verified:
     return Verified(card, {} if content is None else {artifact.MODEL_FILE: content})
 
 
-def test_an_estimator_predicts_the_same_after_its_journey(forest):
+def test_an_estimator_predicts_the_same_after_it_was_saved_and_loaded(forest):
     loaded = artifact.load(a_verified(artifact.dump(forest)))
 
     np.testing.assert_array_equal(loaded.predict_proba(ROWS), forest.predict_proba(ROWS))
@@ -36,7 +36,7 @@ def test_an_estimator_of_other_libraries_is_not_unpickled(name, other):
     # Given bytes that would not load, so that an attempt would show
     verified = a_verified(b"not a pickle", **{name.replace("-", "_"): other, name: other})
 
-    with pytest.raises(IncompatibleModel, match=f"made with {name} {other}, here it is"):
+    with pytest.raises(IncompatibleModel, match=rf"trained with {name} {other} \(installed: "):
         artifact.load(verified)
 
 
@@ -48,8 +48,8 @@ def test_every_library_that_differs_is_named():
         artifact.check_libraries(trained, here, "churn 1")
 
     assert str(caught.value) == (
-        "churn 1 was made with scikit-learn 1.8.0, here it is 1.9.1 and numpy (not recorded), "
-        "here it is 2.4.6: give worker and trainer the same versions, or train again"
+        "churn 1 was trained with scikit-learn 1.8.0 (installed: 1.9.1), numpy (not recorded) "
+        "(installed: 2.4.6): install the same versions for workers and trainers, or train the model again"
     )
 
 
@@ -63,7 +63,7 @@ def test_a_patch_release_makes_no_difference():
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", b"cno_such_module\nThing\n."])
 def test_bytes_that_do_not_load_are_incompatible(content):
-    with pytest.raises(IncompatibleModel, match="does not load here"):
+    with pytest.raises(IncompatibleModel, match="cannot be loaded here"):
         artifact.load(a_verified(content))
 
 
