@@ -19,12 +19,13 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from modelane.broker.connection import broker_errors, connect, server_time_s
+from modelane.broker.retry import Outage
 from modelane.errors import BrokerUnavailable
 from modelane.keys import SEARCH_KEY_PREFIX, SEARCH_TTL_S, SEARCHES_KEY
 from modelane.settings import Settings
 
-#: Seconds that a search retries while Redis does not answer, and seconds between two attempts.
-PATIENCE_S, RETRY_S = 60.0, 0.5
+#: Seconds that a search waits for Redis while it is unavailable.
+PATIENCE_S = 60.0
 #: Optuna's operation code of the first entry of a journal.
 _CREATE_STUDY = 0
 #: Entries at the end of a journal among which an entry is looked for after a lost reply.
@@ -125,14 +126,17 @@ class _Journal(BaseJournalBackend):
             self._with_retries(_Append(self._redis, self._key, log))
 
     def _with_retries(self, command: Callable[[], T]) -> T:
-        for _ in range(int(PATIENCE_S / RETRY_S)):
-            try:
-                with broker_errors():
-                    return command()
-            except BrokerUnavailable:
-                self._sleep(RETRY_S)
-        with broker_errors():
-            return command()
+        until_s = time.monotonic() + PATIENCE_S
+
+        def wait(pause_s: float) -> bool:
+            self._sleep(pause_s)
+            return time.monotonic() > until_s
+
+        def call() -> T:
+            with broker_errors():
+                return command()
+
+        return Outage("trials of the search", wait).retry(call)
 
 
 class _Append:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from modelane.broker.retry import Outage
 from modelane.errors import BrokerUnavailable, ModelaneError, Revoked, RunEnded, TryLater
 from modelane.settings import Settings
 from modelane_training.trainer.run_claims import RunClaim, RunClaims, RunOutcome
-from modelane_training.trainer.run_process import RETRY_S, run_in_subprocess
+from modelane_training.trainer.run_process import run_in_subprocess
 from modelane_training.trainer.run_protocol import RunOrder
 from modelane_worker.lanes.lane import GivenBack
 
@@ -108,22 +109,14 @@ class RunExecutor:
 
     def _finish(self, claim: RunClaim, outcome: RunOutcome | None) -> None:
         """Record the outcome. Retry until Redis has it, because joined requests would repeat the run."""
+        if (claims := self._claims) is None:
+            return
         from modelane_training.search.study_store import StudyStore  # noqa: PLC0415  # imports Optuna
 
-        while self._claims:
-            try:
-                self._claims.finish(claim, outcome)
-                return StudyStore(self._settings).remove(claim.model, claim.id)
-            except BrokerUnavailable as exc:
-                logger.warning(
-                    "%s: the outcome of the run is not recorded yet, retrying: %s",
-                    claim.model,
-                    exc,
-                    extra={"event": "claim_waits"},
-                )
-                if self._shutdown.wait(RETRY_S):
-                    return None
-        return None
+        with suppress(BrokerUnavailable):  # the trainer shuts down; the claim expires
+            outage = Outage(f"outcome of the run of {claim.model}", self._shutdown.wait)
+            outage.retry(lambda: claims.finish(claim, outcome))
+            StudyStore(self._settings).remove(claim.model, claim.id)
 
 
 class _Heartbeat:
