@@ -49,7 +49,7 @@ def test_a_parquet_file_is_scored_with_its_id_and_gets_what_the_model_says_in_pr
     done = score("in.parquet", "out.parquet", "--keep", "customer")
 
     assert done.exit_code == 0, done.output
-    assert "10,000 rows by churn" in done.output
+    assert "10,000 rows scored by churn" in done.output
     found = pq.read_table("out.parquet")
     assert found.column_names == ["customer", "prediction"]
     assert found["customer"].equals(customers["customer"])
@@ -98,15 +98,15 @@ def test_only_bad_rows_get_an_error_and_all_rows_keep_their_place(desk):
     done = score("in.csv", "out.jsonl", "--keep", "customer", "--on-error", "column", "--batch-rows", "64")
 
     assert done.exit_code == 0, done.output
-    assert "4 of them without an answer" in done.output
+    assert "4 of these rows could not be scored" in done.output
     records = read("out.jsonl")
     assert len(records) == 500
     errors = {row: record["error"] for row, record in enumerate(records) if record["error"]}
     assert errors == {
-        7: "the row has 3 values, the header 4",
-        8: "column 'visits' takes numbers, this is another text",
+        7: "the row has 3 values, but the header has 4 columns",
+        8: "column 'visits' takes numbers, but the value is a string that is not a number",
         9: "churn.predict failed: Input X contains NaN.",
-        499: "the row has 5 values, the header 4",
+        499: "the row has 5 values, but the header has 4 columns",
     }
     for row, record in enumerate(records):
         if row not in errors:
@@ -120,7 +120,7 @@ def test_the_first_row_without_an_answer_ends_a_run_unless_it_is_told_otherwise(
     stopped = score("in.csv", "out.csv")
 
     assert stopped.exit_code == 1
-    assert "row 1 (from 0): churn.predict failed: Input X contains NaN." in stopped.output
+    assert "row 1 (counted from 0) cannot be scored: churn.predict failed: Input X" in stopped.output
     assert "--on-error column" in stopped.output
     assert [path.name for path in desk.iterdir()] == ["in.csv"]
 
@@ -131,18 +131,30 @@ def test_the_first_row_without_an_answer_ends_a_run_unless_it_is_told_otherwise(
         (
             ["in.csv", "out.csv", "--method", "explain"],
             4,
-            "churn answers predict, predict_proba; not 'explain'",
+            "churn has no method 'explain': it answers predict, predict_proba",
         ),
-        (["in.csv", "out.csv", "--keep", "name"], 4, "--keep 'name': in.csv has age, visits"),
-        (["in.csv", "out.csv"], 4, "churn takes a column 'balance', and in.csv has age, visits"),
-        (["full.csv", "out.csv", "--keep", "prediction"], 4, "--keep 'prediction': the output has a column"),
-        (["in.xlsx", "out.csv"], 1, "in.xlsx: expected a name that ends in .csv, .parquet"),
-        (["in.csv", "out.txt"], 1, "out.txt: expected a name that ends in .csv"),
-        (["absent.csv", "out.csv"], 1, "absent.csv: no such file"),
-        (["in.csv", "in.csv"], 1, "in.csv is the input: name another output"),
-        (["in.csv", "absent/out.csv"], 1, "out.csv cannot be written: No such file or directory"),
-        (["empty.csv", "out.csv"], 1, "empty.csv is empty: expected a header"),
-        (["broken.parquet", "out.csv"], 1, "broken.parquet cannot be read"),
+        (
+            ["in.csv", "out.csv", "--keep", "name"],
+            4,
+            "--keep 'name': in.csv has no such column; its columns are age, visits",
+        ),
+        (
+            ["in.csv", "out.csv"],
+            4,
+            "in.csv has no column 'balance', which churn needs; its columns are age, visits",
+        ),
+        (
+            ["full.csv", "out.csv", "--keep", "prediction"],
+            4,
+            "--keep 'prediction': the answers have a column",
+        ),
+        (["in.xlsx", "out.csv"], 1, "in.xlsx: unknown format; the name must end in .csv, .parquet"),
+        (["in.csv", "out.txt"], 1, "out.txt: unknown format; the name must end in .csv"),
+        (["absent.csv", "out.csv"], 1, "cannot read absent.csv: no such file"),
+        (["in.csv", "in.csv"], 1, "the output in.csv is also the input: choose another output file"),
+        (["in.csv", "absent/out.csv"], 1, "out.csv: No such file or directory"),
+        (["empty.csv", "out.csv"], 1, "empty.csv is empty: expected a header line"),
+        (["broken.parquet", "out.csv"], 1, "cannot read broken.parquet"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_sentence_and_leaves_nothing_behind(
@@ -177,14 +189,14 @@ def test_a_run_that_is_killed_goes_on_where_it_was_and_ends_as_if_nothing_had_be
     for changed in (["--keep", "age"], ["--keep", "customer", "--method", "predict_proba"]):
         other = score("in.parquet", "out.parquet", *changed)
         assert other.exit_code == 1
-        assert "holds what another run has done" in other.output
+        assert "holds the results of an unfinished run that differs from this one" in other.output
     # And as it was
     done = score("in.parquet", "out.parquet", "--keep", "customer")
 
     # Then what was done is not done again, and the output is whole
     assert done.exit_code == 0, done.output
     n_before = sum(int(path.stem.split("-")[1]) for path in kept)
-    assert f"{n_before:,} of them were done before" in done.output
+    assert f"{n_before:,} of these rows were scored by an earlier run" in done.output
     found = pq.read_table("out.parquet")
     assert found["customer"].equals(customers["customer"])
     np.testing.assert_array_equal(found["prediction"].to_numpy(), estimator().predict(rows_of(customers)))
@@ -227,7 +239,7 @@ def test_ctrl_c_keeps_every_answer_and_says_how_to_go_on(desk):
     _, said = run.communicate(timeout=60)
 
     assert run.returncode == 130, said
-    assert "rows are done and kept: the same command goes on from there" in said
+    assert "rows are scored and saved: run the same command again to resume" in said
     assert "Traceback" not in said, said
     assert score("in.csv", "out.csv").exit_code == 0
     assert len(read("out.csv")) == 40_000
@@ -274,7 +286,7 @@ def test_the_same_command_twice_in_a_row_replaces_the_output(desk):
     again = score("in.parquet", "out.parquet")
 
     assert again.exit_code == 0, again.output
-    assert "done before" not in again.output
+    assert "earlier run" not in again.output
     assert Path("out.parquet").read_bytes() == before
 
 
@@ -289,8 +301,8 @@ def test_a_disk_that_takes_no_more_is_told_and_what_is_done_is_kept(desk):
     _, said = run.communicate(timeout=120)
 
     assert run.returncode == 1, said
-    assert "out.jsonl cannot be written: File too large" in said
-    assert "12,000 rows are done and kept: the same command goes on from there" in said
+    assert "out.jsonl: File too large" in said
+    assert "12,000 rows are scored and saved: run the same command again to resume" in said
     assert "Traceback" not in said, said
     assert not Path("out.jsonl").exists()
     done = score("in.parquet", "out.jsonl", "--keep", "customer")
@@ -315,7 +327,7 @@ def test_a_redis_that_is_away_is_waited_for_as_long_as_told(desk, monkeypatch, f
     gave_up = score("in.parquet", "out.parquet", "--timeout", "1")
 
     assert gave_up.exit_code == 5
-    assert "waiting: Redis does not answer" in gave_up.output
+    assert "waiting up to 1 s: Redis does not answer" in gave_up.output
     assert "Error: Redis does not answer" in gave_up.output
 
 
@@ -356,7 +368,7 @@ def test_a_promotion_in_the_middle_mixes_no_versions(desk, served):
 
     # Then the run is answered by the old one to its end
     assert run.returncode == 0, errors
-    assert f"by churn {old}" in said
+    assert f"scored by churn {old}" in said
     found = pq.read_table("out.parquet")["prediction"].to_numpy()
     np.testing.assert_array_equal(found, estimator().predict(rows_of(customers)))
     assert (found != estimator(7).predict(rows_of(customers))).any()

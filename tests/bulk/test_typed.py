@@ -8,14 +8,14 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from modelane.bulk.casting import typed
-from modelane.bulk.scorer import as_rows
+from modelane.bulk.casting import as_rows, cast_columns
+from modelane.data.features import Feature
 from modelane.data.rows import to_rows
 
 
 def one(values: pa.Array, dtype: str, *, blank_is_missing: bool = False):
     batch = pa.RecordBatch.from_arrays([values], names=["x"])
-    rows, faults = typed(batch, {"x": dtype}, blank_is_missing=blank_is_missing)
+    rows, faults = cast_columns(batch, [Feature("x", dtype)], blank_is_missing=blank_is_missing)
     return rows.column("x").to_pylist(), faults.to_pylist()
 
 
@@ -40,13 +40,13 @@ def test_what_is_no_number_is_told_without_being_shown():
     values, faults = one(pa.array(["1", "secret", "0x10", "1_0"]), "float64")
 
     assert values == [1.0, None, None, None]
-    assert faults == [None, *["column 'x' takes numbers, this is another text"] * 3]
+    assert faults == [None, *["column 'x' takes numbers, but the value is a string that is not a number"] * 3]
 
 
 def test_text_is_text():
     assert one(pa.array(["Bern", "", None]), "str") == (["Bern", "", None], [None] * 3)
     assert one(pa.array(["Bern", ""]), "str", blank_is_missing=True) == (["Bern", None], [None] * 2)
-    assert one(pa.array([8000, None]), "str")[1] == ["column 'x' takes text, this is a number", None]
+    assert one(pa.array([8000]), "str")[1] == ["column 'x' takes strings, but the value is a number"]
 
 
 def test_dates_are_moments_of_utc():
@@ -62,7 +62,7 @@ def test_dates_are_moments_of_utc():
         assert one(values, "datetime64[us]") == ([moment], [None])
     assert one(pa.array([date(2026, 3, 1)]), "datetime64[us]")[0] == [datetime(2026, 3, 1)]
     assert one(pa.array(["yesterday"]), "datetime64[us]")[1] == [
-        "column 'x' takes dates, this is another text"
+        "column 'x' takes dates, but the value is a string that is not a date"
     ]
 
 
@@ -87,7 +87,7 @@ def test_dates_that_nanoseconds_do_not_reach_are_what_they_were(values):
 
 def test_they_reach_the_wire_as_they_are():
     batch = pa.RecordBatch.from_arrays([pa.array([FIRST, LAST], pa.timestamp("s"))], names=["x"])
-    rows, _ = typed(batch, {"x": "datetime64[us]"}, blank_is_missing=False)
+    rows, _ = cast_columns(batch, [Feature("x", "datetime64[us]")], blank_is_missing=False)
 
     sent, *_ = to_rows(as_rows(rows), None)
 
@@ -107,18 +107,21 @@ def test_dates_that_microseconds_do_not_reach_are_bad_rows_and_no_others(kind):
     moments, faults = one(values, "datetime64[us]")
 
     assert moments == [datetime(1970, 1, 1), None, None, None]
-    assert faults == [None, *["column 'x' takes dates, this is one too far away"] * 2, None]
+    reason = "column 'x' takes dates, but the value is a date that is out of range"
+    assert faults == [None, reason, reason, None]
 
 
 def test_a_date_is_no_number_however_far_away():
     assert one(pa.array([2**62]).cast(pa.timestamp("s")), "float64")[1] == [
-        "column 'x' takes numbers, this is a timestamp[s]"
+        "column 'x' takes numbers, but the value is a timestamp[s]"
     ]
 
 
 def test_the_first_reason_of_a_row_stands():
     batch = pa.RecordBatch.from_pydict({"x": ["a", "1"], "y": ["b", "c"]})
 
-    _, faults = typed(batch, {"y": "float64", "x": "float64"}, blank_is_missing=False)
+    _, faults = cast_columns(
+        batch, [Feature("y", "float64"), Feature("x", "float64")], blank_is_missing=False
+    )
 
     assert [fault.split("'")[1] for fault in faults.to_pylist()] == ["y", "y"]

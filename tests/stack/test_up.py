@@ -98,14 +98,14 @@ def test_up_is_ready_restarts_what_dies_refuses_a_second_one_and_ends_warmly(sta
 
     # Then it is refused in words
     assert second.end() == 1
-    assert "`modelane up` runs already in" in second.heard.getvalue()
+    assert "`modelane up` is already running in" in second.heard.getvalue()
 
     # When Flower is killed
     flower = next(pid for pid, command in programs.items() if "flower" in command)
     os.kill(flower, signal.SIGKILL)
 
     # Then it is said, and Flower is started again
-    up.heard.wait_for("flower ended (SIGKILL); starts again in 1 s")
+    up.heard.wait_for("flower was killed by SIGKILL; restarting it in 1 s")
     up.heard.wait_for("Visit me at", times=2, deadline_s=60)
 
     # When Ctrl-C is pressed
@@ -117,7 +117,7 @@ def test_up_is_ready_restarts_what_dies_refuses_a_second_one_and_ends_warmly(sta
     assert said.count("\nready ") == 1
     assert said.index("Warm shutdown") < said.index("bye bye")
     assert said.endswith("modelane | stopped\n")
-    assert "killed" not in said
+    assert "killing" not in said
     for pid in programs:
         assert_gone(pid)
 
@@ -139,7 +139,7 @@ def test_a_second_signal_ends_everything_at_once(start, ports):
 
     # Then it does not wait for the trainer
     assert up.end(10) == 0
-    assert "interrupted again: killing everything" in up.heard.getvalue()
+    assert "interrupted again: killing all programs" in up.heard.getvalue()
     for pid in programs:
         assert_gone(pid)
 
@@ -167,7 +167,7 @@ def test_a_broker_of_the_user_s_own_is_used_and_its_password_is_not_shown(start,
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
 def test_everything_ends_when_up_is_killed(start, ports):
     up = start(*ports)
-    up.heard.wait_for("trainer  | ")
+    up.heard.wait_for("trainer  | ", deadline_s=120)
     programs = descendants(up.process.pid)
 
     up.process.kill()
@@ -185,8 +185,8 @@ def test_a_taken_port_is_said_before_anything_starts(start, ports, option):
         up = start(*ports, f"{option}={port}")
 
         assert up.end() == 1
-        assert f"Error: port {port}, for " in up.heard.getvalue()
-        assert f"choose another with {option}" in up.heard.getvalue()
+        assert f"Error: port {port} for " in up.heard.getvalue()
+        assert f"choose another port with {option}" in up.heard.getvalue()
         assert " | " not in up.heard.getvalue()
 
 
