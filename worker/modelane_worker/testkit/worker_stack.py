@@ -135,7 +135,7 @@ class Stack:
 
     def _serves(self, model: str, version: str, log_start: int) -> bool:
         if refused := re.search(rf"{model}: .*\brefused\b.*", self.log[log_start:]):
-            raise StackError(f"the worker refused the model: {refused[0]}")
+            raise StackError(f"the worker refuses the model: {refused[0]}")
         served = served_models(self._redis, self.settings.prefix)
         return any((one.model, one.version) == (model, version) for one in served)
 
