@@ -1,4 +1,4 @@
-"""What a stack says of itself."""
+"""The parts of `modelane up` that need no running stack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_passwords_are_masked(url, shown):
     assert mask_password(url) == shown
 
 
-def test_only_models_with_a_champion_are_in_service(tmp_path):
+def test_only_models_with_a_champion_are_listed(tmp_path):
     for model, aliases in {
         "b": json.dumps({"champion": VERSION}),
         "a": json.dumps({"champion": VERSION, "previous": VERSION}),
@@ -55,13 +55,13 @@ def test_only_models_with_a_champion_are_in_service(tmp_path):
     assert models_with_champion(tmp_path / "absent") == []
 
 
-def test_nobody_there_is_not_ready(free_port):
+def test_programs_that_do_not_run_do_not_answer(free_port):
     assert not redis_answers(f"redis://127.0.0.1:{free_port}/0")
     assert not flower_sees(free_port, ["worker@host"])
 
 
-def test_nothing_is_left_locked_when_a_start_fails(tmp_path, heard):
-    # Given a stack that is refused, since its port is taken
+def test_a_failed_start_releases_the_lock(tmp_path, heard):
+    # Given a stack whose port is in use
     settings = Settings(home=str(tmp_path), broker_url="redis://127.0.0.1:1/0")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -70,13 +70,13 @@ def test_nothing_is_left_locked_when_a_start_fails(tmp_path, heard):
             stack.start()
 
         # When it is started again
-        # Then it is refused for the same reason, not because it runs already
+        # Then it is refused for the same reason, not because it is already running
         with pytest.raises(StackError, match="is already in use"):
             stack.start()
     assert heard.getvalue() == ""
 
 
-def test_a_data_folder_that_cannot_be_is_said_in_words(tmp_path, heard, free_port):
+def test_a_data_folder_that_cannot_be_created_is_reported(tmp_path, heard, free_port):
     (tmp_path / "file").touch()
     settings = Settings(home=str(tmp_path / "file" / "home"))
 
