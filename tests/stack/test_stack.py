@@ -66,7 +66,7 @@ def test_a_failed_start_releases_the_lock(tmp_path, heard):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = LocalStack(settings, redis_port=None, flower_port=port, output=Output(heard))
-        with pytest.raises(StackError, match=f"port {port} for Flower is already in use; choose"):
+        with pytest.raises(StackError, match=f"port {port} for Flower is already in use: choose"):
             stack.start()
 
         # When it is started again

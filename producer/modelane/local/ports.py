@@ -53,4 +53,4 @@ def require_free(port: int, *, program: str, remedy: str) -> None:
             problem = (
                 "is already in use" if exc.errno == errno.EADDRINUSE else f"cannot be used: {exc.strerror}"
             )
-            raise StackError(f"port {port} for {program} {problem}; {remedy}") from exc
+            raise StackError(f"port {port} for {program} {problem}: {remedy}") from exc
