@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from benchmarks import models, ours
 from benchmarks.figure import Effort, Figure, Line
 from benchmarks.load import LIMIT_S
 from benchmarks.stage import ROOT, START_LIMIT_S, STOP_LIMIT_S, Stage
-from modelane.local.die_with_parent import die_with_parent
+from modelane.local.logged_process import LoggedProcess
 from modelane.local.ports import LOOPBACK, free_port
 
 IN_FLIGHT = 64
@@ -50,20 +49,12 @@ def _flower(stage: Stage) -> Iterator[tuple[int, psutil.Process]]:
     port = free_port()
     command = [sys.executable, "-m", "celery", "-A", "modelane_worker", "flower"]
     command += [f"--address={LOOPBACK}", f"--port={port}"]
-    with (stage.folder / "flower.log").open("wb") as log:
-        process = subprocess.Popen(
-            die_with_parent(command), cwd=ROOT, env=stage.environ(), stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            until_s = time.monotonic() + START_LIMIT_S
-            while not _listens(stage):
-                if process.poll() is not None or time.monotonic() > until_s:
-                    raise RuntimeError((stage.folder / "flower.log").read_text(errors="replace")[-2000:])
-                time.sleep(0.1)
-            yield port, psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(STOP_LIMIT_S)
+    process = LoggedProcess("Flower", command, stage.folder / "flower.log", env=stage.environ(), cwd=ROOT)
+    try:
+        process.wait_until(lambda: _listens(stage), what="start", deadline_s=START_LIMIT_S)
+        yield port, psutil.Process(process.pid)
+    finally:
+        process.stop(STOP_LIMIT_S)
 
 
 def _listens(stage: Stage) -> bool:

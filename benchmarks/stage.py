@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,8 +15,8 @@ import redis
 from celery import Celery
 
 from benchmarks import models
-from modelane.local.die_with_parent import die_with_parent
 from modelane.local.health import workers_answer
+from modelane.local.logged_process import LoggedProcess
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 
@@ -76,26 +74,13 @@ class Stage:
             environ: Further environment variables.
         """
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{node}@bench", *options]
-        env = self.environ(**environ)
-        with (self.folder / f"{node}.log").open("wb") as log:
-            process = subprocess.Popen(die_with_parent(command), cwd=ROOT, env=env, stdout=log, stderr=log)
-            try:
-                self._wait_until_ready(process, node)
-                yield psutil.Process(process.pid)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(STOP_LIMIT_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], node: str) -> None:
-        with Celery(broker=self.redis.url) as app:
-            for _ in range(int(START_LIMIT_S)):  # each ping waits one second for its answer
-                if process.poll() is None and workers_answer(app, [f"{node}@bench"]):
-                    return
-        log = (self.folder / f"{node}.log").read_text(errors="replace")
-        raise RuntimeError(
-            f"worker {node} did not answer within {START_LIMIT_S:g} s; the end of its log:\n{log[-2000:]}"
-        )
+        env, log = self.environ(**environ), self.folder / f"{node}.log"
+        process = LoggedProcess(node, command, log, env=env, cwd=ROOT)
+        try:
+            with Celery(broker=self.redis.url) as celery:
+                process.wait_until(
+                    lambda: workers_answer(celery, [f"{node}@bench"]), what="start", deadline_s=START_LIMIT_S
+                )
+            yield psutil.Process(process.pid)
+        finally:
+            process.stop(STOP_LIMIT_S)

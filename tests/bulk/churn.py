@@ -1,4 +1,4 @@
-"""The model that is served, and tables for it."""
+"""The model that the worker serves, and input tables for it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ COLUMNS = ("age", "visits", "balance")
 
 @cache
 def estimator(seed: int = 0) -> LogisticRegression:
-    """Refuses missing values; says `no` or `yes`."""
+    """Return a classifier that refuses missing values and answers `no` or `yes`."""
     rows = np.random.default_rng(seed).normal(size=(300, 3))
     return LogisticRegression().fit(rows, np.where(rows.sum(axis=1) > 0, "yes", "no"))
 
 
 def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
-    """Another version, and promote it; its id."""
+    """Publish and promote a new version; return its id."""
     now, fitted = datetime.now(UTC), model or estimator(seed)
     card = Card(
         model=MODEL,
@@ -58,7 +58,7 @@ def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
 
 
 def table(n_rows: int, *, seed: int = 1) -> pa.Table:
-    """Customers: an id that is text, a comment that no model takes, and the columns, in another order."""
+    """Return customers: a text id, a comment that no model needs, and the columns in another order."""
     numbers = np.random.default_rng(seed).normal(size=(n_rows, 3))
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""A real worker for all tests of this folder: one model that costs nothing, with columns by name."""
+"""A real worker for all tests of this folder, with one fast model whose columns have names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def served(tmp_path_factory) -> Iterator[Settings]:
 
 @pytest.fixture
 def desk(served, monkeypatch, tmp_path) -> Path:
-    """A user's own folder, where this process is; its environment leads to the served model."""
+    """An empty working directory, with an environment in which commands find the worker."""
     for name, value in served.to_env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)

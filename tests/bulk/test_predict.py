@@ -55,7 +55,7 @@ def test_a_csv_file_may_have_other_columns_too(desk):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
+    ("arguments", "code", "message"),
     [
         (["[1, 2, 3]", "--csv", "in.csv"], 2, "give either ROWS or --csv FILE, not both"),
         (["[1, 2"], 4, "not valid JSON: argument 1, line 1, column 6"),
@@ -66,15 +66,15 @@ def test_a_csv_file_may_have_other_columns_too(desk):
         (["[1, 2, 3]", "--priority", "9", "--ttl", "0.000001"], 6, "expired"),
     ],
 )
-def test_each_kind_of_refusal_has_its_sentence_and_its_exit_code(desk, arguments, code, sentence):
+def test_each_kind_of_error_has_its_message_and_its_exit_code(desk, arguments, code, message):
     refused = predict(*arguments)
 
     assert refused.exit_code == code, refused.output
-    assert sentence in refused.stderr
+    assert message in refused.stderr
     assert refused.stdout == ""
 
 
-def test_a_model_that_nobody_serves_is_refused_with_those_that_are(desk):
+def test_the_error_about_an_unknown_model_lists_the_models_in_service(desk):
     refused = CliRunner().invoke(main, ["predict", "chrun", "[1]"])
 
     assert refused.exit_code == 4
@@ -84,7 +84,7 @@ def test_a_model_that_nobody_serves_is_refused_with_those_that_are(desk):
     )
 
 
-def test_an_absent_redis_is_something_to_try_later(desk, monkeypatch, free_port):
+def test_the_exit_code_says_to_try_later_if_redis_does_not_answer(desk, monkeypatch, free_port):
     monkeypatch.setenv("MODELANE_BROKER_URL", f"redis://127.0.0.1:{free_port}/0")
 
     assert predict("[1, 2, 3]").exit_code == 5

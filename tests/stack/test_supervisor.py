@@ -1,4 +1,4 @@
-"""Named programs are kept running, heard, and ended in good order."""
+"""The supervisor restarts programs, forwards their output and stops them in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.programs import Heard, python
 
 DEADLINE_S = 20
 
-#: Says "up <pid>" and waits to be ended; on SIGTERM it says "bye" and ends.
+#: Prints "up <pid>" and waits; on SIGTERM it prints "bye" and exits.
 POLITE = """
 import os, signal, sys
 def bye(*_): print("bye"); sys.exit(0)
@@ -27,7 +27,7 @@ print("up", os.getpid())
 while True: signal.pause()
 """
 
-#: The same, but deaf to SIGTERM.
+#: The same, but it ignores SIGTERM.
 DEAF = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -35,14 +35,14 @@ print("up", os.getpid())
 while True: signal.pause()
 """
 
-#: Starts a child of its own, which is deaf, and says both ids.
+#: Starts a child that ignores SIGTERM, and waits for it.
 PARENT = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}])
 child.wait()
 """
 
-#: Starts the same child, and ends as soon as it is up.
+#: Starts the same child, and exits as soon as it is up.
 LEAVING = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}], stdout=subprocess.PIPE, text=True)
@@ -57,7 +57,7 @@ def supervisor(output: Output) -> Iterator[Supervisor]:
     supervisor.kill()
 
 
-def test_each_line_stands_behind_the_name_of_who_said_it(supervisor, heard):
+def test_each_line_follows_the_name_of_its_program(supervisor, heard):
     supervisor.start(python("one", "print('first'); print('second'); input()"))
     supervisor.start(python("another", "print('third'); import signal; signal.pause()"))
 
@@ -67,12 +67,12 @@ def test_each_line_stands_behind_the_name_of_who_said_it(supervisor, heard):
 
 
 def test_lines_of_many_programs_never_mix(supervisor, heard):
-    # Given programs that write long lines all at once
+    # Given programs that write long lines at the same time
     for number in range(4):
         code = f"for _ in range(200): print('{number}' * 500)\nimport signal; signal.pause()"
         supervisor.start(python(f"p{number}", code))
 
-    # When all have been heard
+    # When all lines have been written
     for number in range(4):
         heard.wait_for(str(number) * 500, times=200)
 
@@ -87,7 +87,7 @@ def test_names_are_coloured_and_text_is_not(heard):
     assert heard.getvalue() == "\x1b[36mworker   | \x1b[0mready\n"
 
 
-def test_a_reader_that_has_gone_stops_nothing():
+def test_a_reader_that_has_exited_is_ignored():
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as stream:
@@ -95,7 +95,7 @@ def test_a_reader_that_has_gone_stops_nothing():
         os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # so that closing can flush
 
 
-def test_what_the_stream_cannot_encode_is_replaced_and_stops_nothing(tmp_path):
+def test_characters_that_the_stream_cannot_encode_are_replaced(tmp_path):
     said = tmp_path / "said"
     with said.open("w", encoding="ascii") as stream:
         Output(stream).line("worker", "fertig ✓")
@@ -104,76 +104,76 @@ def test_what_the_stream_cannot_encode_is_replaced_and_stops_nothing(tmp_path):
     assert said.read_text() == "worker   | fertig ?\nd?j? vu\n"
 
 
-def test_a_stream_that_is_closed_stops_nothing(tmp_path):
+def test_a_closed_stream_is_ignored(tmp_path):
     stream = (tmp_path / "said").open("w")
     stream.close()
 
     Output(stream).plain("nobody hears this")
 
 
-def test_a_program_whose_folder_is_gone_is_said_and_tried_again(supervisor, heard, tmp_path):
+def test_a_program_that_cannot_be_started_is_reported_and_retried(supervisor, heard, tmp_path):
     # Given a folder that does not exist
     folder = tmp_path / "gone"
     polite = python("worker", POLITE)
     child = supervisor.start(Program(name="worker", command=polite.command, cwd=folder))
     heard.wait_for("modelane | worker cannot be started ([Errno 2] No such file or directory")
-    heard.wait_for("starts again in 0.02 s\n")
+    heard.wait_for("restarting it in 0.02 s\n")
 
-    # When it is there again
+    # When the folder is created
     folder.mkdir()
 
     # Then the program runs
     heard.wait_for("worker   | up ")
-    assert child.deaths >= 2
+    assert child.n_exits >= 2
 
 
-def test_a_program_that_dies_is_started_again_after_growing_pauses(supervisor, heard):
+def test_a_program_that_exits_is_restarted_after_growing_pauses(supervisor, heard):
     child = supervisor.start(python("worker", "print('up'); raise SystemExit(3)"))
 
     heard.wait_for("worker   | up\n", times=3)
-    heard.wait_for("modelane | worker ended (exit code 3); starts again in 0.01 s\n")
-    heard.wait_for("starts again in 0.02 s\n")
-    assert child.deaths >= 2
+    heard.wait_for("modelane | worker exited with code 3; restarting it in 0.01 s\n")
+    heard.wait_for("restarting it in 0.02 s\n")
+    assert child.n_exits >= 2
     assert "up" in child.last_lines
 
 
-def test_a_killed_program_is_named_with_its_signal(supervisor, heard):
+def test_the_signal_that_killed_a_program_is_reported(supervisor, heard):
     supervisor.start(python("worker", POLITE))
 
     os.kill(pid_said(heard), signal.SIGKILL)
 
-    heard.wait_for("worker ended (SIGKILL); starts again")
+    heard.wait_for("worker was killed by SIGKILL; restarting it")
     heard.wait_for("up ", times=2)
 
 
-def test_a_program_that_cannot_be_run_is_said_in_words(supervisor, heard):
+def test_a_missing_program_is_reported(supervisor, heard):
     supervisor.start(Program(name="worker", command=["/no/such/program"]))
 
     heard.wait_for("cannot run /no/such/program: No such file or directory")
 
 
-def test_a_warm_stop_waits_for_the_last_words(supervisor, heard):
+def test_a_stop_waits_for_the_last_lines(supervisor, heard):
     child = supervisor.start(python("worker", POLITE))
     heard.wait_for("up ")
 
     supervisor.stop("worker", "never-started", deadline_s=DEADLINE_S)
 
-    assert child.ended(0)
-    assert child.deaths == 0
+    assert child.wait(0)
+    assert child.n_exits == 0
     assert heard.getvalue().endswith("worker   | bye\n")
 
 
-def test_one_that_does_not_end_in_time_is_killed(supervisor, heard):
+def test_a_program_that_ignores_sigterm_is_killed(supervisor, heard):
     supervisor.start(python("worker", DEAF))
     pid = pid_said(heard)
 
     supervisor.stop("worker", deadline_s=0.1)
 
-    assert "modelane | worker does not end within 0.1 s: killed\n" in heard.getvalue()
+    assert "modelane | worker did not stop within 0.1 s: killing it\n" in heard.getvalue()
     assert_gone(pid)
 
 
-def test_a_kill_takes_the_whole_group(supervisor, heard):
+def test_a_kill_ends_the_whole_process_group(supervisor, heard):
     supervisor.start(python("worker", PARENT))
     grandchild = pid_said(heard)
 
@@ -182,24 +182,24 @@ def test_a_kill_takes_the_whole_group(supervisor, heard):
     assert_gone(grandchild)
 
 
-def test_what_a_dead_program_left_behind_is_ended_too(supervisor, heard):
-    # Given a program that ends as soon as its own child is up
+def test_children_of_a_program_that_exited_are_killed(supervisor, heard):
+    # Given a program that exits as soon as its child is up
     supervisor.start(python("worker", LEAVING))
 
     assert_gone(pid_said(heard))
 
 
-def test_a_stopped_program_is_not_started_again(supervisor, heard):
-    # Given one that waits out the pause before its next start
+def test_a_stopped_program_is_not_restarted(supervisor, heard):
+    # Given a program in the pause before its restart
     child = Supervisor(Output(heard), first_pause_s=600).start(python("worker", "raise SystemExit"))
-    heard.wait_for("starts again in 600 s")
+    heard.wait_for("restarting it in 600 s")
 
     # When it is stopped
     child.signal(signal.SIGTERM)
 
-    # Then it ends for good, at once
-    assert child.ended(DEADLINE_S)
-    assert child.deaths == 1
+    # Then it stops for good, without waiting for the end of the pause
+    assert child.wait(DEADLINE_S)
+    assert child.n_exits == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")

@@ -1,4 +1,4 @@
-"""`modelane up` in a process of its own, with the real programs."""
+"""`modelane up` in its own process, with the real programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.programs import Heard
 
 
 class Up:
-    """A running `modelane up`, whose output is heard line by line."""
+    """A running `modelane up`, whose output is read line by line."""
 
     def __init__(self, home: Path, *options: str, **environ: str) -> None:
         self.heard = Heard()
@@ -45,7 +45,7 @@ class Up:
         self.heard.finish()
 
     def ready(self) -> dict[str, str]:
-        """The fields of the ready line."""
+        """Wait for the ready line; return its fields."""
         self.heard.wait_for("\nready ", deadline_s=120)
         self.heard.wait_for(" models=")
         line = re.search(r"^ready (.*)$", self.heard.getvalue(), re.MULTILINE)
@@ -77,13 +77,13 @@ def ports() -> list[str]:
     return [f"--redis-port={free_port()}", f"--flower-port={free_port()}"]
 
 
-def test_up_is_ready_restarts_what_dies_refuses_a_second_one_and_ends_warmly(start, ports, tmp_path):
-    # Given a stack of its own
+def test_up_prints_a_ready_line_restarts_programs_and_stops_in_order(start, ports, tmp_path):
+    # Given a stack with its own Redis
     up = start(*ports)
     ready = up.ready()
     programs = descendants(up.process.pid)
 
-    # Then it says where everything is, once
+    # Then the ready line says where everything is
     assert ready == {
         "broker": f"redis://127.0.0.1:{ports[0].partition('=')[2]}/0",
         "flower": f"http://127.0.0.1:{ports[1].partition('=')[2]}",
@@ -93,45 +93,45 @@ def test_up_is_ready_restarts_what_dies_refuses_a_second_one_and_ends_warmly(sta
     with redis.Redis.from_url(ready["broker"]) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
 
-    # When the same is asked for again
+    # When a second stack is started in the same folder
     second = start(f"--redis-port={free_port()}", f"--flower-port={free_port()}")
 
-    # Then it is refused in words
+    # Then it is refused
     assert second.end() == 1
-    assert "`modelane up` runs already in" in second.heard.getvalue()
+    assert "`modelane up` is already running in" in second.heard.getvalue()
 
     # When Flower is killed
     flower = next(pid for pid, command in programs.items() if "flower" in command)
     os.kill(flower, signal.SIGKILL)
 
-    # Then it is said, and Flower is started again
-    up.heard.wait_for("flower ended (SIGKILL); starts again in 1 s")
+    # Then this is reported, and Flower is restarted
+    up.heard.wait_for("flower was killed by SIGKILL; restarting it in 1 s")
     up.heard.wait_for("Visit me at", times=2, deadline_s=60)
 
     # When Ctrl-C is pressed
     up.process.send_signal(signal.SIGINT)
 
-    # Then all end in good order, Redis last, and nothing is left
+    # Then all programs stop in order, Redis last, and no process is left
     assert up.end() == 0
     said = up.heard.getvalue()
     assert said.count("\nready ") == 1
     assert said.index("Warm shutdown") < said.index("bye bye")
     assert said.endswith("modelane | stopped\n")
-    assert "killed" not in said
+    assert "killing" not in said
     for pid in programs:
         assert_gone(pid)
 
 
 @pytest.mark.full
-def test_a_second_signal_ends_everything_at_once(start, ports):
+def test_a_second_signal_kills_all_programs(start, ports):
     up = start(*ports)
     up.ready()
     programs = descendants(up.process.pid)
-    # Given a trainer that cannot end by itself
+    # Given a trainer that does not react to SIGTERM
     trainer = next(pid for pid, command in programs.items() if "trainer@" in command)
     os.kill(trainer, signal.SIGSTOP)
 
-    # When it is told to end, and told again
+    # When the stack receives two signals
     up.process.send_signal(signal.SIGTERM)
     up.heard.wait_for("worker: Warm shutdown")
     time.sleep(signals.DEBOUNCE_S)
@@ -139,23 +139,23 @@ def test_a_second_signal_ends_everything_at_once(start, ports):
 
     # Then it does not wait for the trainer
     assert up.end(10) == 0
-    assert "interrupted again: killing everything" in up.heard.getvalue()
+    assert "interrupted again: killing all programs" in up.heard.getvalue()
     for pid in programs:
         assert_gone(pid)
 
 
 @pytest.mark.full
-def test_a_broker_of_the_user_s_own_is_used_and_its_password_is_not_shown(start, ports):
-    # Given a Redis that runs already and wants a password
+def test_up_can_use_another_redis_and_hides_its_password(start, ports):
+    # Given a running Redis with a password
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
         client.config_set("requirepass", "secret")
         broker = f"redis://:secret@127.0.0.1:{server.port}/0"
 
-        # When the stack is told of it
+        # When the stack uses it
         up = start(*ports, MODELANE_BROKER_URL=broker)
         ready = up.ready()
 
-        # Then no other one is started, and its password is not said
+        # Then no other Redis is started, and the password is not printed
         assert ready["broker"] == f"redis://:***@127.0.0.1:{server.port}/0"
         assert "\nredis " not in up.heard.getvalue()
         assert "secret" not in up.heard.getvalue()
@@ -165,9 +165,9 @@ def test_a_broker_of_the_user_s_own_is_used_and_its_password_is_not_shown(start,
 
 @pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
-def test_everything_ends_when_up_is_killed(start, ports):
+def test_all_programs_end_when_up_is_killed(start, ports):
     up = start(*ports)
-    up.heard.wait_for("trainer  | ")
+    up.heard.wait_for("trainer  | ", deadline_s=120)
     programs = descendants(up.process.pid)
 
     up.process.kill()
@@ -178,19 +178,19 @@ def test_everything_ends_when_up_is_killed(start, ports):
 
 
 @pytest.mark.parametrize("option", ["--redis-port", "--flower-port"])
-def test_a_taken_port_is_said_before_anything_starts(start, ports, option):
+def test_a_port_in_use_is_reported_before_a_program_starts(start, ports, option):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
         up = start(*ports, f"{option}={port}")
 
         assert up.end() == 1
-        assert f"Error: port {port}, for " in up.heard.getvalue()
-        assert f"choose another with {option}" in up.heard.getvalue()
+        assert f"Error: port {port} for " in up.heard.getvalue()
+        assert f"choose another port with {option}" in up.heard.getvalue()
         assert " | " not in up.heard.getvalue()
 
 
-def test_a_broker_that_does_not_answer_is_said_before_anything_starts(start, ports):
+def test_a_redis_that_does_not_answer_is_reported_before_a_program_starts(start, ports):
     up = start(*ports, MODELANE_BROKER_URL=f"redis://:secret@127.0.0.1:{free_port()}/0")
 
     assert up.end() == 5  # try later

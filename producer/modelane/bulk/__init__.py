@@ -1,10 +1,9 @@
-"""Files larger than memory, scored through a lane.  read → typed → RUN → work → write.
+"""Score files that are larger than memory: ``modelane score``.
 
-    read      a file as batches of rows, whatever its format; a row that cannot be read says why
-    typed     columns as the model's card has them
-    run       batches through the lane, in order; a batch that is refused is searched for its bad rows
-    work      what is done so far, beside the output; a killed run goes on from there
-    write     the output, whole or not at all
+:mod:`~modelane.bulk.score_file` runs one job. It reads batches of rows (``readers``), casts their columns to
+the types on the model's card (``casting``), sends them to the model's lane (``scorer``, ``client_lane``),
+saves the answers next to the output (``workdir``, ``checkpoints``), and finally writes the output file
+(``writer``). An interrupted job resumes from the saved answers.
 
-Needs the extra ``bulk`` (pyarrow): nothing outside of this package imports it before a command needs it.
+This package needs the extra ``bulk`` (pyarrow). No other package imports it before a command needs it.
 """

@@ -1,112 +1,117 @@
-"""Columns as the model's card has them: numbers, text, dates.  read → TYPED → run.
+"""Cast the columns of a batch to the types on the model's card: numbers, text, dates.
 
-A value that its column does not take makes its row a bad one; the reason never shows the value.
+A value that cannot be cast marks its row as faulty. The reason never contains the value, which may be
+confidential.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelane.data import datetimes
-from modelane.data.features import ColumnType
+from modelane.data.features import ColumnType, Feature
 from modelane.data.values import parse_number
 
-#: What a row that is fine has for a reason.
-_FINE = pa.scalar(None, pa.string())
+_NULL_TEXT = pa.scalar(None, pa.string())
 
-_MOMENT = pa.timestamp("us")
+_DATE = pa.timestamp("us")
+
+_TYPE_NAMES = {ColumnType.NUMBER: "number", ColumnType.STRING: "string", ColumnType.DATE: "date"}
+
+#: Values in the type of their feature, null where they cannot be cast, and a mask of those; None: all were
+#: cast.
+_Cast = tuple[pa.Array, pa.Array | None]
 
 
-def typed(
-    batch: pa.RecordBatch, features: Mapping[str, str], *, blank_is_missing: bool
+def cast_columns(
+    batch: pa.RecordBatch, features: Sequence[Feature], *, blank_is_missing: bool
 ) -> tuple[pa.RecordBatch, pa.Array]:
-    """The columns that a model takes, and for each row why it cannot be sent; missing where it can.
+    """Return the columns of the model, and for each row why it cannot be sent; null where it can.
 
     Args:
         batch: has a column for each feature.
-        features: name → dtype, as on the card.
-        blank_is_missing: whether an empty text is a missing one.
+        features: the columns of the model, as on the card.
+        blank_is_missing: whether an empty text is a missing value.
     """
     arrays, faults = [], pa.nulls(len(batch), pa.string())
-    for name, dtype in features.items():
-        array = _plain(batch.column(name), blank_is_missing=blank_is_missing)
-        column_type = ColumnType.named(dtype)
-        converted, is_bad = _CONVERT[column_type](array)
-        arrays.append(converted)
+    for feature in features:
+        array = _decoded(batch.column(feature.name), blank_is_missing=blank_is_missing)
+        values, is_bad = _CAST[feature.type](array)
+        arrays.append(values)
         if is_bad is not None:
-            is_far = column_type is ColumnType.DATE and _is_date(array.type)
-            this = "one too far away" if is_far else _kind(array.type)
-            reason = f"column {name!r} {_TAKES[column_type]}, this is {this}"
+            takes, found = f"{_TYPE_NAMES[feature.type]}s", _describe(array.type, feature.type)
+            reason = f"column {feature.name!r} takes {takes}, but the value is {found}"
             faults = pc.if_else(pc.and_(is_bad, pc.is_null(faults)), reason, faults)
-    return pa.RecordBatch.from_arrays(arrays, names=list(features)), faults
+    return pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in features]), faults
 
 
-_TAKES = {
-    ColumnType.NUMBER: "takes numbers",
-    ColumnType.STRING: "takes text",
-    ColumnType.DATE: "takes dates",
-}
+def as_rows(batch: pa.RecordBatch) -> Any:
+    """Return rows for the client: a float64 array (n, d) if all columns are numbers, else the batch."""
+    if all(pa.types.is_float64(kind) for kind in batch.schema.types):
+        rows = np.empty((len(batch), batch.num_columns))
+        for n, array in enumerate(batch.columns):
+            rows[:, n] = array.to_numpy(zero_copy_only=False)  # missing values become NaN
+        return rows
+    return batch
 
-#: Values in the type of their feature, missing where they cannot be, and which of them cannot.
-_Converted = tuple[pa.Array, pa.Array | None]
 
-
-def _plain(array: pa.Array, *, blank_is_missing: bool) -> pa.Array:
-    """Without the ways in which a file saves space."""
+def _decoded(array: pa.Array, *, blank_is_missing: bool) -> pa.Array:
+    """Return an array without the encodings that save space in a file."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
         array = array.cast(pa.string())
     if blank_is_missing and pa.types.is_string(array.type):
-        array = pc.if_else(pc.equal(pc.utf8_trim_whitespace(array), ""), _FINE, array)
+        array = pc.if_else(pc.equal(pc.utf8_trim_whitespace(array), ""), _NULL_TEXT, array)
     return array
 
 
-def _number(array: pa.Array) -> _Converted:
+def _to_number(array: pa.Array) -> _Cast:
     kind = array.type
     if pa.types.is_string(kind):
         return _parsed(pc.utf8_trim_whitespace(array), pa.float64(), parse_number)
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
     elif not (_is_number(kind) or pa.types.is_null(kind)):
-        return _none_of(array, pa.float64())
+        return _all_bad(array, pa.float64())
     return array.cast(pa.float64(), safe=False), None
 
 
-def _text(array: pa.Array) -> _Converted:
+def _to_string(array: pa.Array) -> _Cast:
     if pa.types.is_string(array.type) or pa.types.is_null(array.type):
         return array.cast(pa.string()), None
-    return _none_of(array, pa.string())
+    return _all_bad(array, pa.string())
 
 
-def _date(array: pa.Array) -> _Converted:
+def _to_date(array: pa.Array) -> _Cast:
     kind = array.type
     if pa.types.is_string(kind):
-        return _parsed(array, _MOMENT, datetimes.to_date)
+        return _parsed(array, _DATE, datetimes.to_date)
     if pa.types.is_null(kind):
-        return array.cast(_MOMENT), None
+        return array.cast(_DATE), None
     if not _is_date(kind):
-        return _none_of(array, _MOMENT)
+        return _all_bad(array, _DATE)
     unit = "s" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         array = array.cast(pa.timestamp(unit, "UTC"))
     array = array.cast(pa.timestamp(unit))
-    moments = array.cast(_MOMENT, safe=False)  # finer ones are cut off, and what is too far away is wrong
+    dates = array.cast(_DATE, safe=False)  # truncates nanoseconds; seconds and milliseconds may overflow
     if unit in {"us", "ns"}:
-        return moments, None
-    is_bad = pc.fill_null(pc.not_equal(moments.cast(array.type, safe=False), array), False)
-    return pc.if_else(is_bad, pa.scalar(None, _MOMENT), moments), is_bad
+        return dates, None
+    is_bad = pc.fill_null(pc.not_equal(dates.cast(array.type, safe=False), array), False)
+    return pc.if_else(is_bad, pa.scalar(None, _DATE), dates), is_bad
 
 
-_CONVERT = {ColumnType.NUMBER: _number, ColumnType.STRING: _text, ColumnType.DATE: _date}
+_CAST = {ColumnType.NUMBER: _to_number, ColumnType.STRING: _to_string, ColumnType.DATE: _to_date}
 
 
-def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _Converted:
-    """All at once if all of them can be, else one by one."""
+def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _Cast:
+    """Cast texts with pyarrow; if it refuses one, parse them one by one."""
     try:
         return array.cast(to), None
     except pa.ArrowInvalid:
@@ -123,7 +128,7 @@ def _parsed(array: pa.Array, to: pa.DataType, parse: Callable[[str], Any]) -> _C
     return pa.array(values, to), pa.array(is_bad)
 
 
-def _none_of(array: pa.Array, to: pa.DataType) -> _Converted:
+def _all_bad(array: pa.Array, to: pa.DataType) -> _Cast:
     return pa.nulls(len(array), to), array.is_valid()
 
 
@@ -135,7 +140,10 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _kind(kind: pa.DataType) -> str:
+def _describe(kind: pa.DataType, wanted: ColumnType) -> str:
+    """Return what a value that could not be cast is, for the reason."""
     if pa.types.is_string(kind):
-        return "another text"
+        return f"a string that is not a {_TYPE_NAMES[wanted]}"
+    if _is_date(kind) and wanted is ColumnType.DATE:
+        return "a date that is out of range"
     return "a number" if _is_number(kind) else f"a {kind}"

@@ -1,7 +1,8 @@
-"""Answered rows on the disk, piece by piece, so that a kill loses the last few seconds only.
+"""Scored rows on disk, saved in parts, so that a crash loses only the last few seconds of work.
 
-A part is named ``FIRST-ROWS-ERRORS.arrow`` when it is whole and on the disk: the names alone say where to go
-on.  One that is being written, or was left by a kill, is named ``part`` and read by nobody.
+A finished part is named ``FIRST-ROWS-ERRORS.arrow``: the number of its first row, of its rows, and of the
+rows that could not be scored. The names alone say where to resume. The part that is being written is named
+``part``; a file of this name that a crash left behind is never read.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import pyarrow.ipc
 from modelane import atomic_files
 from modelane.errors import BulkError
 
-#: Seconds of answers in one part: what a kill may cost.
+#: Seconds of answers in one part, and so the work that a crash may lose.
 PART_S = 5.0
 
-BEING_WRITTEN = "part"
+UNFINISHED = "part"
 SUFFIX = ".arrow"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One that is whole."""
+    """A finished part."""
 
     path: Path
     first_row: int
@@ -48,52 +49,54 @@ class Part:
                 yield opened.get_batch(number)
 
 
-def whole_parts(folder: Path) -> list[Part]:
-    """In the order of their rows.
+def finished_parts(folder: Path) -> list[Part]:
+    """Return all finished parts in the order of their rows.
 
     Raises:
-        BulkError: rows are missing between them.
+        BulkError: a part is missing between two others.
     """
     parts, n_rows = [Part.at(path) for path in sorted(folder.glob(f"*{SUFFIX}"))], 0
     for part in parts:
         if part.first_row != n_rows:
-            raise BulkError(
-                f"{folder} is damaged, rows from {n_rows} on are missing: begin anew with --restart"
-            )
+            raise BulkError(f"{folder} is damaged (no rows from row {n_rows} on): start over with --restart")
         n_rows += part.n_rows
     return parts
 
 
-class Parts:
-    """Writes the parts of one run; used by one thread.
+class PartWriter:
+    """Writes the parts of one run; not thread-safe.
 
     Args:
-        folder: of the run.
-        first_row: the first one that is not in a part yet.
-        clock: seconds.
+        folder: where the parts go.
+        first_row: number of the first row that no part holds yet.
+        clock: returns seconds.
     """
 
     def __init__(self, folder: Path, first_row: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
         self._first_row = first_row
         self._clock = clock
-        self._open: _Open | None = None
+        self._open: _OpenPart | None = None
 
     def add(self, batch: pa.RecordBatch, n_errors: int) -> None:
-        """Raises :class:`OSError`: the disk refuses."""
+        """Append rows to the current part, or begin another part.
+
+        Raises:
+            OSError: the part cannot be written.
+        """
         if self._open is not None and (
             self._open.is_due(self._clock()) or not self._open.schema.equals(batch.schema)
         ):
             self.complete()
         if self._open is None:
-            self._open = _Open(self._folder / BEING_WRITTEN, batch.schema, self._clock() + PART_S)
+            self._open = _OpenPart(self._folder / UNFINISHED, batch.schema, self._clock() + PART_S)
         self._open.add(batch, n_errors)
 
     def complete(self) -> None:
-        """Bring what is there to the disk; also after an interrupt, in whatever line it came.
+        """Finish the current part on disk. May also be called after an interrupt at any point of :meth:`add`.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the part cannot be written.
         """
         opened, self._open = self._open, None
         if opened is None:
@@ -101,14 +104,12 @@ class Parts:
         n_rows, n_errors = opened.close()
         if n_rows:
             name = f"{self._first_row:015}-{n_rows}-{n_errors}{SUFFIX}"
-            (self._folder / BEING_WRITTEN).rename(self._folder / name)
+            (self._folder / UNFINISHED).rename(self._folder / name)
             atomic_files.sync_folder(self._folder)
             self._first_row += n_rows
 
 
-class _Open:
-    """The part that is being written."""
-
+class _OpenPart:
     def __init__(self, path: Path, schema: pa.Schema, due_s: float) -> None:
         self.schema = schema
         self._path = path
@@ -125,7 +126,7 @@ class _Open:
         self._writer.write_batch(batch)
 
     def close(self) -> tuple[int, int]:
-        """Rows and errors that are in it."""
+        """Complete the file on disk; return its numbers of rows and of failed rows."""
         # An interrupt may have come between counting a batch and writing it.
         written = self._counts[: self._writer.stats.num_record_batches]
         self._writer.close()

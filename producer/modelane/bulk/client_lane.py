@@ -1,7 +1,7 @@
-"""The lane as a run sees it: batches in, outcomes out.  run → LANE → client.
+"""Send batches through a client and return their outcomes in order.
 
-Answers that have arrived are taken out of Redis: those of a large file would fill it, each being kept for
-``MODELANE_RESULT_TTL_S``.
+Results are deleted from Redis after they have arrived. Otherwise the results of a large file would fill
+Redis, because it keeps each of them for ``MODELANE_RESULT_TTL_S``.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from modelane.client.window import Outcome, in_order
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX
 
-#: Answers that are taken out of Redis together.
-FORGET_AT_ONCE = 64
+#: Results that are deleted together.
+DELETE_TOGETHER = 64
 
 
 class ClientLane:
-    """See :class:`modelane.bulk.scorer.Lane`.
+    """A model's lane as one job uses it.
 
     Args:
-        client: asks.
-        server: where answers are kept.
-        prefix: before every key.
-        model: that is asked.
-        timeout_s: how long an answer may take; a full lane and an absent Redis are waited for as long.
+        client: sends the requests.
+        server: connection to the Redis that stores the results.
+        prefix: prefix of all keys.
+        model: name of the model.
+        timeout_s: seconds that an answer may take; also how long to wait for room in the lane and for Redis.
         options: of each request.
     """
 
@@ -57,34 +57,40 @@ class ClientLane:
         self._answered: list[str] = []
 
     def answers(self, batches: Iterable[Any], window: int) -> Iterator[Outcome]:
+        """Return one outcome per batch, in order.
+
+        Args:
+            batches: rows as the client accepts them; read only as far as the window reaches.
+            window: requests in flight.
+        """
         yield from in_order(
             self._submit, batches, window=window, return_errors=True, patience_s=self._timeout_s
         )
-        self._forget()
+        self._delete_results()
 
     def trouble(self) -> str:
-        """Why no answer comes, as far as can be seen from here."""
+        """Return why no answer arrives, as far as this client can tell."""
         try:
             with broker_errors():
                 self._redis.ping()
         except (BrokerUnavailable, BrokerRefused) as exc:
             return str(exc)
-        return f"no answer yet; is a worker serving {self._model}, and busy?"
+        return f"no answer from {self._model}; check that a worker serves it and is not overloaded"
 
     def _submit(self, rows: Any) -> Prediction[Answer]:
-        if len(self._answered) >= FORGET_AT_ONCE:
-            self._forget()
+        if len(self._answered) >= DELETE_TOGETHER:
+            self._delete_results()
         prediction = self._client.submit(self._model, rows, **self._options)
-        prediction.add_done_callback(self._note)
+        prediction.add_done_callback(self._remember)
         return prediction
 
-    def _note(self, ended: Future[Answer]) -> None:
-        assert isinstance(ended, Prediction)
-        self._answered.append(ended.id)
+    def _remember(self, done: Future[Answer]) -> None:
+        assert isinstance(done, Prediction)
+        self._answered.append(done.id)
 
-    def _forget(self) -> None:
+    def _delete_results(self) -> None:
         answered, self._answered = self._answered, []
         keys = [f"{self._prefix}{RESULT_KEY_PREFIX}{id_}" for id_ in answered]
-        with suppress(BrokerUnavailable, BrokerRefused), broker_errors():  # then they are forgotten later
+        with suppress(BrokerUnavailable, BrokerRefused), broker_errors():  # if this fails, they expire
             if keys:
                 self._redis.unlink(*keys)

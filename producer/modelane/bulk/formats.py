@@ -1,4 +1,4 @@
-"""Which format a file has, by its name."""
+"""File formats, by the ending of the file name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ _ENDINGS: dict[str, Format] = {
 
 
 def format_of(path: Path) -> Format:
-    """Raises :class:`BulkError`: its ending is that of another format."""
+    """Return the format of a file.
+
+    Raises:
+        BulkError: the name has another ending.
+    """
     try:
         return _ENDINGS[path.suffix.lower()]
     except KeyError:
-        raise BulkError(f"{path}: expected a name that ends in {', '.join(_ENDINGS)}") from None
+        raise BulkError(f"{path}: unknown format; the name must end in {', '.join(_ENDINGS)}") from None

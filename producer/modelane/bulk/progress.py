@@ -1,4 +1,4 @@
-"""How far a run is, at which rate, and how long it will take.  A bar where somebody watches, else lines."""
+"""How far a run is, how fast, and how long it will take: a bar on a terminal, lines everywhere else."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self, TextIO
 
-#: Seconds between two lines, where there is no bar.
+#: Seconds between two lines.
 LINE_S = 10.0
-#: Seconds that the rate looks back.
+#: Seconds over which the rate is averaged.
 RATE_S = 20.0
 
 
@@ -18,9 +18,15 @@ class Meter:
     """Counts rows.
 
     Args:
-        n_done: rows that an earlier run has done.
-        n_rows: of the file; None if that is not known before it is read.
-        clock: seconds.
+        n_done: rows that an earlier run has scored.
+        n_rows: rows of the file; None: not known before the whole file is read.
+        clock: returns seconds.
+
+    Attributes:
+        n_done: rows that are finished.
+        n_errors: rows of this run that could not be scored.
+        fraction: how much is finished, from 0 to 1.
+        last_s: when the last answer arrived.
     """
 
     def __init__(self, n_done: int, n_rows: int | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,58 +34,58 @@ class Meter:
         self.n_errors = 0
         self.fraction = n_done / n_rows if n_rows else 0.0
         self.clock = clock
-        self.last_s = clock()  #: when rows were answered last
+        self.last_s = clock()
         self._n_rows = n_rows
-        self._lately = deque([(self.last_s, n_done)])
+        self._recent = deque([(self.last_s, n_done)])
 
     def add(self, n_rows: int, n_errors: int, fraction: float) -> None:
-        """Further rows are answered.
+        """Count rows that have been answered.
 
         Args:
-            n_rows: how many.
-            n_errors: of them without an answer.
-            fraction: of the input that is read; counts where its rows are not known.
+            n_rows: number of rows.
+            n_errors: how many of them could not be scored.
+            fraction: how much of the input has been read; used if its number of rows is not known.
         """
         self.last_s = self.clock()
         self.n_done += n_rows
         self.n_errors += n_errors
         self.fraction = self.n_done / self._n_rows if self._n_rows else fraction
-        self._lately.append((self.last_s, self.n_done))
-        while self.last_s - self._lately[0][0] > RATE_S and len(self._lately) > 2:
-            self._lately.popleft()
+        self._recent.append((self.last_s, self.n_done))
+        while self.last_s - self._recent[0][0] > RATE_S and len(self._recent) > 2:
+            self._recent.popleft()
 
     @property
-    def per_s(self) -> float:
-        (first_s, first), (_, last) = self._lately[0], self._lately[-1]
+    def rows_per_s(self) -> float:
+        (first_s, first), (_, last) = self._recent[0], self._recent[-1]
         return (last - first) / max(self.clock() - first_s, 1e-3)
 
     def __str__(self) -> str:
-        """Like ``1,200,000 of 5,000,000 rows, 51,200 a second, 1 min 14 s left, 3 without an answer``."""
-        of = f" of {self._n_rows:,}" if self._n_rows else ""
-        said = [f"{self.n_done:,}{of} rows"]
-        if self.per_s >= 1:
-            said.append(f"{self.per_s:,.0f} a second")
+        """Return a text like ``1,200,000 of 5,000,000 rows, 51,200 rows/s, 1 min 14 s left, 3 failed``."""
+        total = f" of {self._n_rows:,}" if self._n_rows else ""
+        parts = [f"{self.n_done:,}{total} rows"]
+        if self.rows_per_s >= 1:
+            parts.append(f"{self.rows_per_s:,.0f} rows/s")
             if 0 < self.fraction < 1:
                 n_left = self.n_done / self.fraction - self.n_done
-                said.append(f"{spoken(n_left / self.per_s)} left")
+                parts.append(f"{format_duration(n_left / self.rows_per_s)} left")
         if self.n_errors:
-            said.append(f"{self.n_errors:,} without an answer")
-        return ", ".join(said)
+            parts.append(f"{self.n_errors:,} failed")
+        return ", ".join(parts)
 
 
-class Show(Protocol):
-    """Where a run is shown."""
+class Display(Protocol):
+    """Shows the progress of a run."""
 
     def meter(self, meter: Meter) -> None:
-        """It has moved."""
+        """Show that more rows are finished."""
         ...
 
     def note(self, text: str) -> None:
-        """Something else is to be said now; empty: nothing any more."""
+        """Show another message; an empty text removes it."""
         ...
 
 
-class Silence:
+class NoDisplay:
     """Shows nothing."""
 
     def meter(self, meter: Meter) -> None: ...
@@ -87,8 +93,8 @@ class Silence:
     def note(self, text: str) -> None: ...
 
 
-class Lines:
-    """Shows a line every now and then: for logs."""
+class LineDisplay:
+    """Prints a line every :data:`LINE_S` seconds, and each new message: for logs."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -99,26 +105,26 @@ class Lines:
     def meter(self, meter: Meter) -> None:
         if self._clock() >= self._next_s:
             self._next_s = self._clock() + LINE_S
-            self._line(str(meter))
+            self._print(str(meter))
 
     def note(self, text: str) -> None:
         if text and text != self._noted:
-            self._line(text)
+            self._print(text)
         self._noted = text
 
-    def _line(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
 
-class Bar:
-    """Show a bar on a terminal; needs rich.
+class BarDisplay:
+    """Shows a progress bar on a terminal.
 
     Raises:
         ImportError: rich is not installed.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415  the base install has no rich
+        from rich.console import Console  # noqa: PLC0415  not in the base install
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
 
         self._progress = Progress(
@@ -145,25 +151,25 @@ class Bar:
 
 
 @contextmanager
-def shown(stream: TextIO, *, quiet: bool) -> Iterator[Show]:
-    """A bar on a terminal if rich is there, lines elsewhere, nothing if ``quiet``."""
+def open_display(stream: TextIO, *, quiet: bool) -> Iterator[Display]:
+    """Return a bar on a terminal if rich is installed, otherwise lines; nothing if ``quiet``."""
     if quiet:
-        yield Silence()
+        yield NoDisplay()
         return
     if stream.isatty():
         try:
-            bar = Bar(stream)
+            bar = BarDisplay(stream)
         except ImportError:
-            pass  # lines will do
+            pass
         else:
             with bar:
                 yield bar
             return
-    yield Lines(stream)
+    yield LineDisplay(stream)
 
 
-def spoken(seconds: float) -> str:
-    """Like ``45 s``, ``1 min 14 s``, ``2 h 3 min``."""
+def format_duration(seconds: float) -> str:
+    """Return a text like ``45 s``, ``1 min 14 s`` or ``2 h 3 min``."""
     minutes, s = divmod(round(seconds), 60)
     hours, m = divmod(minutes, 60)
     if hours:

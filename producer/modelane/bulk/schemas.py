@@ -1,7 +1,7 @@
-"""One schema for batches that came with several: what is read piece by piece does not agree always.
+"""Combine batches whose columns differ in type, as the pieces of one file may.
 
-A column of whole numbers and fractions becomes one of fractions, a column that was missing is filled with
-missing values, and one that holds text here and numbers there becomes text.
+A column of integers here and fractions there becomes a column of fractions. A column that is absent somewhere
+is filled with missing values there. A column of text here and numbers there becomes text.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import pyarrow as pa
 
 
 def unified(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Columns in the order in which they appear first."""
+    """Return a schema for the rows of all ``schemas``; columns in order of first appearance."""
     fields: dict[str, pa.Field] = {}
     for schema in schemas:
         for field in schema:
-            fields[field.name] = _both(fields[field.name], field) if field.name in fields else field
+            fields[field.name] = _common(fields[field.name], field) if field.name in fields else field
     return pa.schema(list(fields.values()))
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The same rows with the columns of ``schema``, which :func:`unified` made."""
+    """Return the same rows with the columns of ``schema``, a result of :func:`unified`."""
     if batch.schema.equals(schema):
         return batch
     arrays = [
@@ -36,11 +36,17 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Return the rows of all batches, with a schema that can hold them."""
     schema = unified(batch.schema for batch in batches)
     return pa.Table.from_batches([conform(batch, schema) for batch in batches], schema)
 
 
-def _both(one: pa.Field, other: pa.Field) -> pa.Field:
+def as_text(value: Any) -> str | None:
+    """Return a JSON value as a text column holds it: text as it is, everything else as JSON."""
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _common(one: pa.Field, other: pa.Field) -> pa.Field:
     if one.type.equals(other.type):
         return one
     try:
@@ -55,10 +61,5 @@ def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
         return array
     try:
         return array.cast(to, safe=False)
-    except pa.ArrowException:  # lists and objects have no text of their own
-        return pa.array([text(value) for value in array.to_pylist()], to)
-
-
-def text(value: Any) -> str | None:
-    """A value of JSON as a text column holds it."""
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+    except pa.ArrowException:  # pyarrow cannot cast lists and structs to text
+        return pa.array([as_text(value) for value in array.to_pylist()], to)

@@ -1,4 +1,4 @@
-"""Says what a run waits for while no answer comes: Redis, or a worker."""
+"""Report what a run is waiting for while no answer arrives: Redis, or a worker."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from modelane.bulk.progress import Meter, Show, spoken
+from modelane.bulk.progress import Display, Meter, format_duration
 
-#: Seconds without an answer before anything is said, and between two looks.
+#: Seconds without an answer before a report, and between two checks.
 SILENT_S = 5.0
-LOOK_S = 1.0
+CHECK_S = 1.0
 
 
-class Watch:
-    """A thread of its own, for the one that works is waiting.
+class StallWatch:
+    """A background thread, because the thread that scores is blocked while it waits.
 
     Args:
-        meter: knows when an answer came last.
-        show: where it is said.
-        trouble: asks for the reason, in words; empty if there is none.
-        timeout_s: how long the run waits.
+        meter: knows when the last answer arrived.
+        display: shows the reason.
+        trouble: returns the reason.
+        timeout_s: how long the run waits, in seconds.
     """
 
-    def __init__(self, meter: Meter, show: Show, trouble: Callable[[], str], timeout_s: float) -> None:
+    def __init__(self, meter: Meter, display: Display, trouble: Callable[[], str], timeout_s: float) -> None:
         self._meter = meter
-        self._show = show
+        self._display = display
         self._trouble = trouble
         self._timeout_s = timeout_s
         self._closing = threading.Event()
@@ -37,14 +37,14 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._thread.join(LOOK_S)
+        self._thread.join(CHECK_S)
 
     def _run(self) -> None:
-        while not self._closing.wait(LOOK_S):
+        while not self._closing.wait(CHECK_S):
             silent_s = self._meter.clock() - self._meter.last_s
             if silent_s < SILENT_S:
-                self._show.note("")
+                self._display.note("")
                 continue
             trouble = self._trouble()
             if not self._closing.is_set():
-                self._show.note(f"waiting: {trouble}; at most {spoken(self._timeout_s)}")
+                self._display.note(f"waiting up to {format_duration(self._timeout_s)}: {trouble}")

@@ -1,17 +1,17 @@
-"""What is done so far, in a folder beside the output.  run → WORK → write.
+"""The folder next to the output that keeps the results of an unfinished run.
 
-    OUT.partial/lock                  held while a run lasts; a kill releases it
-                manifest.json         what the run is: input, model, version, options
-                FIRST-ROWS-….arrow    answered rows: see parts
-                part, whole           being written
+    OUT.partial/lock                   locked while a run lasts; a crash releases the lock
+                manifest.json          identifies the run: see manifest
+                FIRST-ROWS-….arrow     scored rows: see checkpoints
+                part, whole            files that are being written
 
-The output is renamed into its place when it is whole; until then one of that name stays as it is.
+The finished output is renamed to its place in one step. A file that is already there stays unchanged until
+then.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,69 +22,70 @@ import msgspec
 import pyarrow as pa
 
 from modelane import atomic_files
-from modelane.broker.served_models import Served
-from modelane.bulk.checkpoints import BEING_WRITTEN, SUFFIX, Part, Parts, whole_parts
+from modelane.bulk.checkpoints import SUFFIX, UNFINISHED, Part, PartWriter, finished_parts
 from modelane.bulk.formats import format_of
+from modelane.bulk.manifest import Manifest
+from modelane.bulk.output_columns import ERROR
 from modelane.bulk.schemas import conform, unified
 from modelane.bulk.writer import write_file
 from modelane.errors import BulkError, ModelaneError
 
-FORMAT = 1
-
 _MANIFEST = "manifest.json"
-
-#: Bytes at each end of the input that are hashed.
-_END_BYTES = 2**20
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What must not change while a run goes on."""
-
-    format: int = FORMAT
-    input: str  #: its fingerprint
-    served: Served  #: the model, as it was in service when the run began
-    method: str
-    keep: tuple[str, ...]
+_LOCK = "lock"
+_WHOLE = "whole"
 
 
-class Work:
-    """The folder of one output; as a context it holds the lock.
+class WorkDir:
+    """The work folder of one output; holds its lock as a context manager.
 
     Args:
-        out: where the output will appear.
+        out: the output file.
+
+    Attributes:
+        out: the output file with all links resolved.
+        folder: the work folder.
+        is_resumable: whether another run may use the saved rows.
 
     Raises:
-        BulkError: another run writes this output now, or the disk refuses.
+        BulkError: the name of the output has an unknown ending.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = Path(os.path.realpath(out))
         self.folder = self.out.with_name(self.out.name + ".partial")
+        self.is_resumable = True
         self._format = format_of(out)
         self._lock = -1
-        self._is_ours = self._is_under_way = False
-        self.is_usable = True  #: whether another run may go on with what is done
+        self._is_ours = self._is_started = False
 
     def __enter__(self) -> Self:
+        """Create and lock the folder.
+
+        Raises:
+            BulkError: another run is writing this output, or the folder cannot be created.
+        """
         if self.out.is_dir():
-            raise BulkError(f"{self.out} is a folder")
-        with self.writing():
-            self._lock = self._locked()
+            raise BulkError(f"cannot write {self.out}: it is a folder")
+        with self._disk_errors():
+            self._lock = self._acquire()
         self._is_ours = not (self.folder / _MANIFEST).exists()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Say what is kept, or leave nothing behind; a folder that was found and not used stays as it was."""
-        with suppress(BulkError):  # damaged: whoever goes on is told
+        """Release the lock. Remove the folder if this run saved nothing; otherwise note how to resume.
+
+        The folder of an earlier run that was not resumed stays unchanged.
+        """
+        with suppress(BulkError):  # a damaged folder is reported to the next run
             n_rows = sum(part.n_rows for part in self.parts())
             if not n_rows and self._is_ours and self.folder.exists():
                 self.discard()
-            elif error is not None and self._is_under_way and self.is_usable:
-                error.add_note(f"{n_rows:,} rows are done and kept: the same command goes on from there")
+            elif error is not None and self._is_started and self.is_resumable:
+                error.add_note(f"{n_rows:,} rows are scored and saved: run the same command again to resume")
         os.close(self._lock)
 
     def manifest(self) -> Manifest | None:
-        """Of the run that was begun here; None if none was.
+        """Return the manifest of the unfinished run in this folder; None: there is none.
 
         Raises:
             BulkError: it cannot be read.
@@ -94,86 +95,97 @@ class Work:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as exc:
-            raise BulkError(f"{self.folder} cannot be read ({exc}): begin anew with --restart") from exc
+            raise BulkError(
+                f"cannot read {self.folder / _MANIFEST} ({exc}): start over with --restart"
+            ) from exc
 
     def begin(self, manifest: Manifest) -> None:
-        """Forget what was done, if anything was; what comes now belongs to ``manifest``."""
-        with self.writing():
+        """Discard saved rows, if there are any, and begin a new run."""
+        with self._disk_errors():
             self._clear()
             self._is_ours = True
             atomic_files.replace(self.folder / _MANIFEST, msgspec.json.encode(manifest))
 
     def parts(self) -> list[Part]:
-        """What is done.  Raises :class:`BulkError`: it is damaged."""
-        return whole_parts(self.folder)
-
-    @contextmanager
-    def more(self, first_row: int) -> Iterator[Parts]:
-        """Takes further answers; what came is kept, however this ends.
+        """Return the saved parts.
 
         Raises:
-            BulkError: the disk refuses.
+            BulkError: a part is missing.
         """
-        parts = Parts(self.folder, first_row)
-        self._is_under_way = True
+        return finished_parts(self.folder)
+
+    @contextmanager
+    def append(self, first_row: int) -> Iterator[PartWriter]:
+        """Save further rows. What was added is kept, also if the block ends with an error.
+
+        Args:
+            first_row: number of the first row that is not saved yet.
+
+        Raises:
+            BulkError: the folder cannot be written.
+        """
+        parts = PartWriter(self.folder, first_row)
+        self._is_started = True
         try:
-            with self.writing():
+            with self._disk_errors():
                 yield parts
         except BaseException:
             with suppress(OSError, pa.ArrowException):
                 parts.complete()
             raise
-        with self.writing():
+        with self._disk_errors():
             parts.complete()
 
-    def publish(self, columns: pa.Schema, *, error_column: str, with_errors: bool) -> None:
-        """Write the output of all parts, put it in its place, and remove the folder.
+    def publish(self, columns: pa.Schema, *, with_errors: bool) -> None:
+        """Write the output from all parts, move it to its place, and remove the folder.
 
         Args:
-            columns: of an output without rows.
-            error_column: stands last, and only if there are errors, or ``with_errors``.
-            with_errors: whether it stands there in any case.
+            columns: the columns of an output without rows.
+            with_errors: whether the column of errors is written even if no row failed.
+
+        Raises:
+            BulkError: the output cannot be written.
         """
         parts = self.parts()
         schema = unified([part.schema() for part in parts] or [columns])
-        names = [name for name in schema.names if name != error_column]
+        names = [name for name in schema.names if name != ERROR]
         if with_errors or any(part.n_errors for part in parts):
-            names.append(error_column)
+            names.append(ERROR)
         schema = pa.schema([schema.field(name) for name in names], metadata=columns.metadata)
         batches = (conform(batch, schema) for part in parts for batch in part.batches())
-        with self.writing():
-            write_file(self.folder / "whole", self._format, schema, batches)
-            (self.folder / "whole").rename(self.out)
+        with self._disk_errors():
+            write_file(self.folder / _WHOLE, self._format, schema, batches)
+            (self.folder / _WHOLE).rename(self.out)
             atomic_files.sync_folder(self.out.parent)
             self.discard()
 
     def discard(self) -> None:
-        """Remove the folder, and nothing in it that is not ours."""
+        """Remove the folder; files that are not of this module stay."""
         self._clear()
-        (self.folder / "lock").unlink(missing_ok=True)
+        (self.folder / _LOCK).unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Raises :class:`BulkError`: the disk refuses."""
+    def _disk_errors(self) -> Iterator[None]:
         try:
             yield
-        except ModelaneError:  # TimedOut is an OSError, too
+        except ModelaneError:  # TimedOut is an OSError too
             raise
         except OSError as exc:
-            why = os.strerror(exc.errno) if exc.errno else str(exc)
-            raise BulkError(f"{self.out} cannot be written: {why}") from exc
+            reason = os.strerror(exc.errno) if exc.errno else str(exc)
+            raise BulkError(f"cannot write {self.out}: {reason}") from exc
 
     def _clear(self) -> None:
-        """The manifest first: without it, nobody takes the rest for a run to go on with."""
-        for name in (_MANIFEST, BEING_WRITTEN, "whole"):
+        """Remove the manifest first: without it, no other run resumes from the rest."""
+        for name in (_MANIFEST, UNFINISHED, _WHOLE):
             (self.folder / name).unlink(missing_ok=True)
         for path in self.folder.glob(f"*{SUFFIX}"):
             path.unlink()
 
-    def _locked(self) -> int:
-        path = self.folder / "lock"
+    def _acquire(self) -> int:
+        """Return a locked file descriptor of the lock file."""
+        path = self.folder / _LOCK
         while True:
             self.folder.mkdir(exist_ok=True)
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -183,18 +195,10 @@ class Work:
                     return lock
             except BlockingIOError:
                 os.close(lock)
-                raise BulkError(f"another `modelane score` is writing {self.out} now") from None
+                raise BulkError(
+                    f"another `modelane score` is writing {self.out}: wait until it has finished, "
+                    "or choose another output file"
+                ) from None
             except FileNotFoundError:
-                pass  # whoever held it has just finished, and removed it
+                pass  # the run that held the lock has just finished and removed the folder
             os.close(lock)
-
-
-def fingerprint(path: Path) -> str:
-    """Changes when a file does: of its size, its time, and both its ends."""
-    about = path.stat()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        digest.update(file.read(_END_BYTES))
-        file.seek(max(0, about.st_size - _END_BYTES))
-        digest.update(file.read(_END_BYTES))
-    return f"{about.st_size}-{about.st_mtime_ns}-{digest.hexdigest()}"

@@ -1,4 +1,4 @@
-"""The output, in the format that its name says.  work → WRITE → the disk."""
+"""Write the output file in the format of its name."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Sink(Protocol):
 
 
 def write_file(path: Path, format_: Format, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write a file and bring it to the disk.  For one that nobody looks for before a later rename.
+    """Write a file and sync it to disk. Not atomic: the caller renames the finished file.
 
     Args:
-        path: of the file; replaced if it exists.
-        format_: of the file.
-        schema: of all batches.
-        batches: its rows.
+        path: the file; replaced if it exists.
+        format_: format of the file.
+        schema: schema of all batches.
+        batches: the rows.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the file cannot be written.
     """
     with closing(_open(path, format_, schema)) as sink:
         for batch in batches:
@@ -53,11 +53,11 @@ def _open(path: Path, format_: Format, schema: pa.Schema) -> Sink:
 
 
 class _Parquet:
-    #: Rows of a row group: large enough to compress, and a fraction of anybody's memory.
+    #: Rows per row group: enough to compress well, and small in memory.
     GROUP_ROWS = 2**17
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        import pyarrow.parquet as pq  # noqa: PLC0415  costs time, and only here
+        import pyarrow.parquet as pq  # noqa: PLC0415  slow to import
 
         self._writer = pq.ParquetWriter(path, schema)
         self._waiting: list[pa.RecordBatch] = []
@@ -79,9 +79,9 @@ class _Parquet:
 
 class _Csv:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        import pyarrow.csv as pc  # noqa: PLC0415  costs time, and only here
+        import pyarrow.csv as pc  # noqa: PLC0415  slow to import
 
-        # Lists and objects have no form in CSV: they stand there as JSON.
+        # CSV has no notation for lists and objects: they are written as JSON.
         nested = [pa.types.is_nested(field.type) for field in schema]
         self._schema = pa.schema(
             [

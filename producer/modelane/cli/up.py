@@ -1,4 +1,4 @@
-"""`modelane up`: the whole stack in the foreground."""
+"""`modelane up`: run the complete stack in the foreground."""
 
 from __future__ import annotations
 
@@ -21,28 +21,43 @@ _PORT = click.IntRange(1, 65535)
     type=_PORT,
     default=6379,
     show_default=True,
-    help="Where our own Redis listens.  Not used when MODELANE_BROKER_URL is set.",
+    help="Port of the Redis server that this command starts. Ignored if MODELANE_BROKER_URL is set.",
 )
 @click.option(
     "--flower-port",
     type=_PORT,
     default=5555,
     show_default=True,
-    help="Where Flower, the dashboard, listens.",
+    help="Port of Flower, the dashboard.",
 )
 def up(redis_port: int, flower_port: int) -> None:
-    """Run Redis, a worker, a trainer, beat and Flower on this machine, until Ctrl-C.
+    """Run Redis, a worker, a trainer, beat and Flower on this machine until Ctrl-C.
 
-    Everything listens on loopback only and keeps its data in MODELANE_HOME (.modelane).  What dies
-    is started again.  When all of it answers, one line says so: `ready broker=… flower=… store=…
-    models=…`.  The first Ctrl-C (or SIGTERM) lets each program finish what it has in hand, the
-    second one ends them at once.
-    """
-    from modelane.local.stack import Stack  # noqa: PLC0415  # `modelane --help` need not load it
+    All programs listen on 127.0.0.1 only and keep their data in the folder MODELANE_HOME (default:
+    .modelane). A program that exits is restarted. If MODELANE_BROKER_URL is set, that Redis is used and no
+    Redis is started.
+
+    When all programs answer, the command prints one line:
+
+    \b
+        ready broker=URL flower=URL store=FOLDER models=NAME,NAME
+
+    The first Ctrl-C (or SIGTERM) lets every program finish its current work. A second one kills all programs
+    immediately.
+
+    \b
+    Example:
+        modelane up
+        modelane up --redis-port 6380 --flower-port 5556
+        MODELANE_BROKER_URL=redis://redis.internal:6379/0 modelane up
+
+    Needs pip install "modelane[all]". Exit codes: modelane --help.
+    """  # noqa: D301  # click needs a backspace character
+    from modelane.local.stack import LocalStack  # noqa: PLC0415  # slow to import
 
     own_redis = "MODELANE_BROKER_URL" not in os.environ
     output = Output(sys.stdout, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    stack = Stack(
+    stack = LocalStack(
         Settings.from_env(os.environ),
         redis_port=redis_port if own_redis else None,
         flower_port=flower_port,
@@ -50,7 +65,7 @@ def up(redis_port: int, flower_port: int) -> None:
     )
     try:
         with interrupts(), stack:
-            stack.ready()
+            stack.wait_until_ready()
             output.plain(stack.ready_line())
             threading.Event().wait()
     except KeyboardInterrupt:

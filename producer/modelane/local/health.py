@@ -1,11 +1,10 @@
-"""Whether the parts of a stack answer.  Each question is asked once, and False means "not yet"."""
+"""Check once whether a program of the stack answers. False means "not yet"."""
 
 from __future__ import annotations
 
 import http.client
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import redis
 from celery import Celery
@@ -13,12 +12,13 @@ from kombu.exceptions import OperationalError
 
 from modelane.local.ports import LOOPBACK
 
-_ANSWER_S = 1.0
+#: Seconds that one answer may take.
+_TIMEOUT_S = 1.0
 
 
 def redis_answers(url: str) -> bool:
-    """Whether the server answers PING; False while it still loads its data."""
-    with redis.Redis.from_url(url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S) as client:
+    """Return whether Redis answers PING; False while it is still loading its data."""
+    with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as client:
         try:
             return bool(client.ping())
         except (redis.BusyLoadingError, redis.ConnectionError, redis.TimeoutError):
@@ -26,9 +26,9 @@ def redis_answers(url: str) -> bool:
 
 
 def workers_answer(app: Celery, nodes: Iterable[str]) -> bool:
-    """Whether each of the Celery ``nodes`` answers `inspect ping`."""
+    """Return whether every one of the Celery ``nodes`` answers ``inspect ping``."""
     wanted = set(nodes)
-    inspect = app.control.inspect(destination=sorted(wanted), timeout=_ANSWER_S)
+    inspect = app.control.inspect(destination=sorted(wanted), timeout=_TIMEOUT_S)
     try:
         return wanted <= set(inspect.ping() or ())
     except (OperationalError, redis.RedisError, OSError):
@@ -36,7 +36,7 @@ def workers_answer(app: Celery, nodes: Iterable[str]) -> bool:
 
 
 def flower_sees(port: int, nodes: Iterable[str]) -> bool:
-    """Whether Flower on loopback answers, and knows from events that each of ``nodes`` is alive."""
+    """Return whether Flower on loopback answers and has received heartbeats of all ``nodes``."""
     try:
         if _get(port, "/healthcheck")[0] != http.HTTPStatus.OK:
             return False
@@ -44,31 +44,17 @@ def flower_sees(port: int, nodes: Iterable[str]) -> bool:
     except (OSError, http.client.HTTPException):
         return False
     if status == http.HTTPStatus.UNAUTHORIZED:
-        return True  # its user has set a password (FLOWER_BASIC_AUTH …); it answers, so it runs
+        return True  # the user has set a password (such as FLOWER_BASIC_AUTH), so Flower is running
     if status != http.HTTPStatus.OK:
         return False
     alive = json.loads(body)
     return all(alive.get(node) for node in nodes)
 
 
-def models_in_service(store: Path) -> list[str]:
-    """Names of the models in the store that have a champion, sorted.
-
-    Reads as little of the store as it can: its code belongs to the worker, and imports go one way.
-    """
-    return sorted(aliases.parent.name for aliases in store.glob("*/aliases.json") if _has_champion(aliases))
-
-
-def _has_champion(aliases: Path) -> bool:
-    try:
-        return bool(json.loads(aliases.read_bytes()).get("champion"))
-    except (OSError, ValueError, AttributeError):
-        return False  # damaged: the worker says so
-
-
 def _get(port: int, path: str) -> tuple[int, bytes]:
-    # http.client, not urllib: a proxy in the environment must not be asked about loopback.
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_ANSWER_S)
+    # http.client instead of urllib, because urllib would send a loopback request to a proxy of the
+    # environment.
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""What many programs say at once, as lines of one stream."""
+"""Merge the log lines of several programs into one stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ _COLOURS = (36, 32, 35, 33, 34)  # ANSI: cyan, green, magenta, yellow, blue
 
 
 class Output:
-    """One writer of whole lines, each behind the name of who says it."""
+    """A thread-safe writer of whole lines, each after the name of the program that wrote it.
+
+    Args:
+        stream: where the lines go. Errors of the stream are ignored.
+        colour: whether names are coloured with ANSI escape codes.
+    """
 
     def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
         self._stream = stream
@@ -20,17 +25,19 @@ class Output:
         self._names: list[str] = []
 
     def line(self, name: str, text: str) -> None:
+        """Write a line of the program ``name``."""
         with self._lock:
             self._write(f"{self._prefix(name)}{text}\n")
 
     def plain(self, text: str) -> None:
+        """Write a line without a name."""
         with self._lock:
             self._write(f"{text}\n")
 
     def _write(self, line: str) -> None:
-        # What this stream cannot encode must not stop the thread that empties a program's pipe.
+        # A character that the stream cannot encode must not stop the thread that empties a program's pipe.
         encoding = self._stream.encoding or "utf-8"
-        # Who read us may have gone (`modelane up | head`); that must not stop the programs.
+        # The reader of the stream may have exited (`modelane up | head`); the programs keep running.
         with suppress(OSError, ValueError):
             self._stream.write(line.encode(encoding, errors="replace").decode(encoding))
             self._stream.flush()

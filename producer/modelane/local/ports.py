@@ -1,4 +1,4 @@
-"""Ports on the loopback interface: find a free one, or say in words that one is taken."""
+"""Ports on the loopback interface: find a free port, or report that a port is in use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from modelane.errors import StackError
 LOOPBACK = "127.0.0.1"
 
 
-#: Below what Linux, macOS and Windows give to outgoing connections: any of those may be taken, for a moment,
-#: by whoever connects to anything.
+#: Ports below the ranges from which Linux, macOS and Windows assign ports to outgoing connections. A port in
+#: those ranges may be taken for a moment by any program that opens a connection.
 _CHOICE = range(20_000, 32_000)
 _TRIES = 100
 
 
 def free_port() -> int:
-    """A port that nobody listens on now; another process may still take it first.
+    """Return a port on which no program listens now. Another process may still take it first.
 
     Raises:
-        StackError: all that were tried are taken.
+        StackError: all ports that were tried are in use.
     """
     for port in random.sample(_CHOICE, _TRIES):
         with socket.socket() as probe:
@@ -30,24 +30,27 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise StackError(f"no free port found between {_CHOICE.start:,} and {_CHOICE.stop:,}")
+    raise StackError(f"no free port found: tried {_TRIES} ports from {_CHOICE.start} to {_CHOICE.stop - 1}")
 
 
 def require_free(port: int, *, program: str, remedy: str) -> None:
-    """Refuse a port that is taken.
+    """Raise an error if a port cannot be used.
 
     Args:
-        program: who wants it, for the sentence.
-        remedy: what the user can do about it, for the sentence.
+        port: TCP port on loopback.
+        program: what will listen there, for the error message.
+        remedy: what the user can do about it, for the error message.
 
     Raises:
-        StackError: something listens there already, or the port may not be used.
+        StackError: another program listens there, or this process may not use the port.
     """
     with socket.socket() as probe:
-        # As servers do: a connection that is only lingering (TIME_WAIT) does not take the port.
+        # Servers set this option too: a connection in TIME_WAIT does not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as exc:
-            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used: {exc.strerror}"
-            raise StackError(f"port {port}, for {program}, {why}; {remedy}") from exc
+            problem = (
+                "is already in use" if exc.errno == errno.EADDRINUSE else f"cannot be used: {exc.strerror}"
+            )
+            raise StackError(f"port {port} for {program} {problem}: {remedy}") from exc

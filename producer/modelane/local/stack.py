@@ -1,74 +1,75 @@
-"""The whole of Modelane on one machine: what `modelane up` and `modelane demo` run.
+"""The complete stack on one machine, as ``modelane up`` and ``modelane demo`` run it.
 
-    lock the data folder → Redis → worker, trainer, beat, Flower → everything answers → ready
-    Flower, beat, trainer, worker end → Redis ends last, since they still settle on it
-
-Knows the programs by their commands only: nothing of the worker or the trainer is imported.
+The start takes a lock on the data folder, starts Redis, then the worker, the trainer, beat and Flower. The
+stop goes the other way: Redis ends last, because the other programs settle their last answers on it. This
+module knows the worker and the trainer only by the commands that run them.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import re
 import socket
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 import msgspec
 
 from modelane import app
 from modelane.broker.connection import broker_errors, connect
 from modelane.errors import StackError
-from modelane.local import redis_server
-from modelane.local.health import flower_sees, models_in_service, redis_answers, workers_answer
+from modelane.local import redis_program
+from modelane.local.health import flower_sees, redis_answers, workers_answer
 from modelane.local.log_output import Output
+from modelane.local.logged_process import quoted, wait_until
 from modelane.local.ports import LOOPBACK, require_free
+from modelane.local.ready_line import ready_line
 from modelane.local.supervisor import Child, Program, Supervisor
 from modelane.settings import Settings
 
-#: Seconds until everything has to answer.  Cold imports of scikit-learn on a busy laptop take most.
+#: Seconds until every program must answer. On a busy laptop, the first import of scikit-learn takes most of
+#: them.
 READY_DEADLINE_S = 120.0
 
-#: Seconds that a program may take to finish what it has in hand.
+#: Seconds that a program may take to finish its current work when the stack stops.
 STOP_DEADLINE_S = 20.0
 
-#: A program that ends this often before everything is ready will not get better by itself.
-HOPELESS_DEATHS = 3
+#: A program that exits this often before the stack is ready is not restarted again.
+MAX_EXITS = 3
 
 _POLL_S = 0.1
 
 
-class Stack:
+class LocalStack:
     """Redis, a worker, a trainer, beat and Flower, as a context manager.
 
     Args:
         settings: for all programs.
-        redis_port: where our own Redis listens; None: ``settings.broker_url`` is used instead.
-        flower_port: where Flower listens.
-        output: hears everything that the programs say.
+        redis_port: port of the stack's own Redis; None: use the Redis of ``settings.broker_url`` instead.
+        flower_port: port of Flower.
+        output: receives the log lines of all programs.
+
+    Attributes:
+        settings: the settings that the programs run with.
     """
 
     def __init__(
         self, settings: Settings, *, redis_port: int | None, flower_port: int, output: Output
     ) -> None:
         if redis_port is not None:
-            url = redis_server.local_url(redis_port)
+            url = redis_program.local_url(redis_port)
             settings = msgspec.structs.replace(settings, broker_url=url)
-        self.settings = settings  #: those that the programs run with
+        self.settings = settings
         self._redis_port = redis_port
         self._flower_port = flower_port
         self._output = output
         self._supervisor = Supervisor(output)
         self._children: list[Child] = []
-        self._held = ExitStack()
+        self._cleanup = ExitStack()
         host = socket.gethostname()
         self._nodes = {"worker": f"worker@{host}", "trainer": f"trainer@{host}"}
 
@@ -81,50 +82,51 @@ class Stack:
         return f"http://{LOOPBACK}:{self._flower_port}"
 
     def start(self) -> None:
-        """Start all programs; they do not answer yet.
+        """Start all programs, without waiting until they answer. If this fails, nothing keeps running.
 
         Raises:
-            StackError: it runs already, a port is taken, or there is no Redis; nothing was started.
-            BrokerUnavailable: the Redis of the settings does not answer; nothing was started.
+            StackError: the stack is already running, a port is in use, or a program is not installed.
+            BrokerUnavailable: the Redis of the settings does not answer.
         """
-        if find_spec("flower") is None:  # it comes with the worker's extra
-            raise StackError('the worker is not installed: pip install "modelane[all]"')
-        with ExitStack() as held:
-            held.enter_context(_only_one(self.settings.home_path))
+        if find_spec("flower") is None:  # installed with the worker
+            raise StackError(
+                'the worker and Flower are not installed: install them with pip install "modelane[all]"'
+            )
+        with ExitStack() as cleanup:
+            cleanup.enter_context(_lock(self.settings.home_path))
             self._require_ports()
-            held.callback(self._end)
+            cleanup.callback(self._stop_programs)
             if self._redis_port is None:
                 with broker_errors(), connect(self.settings) as client:
                     client.ping()
             else:
                 self._start(self._redis(self._redis_port))
-                self._until("Redis", lambda: redis_answers(self.broker_url), READY_DEADLINE_S)
+                self._wait_for("Redis", lambda: redis_answers(self.broker_url), READY_DEADLINE_S)
             for program in self._celery_programs():
                 self._start(program)
-            self._held = held.pop_all()
+            self._cleanup = cleanup.pop_all()
 
-    def ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
-        """Return when everything answers.
+    def wait_until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
+        """Return when the worker, the trainer and Flower answer.
 
         Raises:
-            StackError: something does not, or keeps ending; with the last lines that it said.
+            StackError: a program does not answer in time, or keeps exiting.
         """
         nodes = self._nodes.values()
         with app.build(self.settings) as celery:
-            self._until("worker and trainer", lambda: workers_answer(celery, nodes), deadline_s)
-        self._until("Flower", lambda: flower_sees(self._flower_port, nodes), deadline_s)
+            self._wait_for("the worker and the trainer", lambda: workers_answer(celery, nodes), deadline_s)
+        self._wait_for("Flower", lambda: flower_sees(self._flower_port, nodes), deadline_s)
 
     def ready_line(self) -> str:
-        """What `modelane up` prints when everything answers; passwords are masked."""
-        store = self.settings.store_path.absolute()
-        return (
-            f"ready broker={masked(self.broker_url)} flower={self.flower_url} "
-            f"store={store} models={','.join(models_in_service(store))}"
-        )
+        """Return the line that says where everything is; see :func:`modelane.local.ready_line.ready_line`."""
+        return ready_line(self.settings, self.flower_url)
 
     def stop(self) -> None:
-        """End everything, warmly; a KeyboardInterrupt meanwhile ends it at once."""
-        self._held.close()
+        """Stop all programs after they have finished their current work.
+
+        A ``KeyboardInterrupt`` during this call kills them immediately.
+        """
+        self._cleanup.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -133,12 +135,12 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _end(self) -> None:
+    def _stop_programs(self) -> None:
         try:
             self._supervisor.stop("flower", "beat", "trainer", "worker", deadline_s=STOP_DEADLINE_S)
             self._supervisor.stop("redis", deadline_s=STOP_DEADLINE_S)
         except KeyboardInterrupt:
-            self._output.line("modelane", "interrupted again: killing everything")
+            self._output.line("modelane", "interrupted again: killing all programs")
             self._supervisor.kill()
 
     def _require_ports(self) -> None:
@@ -146,15 +148,15 @@ class Stack:
             require_free(
                 self._redis_port,
                 program="Redis",
-                remedy="choose another with --redis-port, or set MODELANE_BROKER_URL "
-                "to use a Redis that runs already",
+                remedy="choose another port with --redis-port, or set MODELANE_BROKER_URL "
+                "to use a Redis that is already running",
             )
-        require_free(self._flower_port, program="Flower", remedy="choose another with --flower-port")
+        require_free(self._flower_port, program="Flower", remedy="choose another port with --flower-port")
 
     def _redis(self, port: int) -> Program:
         folder = self.settings.home_path / "redis"
         folder.mkdir(parents=True, exist_ok=True)
-        command = redis_server.server_command(port, persistent=True)
+        command = redis_program.server_command(port, persistent=True)
         return Program(name="redis", command=command, cwd=folder)
 
     def _celery_programs(self) -> Iterator[Program]:
@@ -168,53 +170,40 @@ class Stack:
         command = [*celery, "modelane_training", "beat", f"--schedule={schedule}", "--loglevel=INFO"]
         yield Program(name="beat", command=command, env=env)
         listen = [f"--address={LOOPBACK}", f"--port={self._flower_port}"]
-        # Its API needs no password for the one reason that only this machine can reach it.
+        # Flower's API may go without a password, because only this machine can reach it.
         env = {**env, "FLOWER_UNAUTHENTICATED_API": "true"}
         yield Program(name="flower", command=[*celery, "modelane_worker", "flower", *listen], env=env)
 
     def _start(self, program: Program) -> None:
         self._children.append(self._supervisor.start(program))
 
-    def _until(self, who: str, answers: Callable[[], bool], deadline_s: float) -> None:
-        give_up_at = time.monotonic() + deadline_s
-        pause = threading.Event()
-        while not answers():
-            for child in self._children:
-                if child.deaths >= HOPELESS_DEATHS:
-                    raise StackError(f"{child.name} cannot run; it said:{_quoted(child)}")
-            if time.monotonic() > give_up_at:
-                raise StackError(f"{who} did not answer within {deadline_s:g} s")
-            pause.wait(_POLL_S)
+    def _wait_for(self, who: str, answers: Callable[[], bool], deadline_s: float) -> None:
+        if not wait_until(answers, deadline_s=deadline_s, check=self._check_running, poll_s=_POLL_S):
+            raise StackError(f"{who} did not answer within {deadline_s:g} s: see the log lines above")
 
-
-def masked(url: str) -> str:
-    """``url`` without its passwords: redis-py takes one before the host, and one as a parameter."""
-    parts = urlsplit(url)
-    query = re.sub(r"(^|&)(password=)[^&]*", r"\1\2***", parts.query)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    netloc = f"{name}:***@{host}" if colon else user + at + host
-    return parts._replace(netloc=netloc, query=query).geturl()
+    def _check_running(self) -> None:
+        for child in self._children:
+            if child.n_exits >= MAX_EXITS:
+                last_lines = quoted(list(child.last_lines))
+                raise StackError(f"{child.name} exited {child.n_exits} times during the start{last_lines}")
 
 
 @contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Hold the data folder; a lock that ends with the process, however it ends."""
+def _lock(home: Path) -> Iterator[None]:
+    """Hold a lock on the data folder. The operating system releases it however this process ends."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         file = (home / "up.lock").open("a")
     except OSError as exc:
-        raise StackError(f"the data folder (MODELANE_HOME) cannot be written: {exc}") from exc
+        raise StackError(
+            f"cannot write to the data folder {home.absolute()} (MODELANE_HOME): {exc.strerror}"
+        ) from exc
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise StackError(
-                f"`modelane up` runs already in {home.absolute()}; "
+                f"`modelane up` is already running in {home.absolute()}: "
                 "stop it first, or set MODELANE_HOME to another folder"
             ) from exc
         yield
-
-
-def _quoted(child: Child) -> str:
-    return "".join(f"\n  {line}" for line in child.last_lines)

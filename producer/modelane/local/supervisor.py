@@ -1,8 +1,8 @@
-"""Keep named programs running on this machine: start, echo, restart, stop.
+"""Keep named programs running on this machine: start them, forward their output, restart them, stop them.
 
-    Program → Child (one thread keeps it, one reads it) → Output (one writer)
-
-Knows nothing of what the programs are; that is :mod:`modelane.local.stack`.
+Each program is a :class:`Child` with two threads: one starts the program and waits for it, the other reads
+its output and writes it to :class:`modelane.local.log_output.Output`. This module does not know what the
+programs are; :mod:`modelane.local.stack` does.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from pathlib import Path
 
 from modelane.local.die_with_parent import die_with_parent, kill_group
 from modelane.local.log_output import Output
+from modelane.local.logged_process import describe_exit
 
-#: Seconds that a program stays down after it died once; doubled each time that it dies again.
+#: Seconds before a program is restarted for the first time. Each further restart doubles the pause.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
-#: A program that ran this long, in seconds, was well: its next pause is the first one again.
+#: After a program has run for this many seconds, the pause before its next restart is the first one again.
 STEADY_S = 60.0
 
-#: Lines of each program that are remembered, to be told when it fails.
+#: Lines of each program's output that are kept for error messages.
 REMEMBERED_LINES = 20
 
 
@@ -34,15 +35,16 @@ REMEMBERED_LINES = 20
 class Program:
     name: str
     command: Sequence[str]
-    env: Mapping[str, str] | None = None  #: None: this process's own
-    cwd: Path | None = None  #: None: this process's own
+    env: Mapping[str, str] | None = None  #: None: the environment of this process
+    cwd: Path | None = None  #: None: the working directory of this process
 
 
 class Supervisor:
-    """Programs by name, each in its own process group; all end with this process, however it ends.
+    """Runs programs by name, each in its own process group. All of them end when this process ends.
 
     Args:
-        name: under which it speaks itself.
+        output: receives the lines of all programs.
+        name: the name before the supervisor's own lines.
         first_pause_s: see :data:`FIRST_PAUSE_S`.
     """
 
@@ -55,56 +57,56 @@ class Supervisor:
         self._children: dict[str, Child] = {}
 
     def start(self, program: Program) -> Child:
-        child = Child(program, self._output, self._say, self._first_pause_s)
+        child = Child(program, self._output, self._report, self._first_pause_s)
         self._children[program.name] = child
         return child
 
     def stop(self, *names: str, deadline_s: float) -> None:
-        """Ask the programs to end, all at once; after ``deadline_s`` seconds end what is left.
+        """Send SIGTERM to all named programs together; after ``deadline_s`` seconds kill those still running.
 
-        Names that were never started are passed over.
+        Names of programs that were never started are ignored.
         """
         children = [self._children[name] for name in names if name in self._children]
         for child in children:
             child.signal(signal.SIGTERM)
         give_up_at = time.monotonic() + deadline_s
         for child in children:
-            if not child.ended(max(0.0, give_up_at - time.monotonic())):
-                self._say(f"{child.name} does not end within {deadline_s:g} s: killed")
+            if not child.wait(max(0.0, give_up_at - time.monotonic())):
+                self._report(f"{child.name} did not stop within {deadline_s:g} s: killing it")
                 child.signal(signal.SIGKILL)
-                child.ended()
+                child.wait()
 
     def kill(self) -> None:
-        """End everything now."""
+        """Kill all programs and their children."""
         for child in self._children.values():
             child.signal(signal.SIGKILL)
         for child in self._children.values():
-            child.ended()
+            child.wait()
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._output.line(self._name, text)
 
 
 class Child:
-    """One program, started again whenever it ends by itself.
+    """One program, which is restarted whenever it exits by itself.
 
     Attributes:
-        deaths: how often it ended unasked.
-        last_lines: what it said last, oldest first.
+        n_exits: how often it exited, or could not be started, without a request to stop.
+        last_lines: the last lines of its output, oldest first.
     """
 
     def __init__(
-        self, program: Program, output: Output, say: Callable[[str], None], first_pause_s: float
+        self, program: Program, output: Output, report: Callable[[str], None], first_pause_s: float
     ) -> None:
-        self.deaths = 0
+        self.n_exits = 0
         self.last_lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._program = program
         self._output = output
-        self._say = say
+        self._report = report
         self._first_pause_s = first_pause_s
-        self._asked_to_end = threading.Event()
+        self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        self._starting = threading.Lock()  # so that nothing is started after it was asked to end
+        self._starting = threading.Lock()  # so that no process is started after a request to stop
         self._keeper = threading.Thread(target=self._keep, name=f"keep {program.name}", daemon=True)
         self._keeper.start()
 
@@ -113,24 +115,25 @@ class Child:
         return self._program.name
 
     def signal(self, how: signal.Signals) -> None:
-        """Ask the program (SIGTERM) or force its whole group (SIGKILL) to end, for good."""
+        """Stop the program for good. SIGKILL goes to its process group, any other signal to itself."""
         with self._starting:
-            self._asked_to_end.set()
+            self._stopping.set()
             if self._process is None or self._process.poll() is not None:
                 return
             if how is signal.SIGKILL:
                 kill_group(self._process.pid)
             else:
-                # The program alone: its children are its own to stop in good order.
+                # Only the program itself: it stops its own children in the right order.
                 self._process.send_signal(how)
 
-    def ended(self, timeout_s: float | None = None) -> bool:
-        """Wait until it ended for good; False if it did not within ``timeout_s`` seconds."""
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the program has stopped for good; return False after ``timeout_s`` seconds."""
         self._keeper.join(timeout_s)
         return not self._keeper.is_alive()
 
     def _keep(self) -> None:
-        # Starts the program in the very thread that waits for it: see modelane.local.die_with_parent.
+        # This thread also starts the program: the program dies with its thread, see
+        # modelane.local.die_with_parent.
         pause_s = self._first_pause_s
         while True:
             started_s = time.monotonic()
@@ -138,21 +141,21 @@ class Child:
                 if (process := self._start()) is None:
                     return
             except OSError as exc:
-                why = f"cannot be started ({exc})"
+                what = f"cannot be started ({exc})"
             else:
-                why = f"ended ({_in_words(self._run(process))})"
-            if self._asked_to_end.is_set():
+                what = describe_exit(self._run(process))
+            if self._stopping.is_set():
                 return
-            self.deaths += 1
+            self.n_exits += 1
             if time.monotonic() - started_s >= STEADY_S:
                 pause_s = self._first_pause_s
-            self._say(f"{self.name} {why}; starts again in {pause_s:g} s")
-            self._asked_to_end.wait(pause_s)
+            self._report(f"{self.name} {what}; restarting it in {pause_s:g} s")
+            self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _start(self) -> subprocess.Popen[str] | None:
         with self._starting:
-            if self._asked_to_end.is_set():
+            if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
                 die_with_parent(self._program.command),
@@ -163,16 +166,16 @@ class Child:
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
-                process_group=0,  # Ctrl-C in the terminal reaches us alone
+                process_group=0,  # Ctrl-C in the terminal reaches this process only
             )
             return self._process
 
     def _run(self, process: subprocess.Popen[str]) -> int:
-        """Echo what it says until it ends; its exit code."""
+        """Forward the program's output until it exits; return the exit code."""
         reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         reader.start()
         code = process.wait()
-        kill_group(process.pid)  # what it left behind must not hold ports or its output
+        kill_group(process.pid)  # children that it left behind could keep ports and the output pipe open
         reader.join(timeout=1)
         return code
 
@@ -181,7 +184,3 @@ class Child:
             text = line.rstrip()
             self.last_lines.append(text)
             self._output.line(self.name, text)
-
-
-def _in_words(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

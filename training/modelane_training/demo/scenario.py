@@ -16,7 +16,7 @@ from modelane import Client
 from modelane.errors import ModelaneError
 from modelane.local.log_output import Output
 from modelane.local.ports import free_port
-from modelane.local.stack import Stack
+from modelane.local.stack import LocalStack
 from modelane.settings import Settings
 from modelane_training.demo import summary
 from modelane_training.demo.flower import succeeded
@@ -66,7 +66,7 @@ class _Stage:
     """The programs that run while requests are sent."""
 
     recipe: Recipe
-    stack: Stack
+    stack: LocalStack
     client: Client
 
 
@@ -76,9 +76,9 @@ def _stage(settings: Settings, console: Console, output: Output, ends: ExitStack
         trained = local_run.train(settings, recipe, lambda step, detail: None)
         done(f"{MODEL} {trained.version}: {trained.verdict.reason}")
     with _step(console, "start Redis, worker, trainer, Flower") as done:
-        stack = Stack(settings, redis_port=free_port(), flower_port=free_port(), output=output)
+        stack = LocalStack(settings, redis_port=free_port(), flower_port=free_port(), output=output)
         ends.enter_context(stack)
-        stack.ready()
+        stack.wait_until_ready()
         done(f"Flower: {stack.flower_url}")
     client = ends.enter_context(Client(settings=stack.settings))
     return _Stage(recipe, stack, client)

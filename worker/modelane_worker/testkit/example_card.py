@@ -1,6 +1,7 @@
-"""A card for an estimator that no recipe has made, from a few rows: for tests.
+"""Build a card for an estimator from a few example rows, for tests that have no recipe.
 
-estimator, rows → IMPROVISED → engine, store.  Needs nothing beyond the base install.
+Used by :mod:`modelane_worker.testkit.worker_stack` and :mod:`modelane_worker.testkit.in_process_worker`.
+Needs nothing beyond the base install.
 """
 
 from __future__ import annotations
@@ -19,33 +20,34 @@ from modelane.data.tensor import Tensor
 from modelane.errors import BadInput
 from modelane_worker.registry.card import METHODS, Card, DataFingerprint, Scalar
 
-#: How a date travels in a list.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
+#: The form of a date in a list of JSON values.
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
 
+#: Values by column name; all columns have the same length.
 Columns = Mapping[str, Sequence[Any]]
 
 
 def card(
     model: str, estimator: Any, table: Columns, *, version: str, libraries: Mapping[str, str] | None = None
 ) -> Card:
-    """Describe an estimator by what it has, and by rows that it takes.
+    """Return a card that describes an estimator and the rows that it accepts.
 
     Args:
-        model: its name.
-        estimator: fitted.
-        table: one or more rows.
-        version: its id.
-        libraries: that it was made with.
+        model: name of the model.
+        estimator: a fitted estimator.
+        table: one or more example rows.
+        version: the version's id.
+        libraries: versions of the libraries that the estimator was fitted with, by name.
 
     Raises:
-        BadInput: there is no row, or the estimator was fitted on more or fewer columns.
+        BadInput: there is no row, or the estimator was fitted on another number of columns.
     """
     wanted = getattr(estimator, "n_features_in_", len(table))
     if len(table) != wanted:
         raise BadInput(f"{model} takes {wanted} features, these rows have {len(table)}")
     if not all(len(column) for column in table.values()):
         raise BadInput("there are no rows")
-    # Fitted on an array: of numbers, for it knows no names.
+    # An estimator without column names was fitted on an array of numbers.
     is_numeric = hasattr(estimator, "n_features_in_") and names_of(estimator) is None
     classes = getattr(estimator, "classes_", None)
     return Card(
@@ -68,31 +70,35 @@ def card(
 
 
 def table_of(rows: Any, estimator: Any) -> Columns:
-    """Rows in whatever form a client takes them, as columns.
+    """Return rows as columns.
+
+    Args:
+        rows: in any form that a client accepts.
+        estimator: gives the order of the columns, and their names if the rows have none.
 
     Raises:
-        BadInput: they are no table.
+        BadInput: the rows are not a table.
     """
     body, columns, _ = to_rows(rows)
     return by_column(body, columns, names_of(estimator))
 
 
 def names_of(estimator: Any) -> tuple[str, ...] | None:
-    """Names of the columns that it was fitted on, if it knows them."""
+    """Return the names of the columns that an estimator was fitted on; None: it was fitted on an array."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else tuple(map(str, names))
 
 
 def by_column(body: Any, columns: Sequence[str] | None, names: Sequence[str] | None) -> Columns:
-    """Rows in the form in which they travel, as columns.
+    """Return the rows of a request as columns.
 
     Args:
-        body: what :func:`modelane.data.rows.to_rows` gives.
-        columns: their names, where the rows came with some.
-        names: in which order to have them; where rows have no names, these are theirs.
+        body: the rows as :func:`modelane.data.rows.to_rows` returns them.
+        columns: names that came with the rows, if any.
+        names: the wanted order of the columns; also their names if the rows have none.
 
     Raises:
-        BadInput: the rows are of several widths.
+        BadInput: the rows differ in length, or the number of names does not fit.
     """
     table: dict[str, Any]
     if isinstance(body, Mapping):
@@ -103,7 +109,7 @@ def by_column(body: Any, columns: Sequence[str] | None, names: Sequence[str] | N
         across = body.array().T if isinstance(body, Tensor) else _transposed(body)
         named = columns or names or [f"x{position}" for position in range(len(across))]
         if len(named) != len(across):
-            raise BadInput(f"these rows have {len(across)} columns, {len(named)} names came with them")
+            raise BadInput(f"the rows have {len(across)} columns, but {len(named)} names were given")
         table = dict(zip(named, across, strict=True))
     return {name: table[name] for name in names} if names and set(names) == set(table) else table
 
@@ -112,7 +118,7 @@ def _transposed(rows: Any) -> list[Any]:
     try:
         return list(zip(*rows, strict=True))
     except (TypeError, ValueError) as exc:
-        raise BadInput("rows must be lists of one width") from exc
+        raise BadInput("expected rows that are lists of the same length") from exc
 
 
 def _values(column: Any) -> Any:
@@ -122,10 +128,10 @@ def _values(column: Any) -> Any:
 def _type(values: Sequence[Any]) -> ColumnType:
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
         return ColumnType.of_array(values.dtype)
-    told = [value for value in values if value is not None]
-    if all(isinstance(value, int | float | np.number) for value in told):
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, int | float | np.number) for value in known):
         return ColumnType.NUMBER
-    is_dates = all(isinstance(value, str) and _MOMENT.fullmatch(value) for value in told)
+    is_dates = all(isinstance(value, str) and _DATE.fullmatch(value) for value in known)
     return ColumnType.DATE if is_dates else ColumnType.STRING
 
 

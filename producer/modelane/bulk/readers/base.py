@@ -1,7 +1,7 @@
-"""What every reader gives: batches of rows, and a reason for each row that cannot be read.
+"""What every reader provides: batches of rows, with a reason for each row that cannot be read.
 
-A batch has the columns that were asked for and one more, :data:`FAULT`, so that rows out stay aligned with
-rows in: a row that cannot be read keeps its place, and its values are missing.
+A batch has the requested columns and one more, :data:`FAULT`. A row that cannot be read keeps its place, with
+missing values, so that the rows of the output match the rows of the input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from modelane.errors import BulkError
 
-#: Column that says why a row cannot be read; missing where it can.  No file has a column of this name.
+#: Column that says why a row cannot be read; null where it can. No file has a column of this name.
 FAULT = "\0fault"
 
 
@@ -23,9 +23,9 @@ class Source(Protocol):
     """An input file.
 
     Attributes:
-        names: of its columns; empty if only each row knows its own.
-        n_rows: how many it has, if that is known before it is read.
-        blank_is_missing: whether an empty text is how the format writes a missing value.
+        names: the names of its columns; empty if every row may have its own columns.
+        n_rows: the number of its rows; None: not known before the whole file is read.
+        blank_is_missing: whether the format writes a missing value as an empty text.
     """
 
     names: tuple[str, ...]
@@ -33,28 +33,32 @@ class Source(Protocol):
     blank_is_missing: bool
 
     def batches(self, columns: Sequence[str], skip_rows: int, max_rows: int) -> Iterator[pa.RecordBatch]:
-        """Its rows in their order, ``columns`` and :data:`FAULT` of each; batches of any size.
+        """Return the rows in their order, with ``columns`` and :data:`FAULT`, in batches of any size.
 
         Args:
-            columns: which, each one once.
-            skip_rows: how many rows to leave out at the beginning.
-            max_rows: of a batch, where the format can tell.
+            columns: names without duplicates.
+            skip_rows: number of rows to skip at the beginning.
+            max_rows: the largest batch, if the format can limit it.
         """
         ...
 
     def types(self, columns: Sequence[str]) -> pa.Schema:
-        """Of columns, as far as they are known before any row is read."""
+        """Return the types of columns, as far as they are known before a row is read."""
         ...
 
     def fraction_read(self) -> float:
-        """How much of the file has been read, from 0 to 1."""
+        """Return how much of the file has been read, from 0 to 1."""
         ...
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises :class:`BulkError` for whatever pyarrow or the disk say of the file."""
+    """Translate errors of pyarrow and of the operating system.
+
+    Raises:
+        BulkError: the file cannot be read.
+    """
     try:
         yield
     except (pa.ArrowException, OSError) as exc:
-        raise BulkError(f"{path} cannot be read: {exc}") from exc
+        raise BulkError(f"cannot read {path}: {exc}") from exc

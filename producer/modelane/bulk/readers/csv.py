@@ -1,4 +1,4 @@
-"""CSV files with a header.  Every value stays the text that it is: what a column means, the card says.
+"""Read CSV files with a header line. Every value is read as text; the model's card defines what it means.
 
 A row with too many or too few values keeps its place, with the reason in :data:`FAULT`.
 """
@@ -15,7 +15,8 @@ import pyarrow.csv as pc
 from modelane.bulk.readers.base import FAULT, reading
 from modelane.errors import BulkError
 
-#: Bytes that are parsed at once; a row must fit.  The reader holds several, so peak memory grows with it.
+#: Bytes that are parsed together. A row must fit. The reader holds several blocks, so peak memory grows with
+#: it.
 BLOCK_BYTES = 2**20
 
 
@@ -30,21 +31,21 @@ class CsvSource:
         self._size = path.stat().st_size
         self._file: Any = None
         if not self._size:
-            raise BulkError(f"{path} is empty: expected a header with the names of its columns")
+            raise BulkError(f"{path} is empty: expected a header line with the names of the columns")
         self.names: tuple[str, ...] = tuple(self._open(None, []).schema.names)
 
     def batches(self, columns: Sequence[str], skip_rows: int, max_rows: int) -> Iterator[pa.RecordBatch]:
-        del max_rows  # a block has as many rows as it has
+        del max_rows  # pyarrow limits the bytes of a block, not its rows
         faults: list[pc.InvalidRow] = []
         n_seen = 0
         with reading(self._path):
             for batch in self._open(columns, faults):
-                whole = _with_faults(batch, _those_before(faults, n_seen, len(batch)), n_seen)
+                whole = _with_faults(batch, _take_before(faults, n_seen, len(batch)), n_seen)
                 n_seen += len(whole)
                 yield whole.slice(max(0, min(len(whole), skip_rows - (n_seen - len(whole)))))
-            if faults:  # at the very end
-                none = pa.RecordBatch.from_pylist([], schema=self.types(columns))
-                yield _with_faults(none, faults, n_seen).slice(max(0, skip_rows - n_seen))
+            if faults:  # after the last row that could be read
+                empty = pa.RecordBatch.from_pylist([], schema=self.types(columns))
+                yield _with_faults(empty, faults, n_seen).slice(max(0, skip_rows - n_seen))
 
     def types(self, columns: Sequence[str]) -> pa.Schema:
         return pa.schema([(name, pa.string()) for name in columns])
@@ -53,9 +54,9 @@ class CsvSource:
         return min(1.0, self._file.tell() / self._size) if self._file and not self._file.closed else 1.0
 
     def _open(self, columns: Sequence[str] | None, faults: list[pc.InvalidRow]) -> Any:
-        """A stream of batches; rows that do not fit are added to ``faults`` and left out."""
+        """Return a stream of batches. Rows with a wrong number of values go to ``faults`` instead."""
 
-        def note(row: pc.InvalidRow) -> str:
+        def skip(row: pc.InvalidRow) -> str:
             faults.append(row)
             return "skip"
 
@@ -63,17 +64,17 @@ class CsvSource:
         types = {name: pa.string() for name in columns or ()}
         return pc.open_csv(
             self._file,
-            # In one thread: rows that do not fit have a number only then.
+            # pyarrow numbers the rows that it skips only if it reads in one thread.
             read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
             convert_options=pc.ConvertOptions(
                 column_types=types, include_columns=None if columns is None else list(columns)
             ),
         )
 
 
-def _those_before(faults: list[pc.InvalidRow], n_seen: int, n_good: int) -> list[pc.InvalidRow]:
-    """Take out of ``faults`` those that stand among the next ``n_good`` rows, or right behind them."""
+def _take_before(faults: list[pc.InvalidRow], n_seen: int, n_good: int) -> list[pc.InvalidRow]:
+    """Remove from ``faults``, and return, the rows among the next ``n_good`` rows or right after them."""
     n = 0
     while n < len(faults) and _position(faults[n]) <= n_seen + n_good + n:
         n += 1
@@ -82,7 +83,7 @@ def _those_before(faults: list[pc.InvalidRow], n_seen: int, n_good: int) -> list
 
 
 def _with_faults(batch: pa.RecordBatch, faults: list[pc.InvalidRow], n_seen: int) -> pa.RecordBatch:
-    """``batch`` with a row of missing values wherever one could not be read."""
+    """Return ``batch`` with a row of missing values for each row that could not be read."""
     reasons = {_position(row) - n_seen: _reason(row) for row in faults}
     n_rows = len(batch) + len(reasons)
     if reasons:
@@ -98,9 +99,9 @@ def _with_faults(batch: pa.RecordBatch, faults: list[pc.InvalidRow], n_seen: int
 
 
 def _position(row: pc.InvalidRow) -> int:
-    """Of a row among all rows, from 0; pyarrow counts the header, and from 1."""
+    """Return the position of a row among all rows, from 0. pyarrow counts from 1, and counts the header."""
     return int(row.number) - 2
 
 
 def _reason(row: pc.InvalidRow) -> str:
-    return f"the row has {row.actual_columns} values, the header {row.expected_columns}"
+    return f"the row has {row.actual_columns} values, but the header has {row.expected_columns} columns"

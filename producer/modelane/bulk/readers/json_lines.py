@@ -1,6 +1,6 @@
-"""JSON Lines: one object a line.  A line that is none keeps its place, with the reason in :data:`FAULT`.
+"""Read JSON Lines: one object per line. Any other line keeps its place, with the reason in :data:`FAULT`.
 
-pyarrow's own reader ends at the first line that it does not like, and takes its types from the first block.
+pyarrow's own reader stops at the first invalid line, and takes the types of all columns from the first block.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 import pyarrow as pa
 
 from modelane.bulk.readers.base import FAULT, reading
-from modelane.bulk.schemas import text
+from modelane.bulk.schemas import as_text
 from modelane.errors import BulkError
 
-#: Bytes of one line.  A file without line ends is no JSON Lines, and must not be read as one.
+#: The longest line in bytes. A file without line ends is not JSON Lines and must not be read into memory.
 MAX_LINE_BYTES = 16 * 2**20
 
 _decoder = msgspec.json.Decoder()
@@ -40,8 +40,8 @@ class JsonLinesSource:
         self._n_bytes = 0
         with reading(self._path), self._path.open("rb") as file:
             lines = islice(self._lines(file), skip_rows, None)
-            while some := list(islice(lines, max_rows)):
-                records, faults = zip(*map(_record, some), strict=True)
+            while chunk := list(islice(lines, max_rows)):
+                records, faults = zip(*map(_record, chunk), strict=True)
                 arrays = [_array([record.get(name) for record in records]) for name in columns]
                 yield pa.RecordBatch.from_arrays(
                     [*arrays, pa.array(faults, pa.string())], names=[*columns, FAULT]
@@ -54,38 +54,42 @@ class JsonLinesSource:
         return self._n_bytes / max(1, self._size)
 
     def _lines(self, file: BinaryIO) -> Iterator[bytes]:
-        """Those that are not blank."""
+        """Return the lines that are not blank."""
         number = 0
         while line := file.readline(MAX_LINE_BYTES):
             number += 1
             self._n_bytes += len(line)
             if len(line) == MAX_LINE_BYTES:
                 raise BulkError(
-                    f"{self._path} line {number} has more than {MAX_LINE_BYTES} bytes: is it JSON Lines, one "
-                    "object a line?"
+                    f"cannot read {self._path}: line {number} is longer than {MAX_LINE_BYTES} bytes; "
+                    "expected JSON Lines, one object per line"
                 )
             if line.strip():
                 yield line
 
 
 def _record(line: bytes) -> tuple[dict[str, Any], str | None]:
-    """An object, or an empty one and why."""
+    """Return the object in a line; or an empty object, and why the line has none."""
     try:
         found = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         try:
-            found = json.loads(line)  # NaN and Infinity, which Python writes and no standard has
-            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair cannot be written again
+            found = json.loads(
+                line
+            )  # accepts NaN and Infinity, which Python writes although JSON has neither
+            json.dumps(
+                found, ensure_ascii=False
+            ).encode()  # half of a surrogate pair cannot be written to the output
         except (ValueError, RecursionError) as exc:
-            return {}, f"no JSON: {exc}"
+            return {}, f"the line is not valid JSON: {exc}"
     except RecursionError:
-        return {}, "no JSON that can be read: it is nested too deeply"
-    return (found, None) if isinstance(found, dict) else ({}, "the line is no JSON object")
+        return {}, "the line is not valid JSON: it is nested too deeply"
+    return (found, None) if isinstance(found, dict) else ({}, "the line is not a JSON object")
 
 
 def _array(values: list[Any]) -> pa.Array:
-    """A column, as text where its values are of several types."""
+    """Return a column; as text if its values have several types."""
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        return pa.array([text(value) for value in values], pa.string())
+        return pa.array([as_text(value) for value in values], pa.string())

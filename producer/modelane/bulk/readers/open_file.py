@@ -14,16 +14,20 @@ from modelane.errors import BulkError
 
 
 def open_source(path: Path) -> Source:
-    """Raises :class:`BulkError`: no file of a format that we read."""
+    """Open a file.
+
+    Raises:
+        BulkError: the file does not exist, cannot be read, or has an unknown format.
+    """
     opener = _opener(format_of(path))
     if not path.is_file():
-        raise BulkError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        raise BulkError(f"cannot read {path}: {'not a file' if path.exists() else 'no such file'}")
     with reading(path):
         return opener(path)
 
 
 def _opener(format_: Format) -> Callable[[Path], Source]:
-    """Loaded when it is needed: each format costs time to import."""
+    """Return the reader of a format, imported here because each of them is slow to import."""
     match format_:
         case "parquet":
             from modelane.bulk.readers.parquet import ParquetSource  # noqa: PLC0415
@@ -40,7 +44,7 @@ def _opener(format_: Format) -> Callable[[Path], Source]:
 
 
 def resized(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of exactly ``n_rows``, but for the last one."""
+    """Return the same rows in batches of exactly ``n_rows``; only the last batch may be smaller."""
     waiting: list[pa.RecordBatch] = []
     n_waiting = 0
     for batch in batches:
@@ -50,13 +54,13 @@ def resized(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Recor
             table = joined(waiting)
             whole = n_waiting - n_waiting % n_rows
             for first in range(0, whole, n_rows):
-                yield _one(table.slice(first, n_rows))
+                yield _single_batch(table.slice(first, n_rows))
             n_waiting -= whole
-            waiting = [_one(table.slice(whole))] if n_waiting else []
+            waiting = [_single_batch(table.slice(whole))] if n_waiting else []
     if n_waiting:
-        yield _one(joined(waiting))
+        yield _single_batch(joined(waiting))
 
 
-def _one(table: pa.Table) -> pa.RecordBatch:
+def _single_batch(table: pa.Table) -> pa.RecordBatch:
     combined = table.combine_chunks().to_batches()
     return combined[0] if combined else pa.RecordBatch.from_pylist([], schema=table.schema)

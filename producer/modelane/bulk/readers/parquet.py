@@ -1,4 +1,4 @@
-"""Parquet files, read a few pages at a time."""
+"""Read Parquet files a few pages at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from modelane.bulk.readers.base import FAULT, reading
 
-#: Bytes of each column that are read at once.  Without it a row group, often the whole file, is.
+#: Bytes of each column that are read together. Without it, pyarrow reads a row group, which is often the
+#: whole file.
 BUFFER_BYTES = 2**20
 
 

@@ -1,4 +1,4 @@
-"""Files as batches: every row in its place, from wherever a run goes on."""
+"""Readers return every row in its place, from any row on at which a run resumes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def small_blocks(monkeypatch):
 
 
 @pytest.mark.parametrize("skip", [0, 1, 99, 100, 101, 250, 299, 300])
-def test_a_run_goes_on_at_any_row_of_any_format(tmp_path, small_blocks, skip):
+def test_a_run_can_resume_at_any_row_of_any_format(tmp_path, small_blocks, skip):
     ids = [str(n) for n in range(300)]
     (tmp_path / "in.csv").write_text("id,x\n" + "".join(f"{n},1\n" for n in ids))
     (tmp_path / "in.jsonl").write_text("".join(f'{{"id": "{n}"}}\n\n' for n in ids))
@@ -38,8 +38,8 @@ def test_a_run_goes_on_at_any_row_of_any_format(tmp_path, small_blocks, skip):
 
 
 @pytest.mark.parametrize("skip", [0, 3, 8, 20])
-def test_csv_rows_that_do_not_fit_keep_their_place_in_any_block(tmp_path, small_blocks, skip):
-    # Given bad rows at both ends, one after another, across blocks, and among lines that are none
+def test_csv_rows_with_a_wrong_number_of_values_keep_their_place(tmp_path, small_blocks, skip):
+    # Given bad rows at both ends, in sequence, at block boundaries, and next to a blank line
     bad = {0, 7, 8, 30, 31, 32, 99}
     lines = [f"{n},1,2" if n in bad else f'{n},"a\nb"' for n in range(100)]
     lines[50] += "\n"
@@ -52,13 +52,13 @@ def test_csv_rows_that_do_not_fit_keep_their_place_in_any_block(tmp_path, small_
     assert {skip + n for n, row in enumerate(found) if row[FAULT]} == {n for n in bad if n >= skip}
 
 
-def test_csv_values_stay_the_text_that_they_are(tmp_path):
+def test_csv_values_are_read_as_text(tmp_path):
     (tmp_path / "in.csv").write_text('id,x\n007,1\nNA,2\n"",3\n1e5,4\n', "utf-8-sig")
 
     assert [row["id"] for row in rows(tmp_path / "in.csv")] == ["007", "NA", "", "1e5"]
 
 
-def test_lines_that_are_no_json_object_keep_their_place(tmp_path):
+def test_lines_that_are_not_json_objects_keep_their_place(tmp_path):
     (tmp_path / "in.jsonl").write_bytes(
         b'{"id": 1}\nid\n[1]\n{"id": "\\ud800"}\n\xff\n' + b"[" * 2000 + b'\n{"id": NaN}\n{}\n'
     )
@@ -69,7 +69,7 @@ def test_lines_that_are_no_json_object_keep_their_place(tmp_path):
     assert found[-1]["id"] is None
 
 
-def test_json_columns_of_several_types_become_text(tmp_path):
+def test_json_columns_with_several_types_become_text(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"id": 1}\n{"id": "a"}\n{"id": {"b": [2]}}\n')
 
     assert [row["id"] for row in rows(tmp_path / "in.jsonl")] == ["1", "a", '{"b":[2]}']
@@ -80,18 +80,18 @@ def test_a_file_without_line_ends_is_not_read_as_json_lines(tmp_path, monkeypatc
     monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 1000)
     (tmp_path / "in.jsonl").write_text("[" + '{"id": 1},' * 1000)
 
-    with pytest.raises(BulkError, match="line 1 has more than 1000 bytes"):
+    with pytest.raises(BulkError, match="line 1 is longer than 1000 bytes"):
         rows(tmp_path / "in.jsonl")
 
 
-def test_text_that_is_not_utf_8_is_told(tmp_path):
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path):
     (tmp_path / "in.csv").write_bytes("id\nZürich\n".encode("latin-1"))
 
-    with pytest.raises(BulkError, match=r"in\.csv cannot be read: .*UTF8"):
+    with pytest.raises(BulkError, match=r"cannot read .*in\.csv: .*UTF8"):
         rows(tmp_path / "in.csv")
 
 
-def test_a_parquet_file_of_one_row_group_is_not_read_at_once(tmp_path):
+def test_a_parquet_file_with_one_row_group_is_read_piece_by_piece(tmp_path):
     n = 2_000_000
     pq.write_table(pa.table({"id": pa.array(range(n))}), tmp_path / "in.parquet", row_group_size=n)
     before = pa.total_allocated_bytes()
@@ -103,7 +103,7 @@ def test_a_parquet_file_of_one_row_group_is_not_read_at_once(tmp_path):
     assert peak < n * 8 / 2
 
 
-def test_batches_are_made_of_exactly_as_many_rows():
+def test_resized_batches_have_exactly_the_wanted_number_of_rows():
     batches = [pa.RecordBatch.from_pydict({"x": list(range(n))}) for n in (3, 0, 10, 1, 1)]
 
     assert [len(batch) for batch in resized(iter(batches), 4)] == [4, 4, 4, 3]
