@@ -43,7 +43,7 @@ def test_a_member_that_kills_its_workers_is_buried_and_its_chord_is_told(alone, 
 
     error = refusal(caller.result("deadly"))
     assert type(error).__name__ == "Buried"
-    assert "2 attempts came to nothing" in str(error)
+    assert "failed in 2 attempts" in str(error)
     eventually(result.ready, "the chord's end")
     assert isinstance(result.result, ChordError)
     assert all(get(neighbour) for neighbour in neighbours)
@@ -69,7 +69,7 @@ def test_a_task_out_of_the_lane_that_hangs_ends_its_worker_and_another_one_goes_
     worker = alone.worker("--include", "stock.tasks", ready=False, predict_limit_s=1.0, max_attempts=1)
 
     assert worker.wait() == EXIT_HUNG
-    assert "a task that Celery runs takes more than 1 s" in worker.said
+    assert "a task that Celery runs has run for more than 1 s" in worker.said
     prediction = caller.predict().delay()
     alone.worker("--include", "stock.tasks", max_attempts=1)
     assert get(prediction)

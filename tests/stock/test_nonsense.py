@@ -73,8 +73,8 @@ def test_a_time_limit_that_is_none_is_told_and_what_is_linked_too(put, caller, i
 
     error = refusal(put("ill limit", embed=link, timelimit=5))
 
-    assert "Celery cannot take it" in str(error)
-    assert "Celery cannot take it" in get(caller.result("told-ill limit"))
+    assert "Celery cannot run this message" in str(error)
+    assert "Celery cannot run this message" in get(caller.result("told-ill limit"))
     assert is_free()
 
 
@@ -84,14 +84,14 @@ def test_a_time_that_has_come_is_not_waited_for_again(put, is_free, caller):
 
     error = refusal(put("late", embed={"callbacks": [caller.task("echo")]}, timelimit=5, eta=come))
 
-    assert "Celery cannot take it" in str(error)
+    assert "Celery cannot run this message" in str(error)
     assert is_free()
 
 
 def test_what_even_celery_cannot_refuse_is_told_all_the_same(put, is_free):
     error = refusal(put("no refusal", embed={"chain": [5]}, timelimit=5))
 
-    assert "Celery cannot take it" in str(error)
+    assert "Celery cannot run this message" in str(error)
     assert is_free()
 
 

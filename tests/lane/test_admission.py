@@ -1,4 +1,4 @@
-"""What becomes of a message before anybody computes."""
+"""What happens to a message before it is served: admitted, refused, deferred or handed off."""
 
 import base64
 import json
@@ -12,18 +12,22 @@ from modelane.broker.leased_queue import Lease
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX
 from modelane.protocol import message as wire
-from modelane_worker.lanes.admission import Call, Later, Refused, admit
+from modelane.settings import Settings
+from modelane_worker.lanes.admission import Admission, Refused
+from modelane_worker.lanes.service import Call, Deferred
+from modelane_worker.serving.predict_service import PredictService
 
 NOW_S = 1_000_000.0
+LOADING = "20261122T113000-1a2b3c4d"
 
 
-def a_message(**changes) -> bytes:
+def a_message(*, model="churn", options=None, **changes) -> bytes:
     written = wire.write_message(
         id="id-1",
         task="modelane.predict",
         queue="q",
-        args=("churn", np.zeros((1, 3))),
-        kwargs={},
+        args=(model, np.zeros((1, 3))),
+        kwargs=options or {},
         rows=1,
         argsrepr="",
         reply_to="",
@@ -36,15 +40,19 @@ def a_message(**changes) -> bytes:
 
 
 def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
-    return admit(
-        Lease(b"tag", message),
-        NOW_S,
-        is_revoked=lambda headers: headers.id in revoked,
-        is_foreign=lambda envelope, body: bool(body[2].callbacks),
-        max_attempts=3,
-        max_bytes=max_bytes,
-        reserved_s=0.0,
+    service = PredictService(
+        "churn",
+        engine=lambda version: pytest.fail("nothing is served here"),
+        load_delay_s=lambda version: 0.2 if version == LOADING else 0.0,
+        max_batch_rows=10,
     )
+    admission = Admission(
+        service,
+        Settings(max_attempts=3, max_request_bytes=max_bytes),
+        is_revoked=lambda headers: headers.id in revoked,
+        is_handoff=lambda envelope, body: bool(body[2].callbacks),
+    )
+    return admission.admit(Lease(b"tag", message), NOW_S, reserved_s=0.0)
 
 
 def iso(offset_s: float) -> str:
@@ -68,6 +76,30 @@ def test_a_sound_message_is_a_call_that_knows_how_long_it_waited():
     assert call.queued_s == 2.0
 
 
+def test_arguments_are_parsed_once_into_the_request_that_is_served():
+    call = admitted(a_message(options={"method": "predict_proba"}))
+
+    assert (call.request.model, call.request.method) == ("churn", "predict_proba")
+    assert call.n_bytes == len(a_message(options={"method": "predict_proba"}))
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [({"options": {"colour": "red"}}, "colour"), ({"model": "fraud"}, "came to the queue of churn")],
+)
+def test_wrong_arguments_are_refused_and_count_as_a_task_that_ran(message, words):
+    refused = admitted(a_message(**message))
+
+    assert isinstance(refused, Refused)
+    assert words in str(refused.error)
+    assert refused.counts_as_run
+    assert not refused.bury
+
+
+def test_a_request_for_a_version_that_is_being_loaded_is_deferred():
+    assert admitted(a_message(options={"version": LOADING})) == Deferred(b"tag", 0.2)
+
+
 def test_a_senders_clock_that_is_ahead_makes_no_negative_wait():
     assert admitted(a_message(sent_s=NOW_S + 3600)).queued_s == 0
 
@@ -87,7 +119,7 @@ def test_a_revoked_message_is_refused():
 def test_a_message_with_an_eta_waits_for_it():
     later = admitted(a_message(headers={"eta": iso(7.5)}))
 
-    assert isinstance(later, Later)
+    assert isinstance(later, Deferred)
     assert later.delay_s == 7.5
     assert isinstance(admitted(a_message(headers={"eta": iso(-1)})), Call)
 
@@ -198,4 +230,4 @@ class TestOfProtocol1:
         refused = admitted(message, max_bytes=1000)
 
         assert isinstance(refused, Refused)
-        assert "more than this lane reads" in str(refused.error)
+        assert "this lane reads at most 1000" in str(refused.error)

@@ -1,4 +1,4 @@
-"""What has been computed gets into Redis, or its caller is told why not."""
+"""Every result is stored in Redis, or its caller gets an error that says why not."""
 
 import threading
 
@@ -9,8 +9,8 @@ from modelane.broker.leased_queue import LeasedQueue, Settlement
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX, QueueKeys
 from modelane.local.ports import LOOPBACK
-from modelane_worker.lanes import settlement
-from modelane_worker.lanes.settlement import Settling
+from modelane_worker.lanes import settlement_writer
+from modelane_worker.lanes.settlement_writer import SettlementWriter, Written
 
 MIB = 2**20
 REFUSAL = b"too large"
@@ -38,7 +38,7 @@ def queue(server):
 
 @pytest.fixture(autouse=True)
 def nobody_waits_long(monkeypatch):
-    monkeypatch.setattr(settlement, "RETRY_S", 0.01)
+    monkeypatch.setattr(settlement_writer, "RETRY_S", 0.01)
 
 
 def leased(queue, *values, lease_s=60.0) -> list[Settlement]:
@@ -56,7 +56,7 @@ def settle(queue, outcomes, is_ending=None):
     def too_large(position):
         return Settlement(outcomes[position].tag, outcomes[position].id, REFUSAL, 60)
 
-    return Settling(queue, wait).settle(outcomes, too_large)
+    return SettlementWriter(queue, wait).write(outcomes, too_large)
 
 
 def stored(server, n):
@@ -88,14 +88,14 @@ def test_an_answer_that_redis_cannot_hold_is_told_so_and_its_neighbours_are_answ
 
 
 def test_large_answers_are_stored_in_several_steps(queue, server, monkeypatch):
-    monkeypatch.setattr(settlement, "MAX_BYTES", 3 * MIB)
+    monkeypatch.setattr(settlement_writer, "MAX_BYTES", 3 * MIB)
     n_steps = []
     monkeypatch.setattr(queue, "settle", lambda s, really=queue.settle: n_steps.append(len(s)) or really(s))
 
     settled = settle(queue, leased(queue, *(bytes([n]) * MIB for n in range(5)), b"x" * (4 * MIB)))
 
     assert n_steps == [3, 2, 1]
-    assert settled == settlement.Settled()
+    assert settled == Written()
     assert [len(value) for value in stored(server, 6)] == [MIB] * 5 + [4 * MIB]
 
 
@@ -103,7 +103,7 @@ def test_what_was_stored_by_a_settle_whose_reply_was_lost_is_our_answer(queue, s
     outcomes = leased(queue, b"a", b"b", b"c")
     reply_is_lost(queue, monkeypatch)
 
-    assert settle(queue, outcomes) == settlement.Settled()
+    assert settle(queue, outcomes) == Written()
     assert stored(server, 3) == [b"a", b"b", b"c"]
 
 
@@ -135,7 +135,7 @@ def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_ans
         def wait(self, _):
             nonlocal n_waits
             n_waits += 1
-            if n_waits == 2 * settlement.TRIES:
+            if n_waits == 2 * settlement_writer.TRIES:
                 server.replicaof("NO", "ONE")
 
     server.replicaof(LOOPBACK, free_port)
@@ -144,8 +144,8 @@ def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_ans
     finally:
         server.replicaof("NO", "ONE")
 
-    assert settled == settlement.Settled()
-    assert n_waits == 2 * settlement.TRIES
+    assert settled == Written()
+    assert n_waits == 2 * settlement_writer.TRIES
     assert stored(server, 2) == [b"b" * (2 * MIB), b"c"]
 
 
@@ -163,7 +163,7 @@ def test_each_that_redis_refuses_is_tried_as_often_before_it_is_left_to_its_leas
     monkeypatch.setattr(queue, "settle", refuse)
 
     assert settle(queue, outcomes).refused == {0, 1}
-    assert tries == ["id-0"] * settlement.TRIES + ["id-1"] * settlement.TRIES
+    assert tries == ["id-0"] * settlement_writer.TRIES + ["id-1"] * settlement_writer.TRIES
     assert stored(server, 3) == [None, None, b"c"]
 
 
@@ -178,4 +178,4 @@ def test_while_nobody_can_tell_whose_an_answer_is_it_is_asked_again(queue, monke
 
     monkeypatch.setattr(queue, "stored", stored_when_there)
 
-    assert settle(queue, outcomes) == settlement.Settled()
+    assert settle(queue, outcomes) == Written()
