@@ -186,7 +186,7 @@ def a_lane(queue, service, events=None, count=lambda n: None) -> Lane:
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 3])
-def test_what_meets_a_passing_fault_waits_longer_with_each_attempt(server, queue, attempts):
+def test_what_meets_a_transient_fault_waits_longer_with_each_attempt(server, queue, attempts):
     service = Unready()
     lane = a_lane(queue, service)
     message = a_message("id-1")

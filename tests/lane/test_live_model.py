@@ -11,7 +11,8 @@ from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
 from modelane_worker.registry.version_id import new_version
-from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel, Models
+from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.version_cache import MAX_KEPT
 from modelane_worker.serving.version_cache import RETRY_REFUSED_S as RETRY_VERSION_S
 

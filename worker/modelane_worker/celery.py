@@ -10,7 +10,7 @@ from modelane.settings import Settings
 from modelane_worker.celery_worker.app_factory import settings_of, worker_app
 from modelane_worker.registry.store import Store
 from modelane_worker.serving import predict_task
-from modelane_worker.serving.live_model import Models
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.predict_role import PredictRole
 
 

@@ -85,7 +85,7 @@ class SettlementWriter:
                 if self._wait(RETRY_S):
                     raise
                 in_doubt.update(piece)
-                if self._is_passing(exc):
+                if self._is_transient(exc):
                     todo.appendleft(piece)
                 elif len(piece) > 1:  # Redis takes other commands: one of these results may be the reason
                     middle = len(piece) // 2
@@ -114,7 +114,7 @@ class SettlementWriter:
         }
         return (position for position in ignored if position not in ours)
 
-    def _is_passing(self, error: BrokerUnavailable | BrokerRefused) -> bool:
+    def _is_transient(self, error: BrokerUnavailable | BrokerRefused) -> bool:
         """Whether Redis is down, loading, full or a replica, as opposed to refusing this one command."""
         if isinstance(error, BrokerRefused):
             return False

@@ -20,7 +20,7 @@ from modelane_worker.lanes.task_events import TaskEvents
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before the first retry of a request that met a passing fault; doubles with each attempt.
+#: Seconds before the first retry of a request that met a transient fault; doubles with each attempt.
 RETRY_DELAY_S = 1.0
 
 

@@ -17,7 +17,7 @@ from modelane.errors import BadInput
 from modelane.keys import PREDICT_TASK, check_model_name
 from modelane.protocol.predict_request import Request, request_of
 from modelane_worker.inference import batching
-from modelane_worker.serving.live_model import Models
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.predict_service import result_of
 
 #: Characters of a result that logs and Flower show: model and version, but no values.
