@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelane.broker.leased_queue import LeasedQueue
+from modelane.broker.retry import Outage
 from modelane.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -35,8 +36,8 @@ from modelane_worker.lanes.task_events import TaskEvents
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two tries while Redis is unavailable.
-BROKER_RETRY_S = 0.5
+#: Seconds without a batch after a fault in our code, which may come again with the next batch.
+FAULT_PAUSE_S = 0.5
 #: Batches that may be served while larger requests compute; each of those holds its rows in memory.
 MAX_DEPTH = 3
 
@@ -136,26 +137,34 @@ class Lane:
         self.handoffs.renew()
 
     def _run(self) -> None:
+        outage = Outage(self.name, self._stopping.wait)
         while not self._stopping.is_set() or self._prefetcher.is_ahead:
             if not self._has_room(self._settings.tick_s):
                 continue
-            succeeded = self._serve_next(wait=True)
+            try:
+                had_messages = self._serve_next()
+                outage.end()
+                if not had_messages:
+                    self._wait()
+            except (BrokerUnavailable, BrokerRefused) as exc:
+                outage.pause(exc)
             self.active = ActiveBatch()
-            if not succeeded:
-                self._stopping.wait(BROKER_RETRY_S)
         self._prefetcher.close()
         self.handoffs.close()
 
-    def _serve_next(self, *, wait: bool) -> bool:
-        """Serve the next batch, or wait for one; return False if that failed, which is logged."""
+    def _serve_next(self) -> bool:
+        """Serve the next batch; return False if no messages wait.
+
+        Raises:
+            BrokerUnavailable: Redis does not answer.
+            BrokerRefused: an operator must act.
+        """
         try:
             batch = self._prefetcher.next()
             if batch.n_messages:
                 self._serve(batch)
-            elif wait:
-                self._wait()
-        except (BrokerUnavailable, BrokerRefused) as exc:
-            logger.warning("%s: retrying: %s", self.name, exc, extra={"event": "broker_unavailable"})
+        except (BrokerUnavailable, BrokerRefused):
+            raise
         except Exception:
             # A fault in our code must not end the lane; the leases of the batch expire.
             logger.exception(
@@ -163,9 +172,9 @@ class Lane:
                 self.name,
                 extra={"event": "lane_fault"},
             )
-        else:
+            self._stopping.wait(FAULT_PAUSE_S)
             return True
-        return False
+        return bool(batch.n_messages)
 
     def _wait(self) -> None:
         """Wait until there is something to reserve; an idle lane asks Redis nothing else, once a tick."""
@@ -206,7 +215,9 @@ class Lane:
             return  # it may crash this worker: no other message shall lose an attempt with it
         self._depth += 1
         try:
-            self._serve_next(wait=False)
+            self._serve_next()
+        except (BrokerUnavailable, BrokerRefused) as exc:
+            logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
         finally:
             self._depth -= 1
             self.active = replace(outer, since_s=time.monotonic())
