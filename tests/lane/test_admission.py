@@ -59,7 +59,7 @@ def iso(offset_s: float) -> str:
     return datetime.fromtimestamp(NOW_S + offset_s, UTC).isoformat()
 
 
-def test_a_deadline_is_held_against_redis_time_whatever_the_senders_clock_says():
+def test_a_deadline_is_compared_with_redis_time_also_if_the_senders_clock_is_wrong():
     expires = datetime.fromtimestamp(NOW_S - 7200 + 10, UTC).isoformat()
 
     in_time = admitted(a_message(headers={"expires": expires}, clock_off_s=7200.0))
@@ -69,7 +69,7 @@ def test_a_deadline_is_held_against_redis_time_whatever_the_senders_clock_says()
     assert isinstance(late.error, Expired)
 
 
-def test_a_sound_message_is_a_call_that_knows_how_long_it_waited():
+def test_a_valid_message_is_a_call_that_knows_how_long_it_waited():
     call = admitted(a_message())
 
     assert isinstance(call, Call)
@@ -141,7 +141,7 @@ def test_a_message_beyond_the_limit_is_refused_before_its_body_is_read():
     assert isinstance(admitted(a_message(body="!"), max_bytes=100).error, TooLarge)
 
 
-def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
+def test_an_unreadable_message_is_buried_because_nobody_can_be_answered():
     refused = admitted(b"nonsense")
 
     assert isinstance(refused, Refused)
@@ -157,7 +157,7 @@ def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
         ({"content-type": 5}, "got `int` - at `$.content-type`"),
     ],
 )
-def test_a_message_with_a_fault_is_told_to_its_caller_if_it_says_its_id(changes, words):
+def test_a_malformed_message_is_answered_if_its_id_can_be_read(changes, words):
     refused = admitted(a_message(**changes))
 
     assert isinstance(refused.error, Undecodable)
@@ -166,7 +166,7 @@ def test_a_message_with_a_fault_is_told_to_its_caller_if_it_says_its_id(changes,
     assert not refused.bury
 
 
-def test_a_client_of_ours_hears_of_a_fault_on_its_channel():
+def test_our_client_gets_the_error_of_a_malformed_message_on_its_reply_channel():
     reply_to = f"{REPLY_CHANNEL_PREFIX}me"
 
     refused = admitted(a_message(headers={"retries": "x"}, properties={"reply_to": reply_to}))
@@ -176,13 +176,13 @@ def test_a_client_of_ours_hears_of_a_fault_on_its_channel():
 
 
 @pytest.mark.parametrize("id_", [5, None, ["id-1"]])
-def test_a_message_whose_id_is_none_is_buried(id_):
+def test_a_message_without_a_valid_id_is_buried(id_):
     refused = admitted(a_message(headers={"id": id_}))
 
     assert (refused.envelope, refused.bury) == (None, True)
 
 
-def test_a_body_that_cannot_be_read_is_told_to_its_caller():
+def test_an_unreadable_body_is_answered():
     refused = admitted(a_message(body="!!!"))
 
     assert isinstance(refused.error, Undecodable)
@@ -205,7 +205,7 @@ def test_a_compressed_message_may_not_take_more_when_it_is_read():
 
 
 class TestOfProtocol1:
-    def test_what_no_answer_could_name_is_refused_by_itself(self):
+    def test_a_message_that_no_result_could_name_is_refused_alone(self):
         for field in ("id", "task"):
             task = json.dumps({"id": "id-1", "task": "modelane.predict", "args": [], field: "\ud800"})
             message = {

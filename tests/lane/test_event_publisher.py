@@ -16,12 +16,12 @@ from support.waiting import eventually
 
 @pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])
 def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
-    # Given a listener of Celery's, on any database and behind any prefix
+    # Given an event receiver of Celery's, on any database and behind any prefix
     settings = Settings(broker_url=f"{redis_url.rpartition('/')[0]}/{db}", prefix=prefix)
     with Listener(build(settings)) as listener, closing(connect(settings)) as client:
         eventually(client.pubsub_numpat, "its subscription, which is a pattern")
 
-        # When a worker tells three events
+        # When a worker publishes three events
         publisher = EventPublisher(client, settings.prefix, "worker@here")
         publisher.start()
         for number in range(3):
@@ -31,7 +31,7 @@ def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
         publisher.flush()
         publisher.close(5)
 
-        # Then all of them are heard
+        # Then the receiver gets all of them
         eventually(lambda: len(listener.heard) == 3, "three events")
         assert [event["uuid"] for event in listener.heard] == ["0", "1", "2"]
 

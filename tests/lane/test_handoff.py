@@ -18,7 +18,7 @@ from modelane_worker.lanes.celery_handoff import Handoffs
 
 
 class MoodyQueue(LeasedQueue):
-    """Fails with ``trouble`` if there is any; calls ``after_settle`` before it returns."""
+    """A queue that fails with ``trouble`` if that is set, and calls ``after_settle`` before it returns."""
 
     trouble: Exception | None = None
     after_settle = staticmethod(lambda: None)
@@ -53,7 +53,7 @@ def handoffs(queue) -> Handoffs:
 
 @pytest.fixture
 def running(queue, handoffs) -> list[Handoff]:
-    """Two that Celery runs."""
+    """Two handoffs that Celery runs."""
     queue.put([a_message(headers={"id": id_}) for id_ in ("first", "second")], max_depth=9)
     leases = queue.reserve(lease_s=60, max_requests=9, max_rows=9, max_bytes=10**6, max_attempts=3).leases
     items = [Handoff(tag, message, wire.read_envelope(message), None) for tag, message in pairs(leases)]
@@ -70,7 +70,7 @@ def held(queue) -> int:
 
 
 def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handoffs, running):
-    # Given one that has ended while Redis was away, and that the renewing thread settles
+    # Given a handoff that has ended while Redis was unavailable, and that the renewing thread settles
     first, second = running
     queue.trouble = BrokerUnavailable("away")
     handoffs._ack(first)
@@ -87,7 +87,7 @@ def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handoffs, ru
     renewing.start()
     assert is_settled.wait(10)
 
-    # When another thread has settled the same, and the other one's end is to be settled later
+    # When another thread has settled the same handoff, and the second handoff ends and is not settled yet
     handoffs._flush()
     queue.trouble = BrokerUnavailable("away again")
     handoffs._ack(second)
@@ -95,14 +95,14 @@ def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handoffs, ru
     go_on.set()
     renewing.join()
 
-    # Then it is
+    # Then the second one is settled too
     handoffs.renew()
     assert held(queue) == 0
     assert not handoffs._running
 
 
 @pytest.mark.parametrize("trouble", [BrokerUnavailable("away"), BrokerRefused("not allowed")])
-def test_what_redis_does_not_take_now_is_settled_later(queue, handoffs, running, trouble):
+def test_a_settlement_that_fails_is_repeated_later(queue, handoffs, running, trouble):
     queue.trouble = trouble
     handoffs._ack(running[0])
     assert held(queue) == 2
@@ -114,7 +114,7 @@ def test_what_redis_does_not_take_now_is_settled_later(queue, handoffs, running,
 
 
 @pytest.mark.parametrize("trouble", [BrokerUnavailable("away"), BrokerRefused("not allowed")])
-def test_what_cannot_be_given_back_keeps_no_thread_busy(queue, handoffs, running, trouble):
+def test_a_release_that_fails_is_left_to_the_lease(queue, handoffs, running, trouble):
     queue.trouble = trouble
 
     for item in running:
@@ -123,7 +123,7 @@ def test_what_cannot_be_given_back_keeps_no_thread_busy(queue, handoffs, running
     assert not handoffs._running, "its lease runs out"
 
 
-def test_what_is_given_back_counts_as_an_attempt(queue, handoffs, running):
+def test_a_requeued_handoff_counts_as_an_attempt(queue, handoffs, running):
     for item in running:
         handoffs._reject(item, True)
 

@@ -34,7 +34,7 @@ LIMITS = Settings(
     tick_s=0.05,
     result_ttl_s=60.0,
 )
-#: Celery gets nothing here.
+#: Nothing is handed off here.
 NO_HANDOFFS = SimpleNamespace(
     has_room=lambda timeout_s: True, is_handoff=lambda envelope, body: False, waiting=(), close=lambda: None
 )
@@ -68,7 +68,7 @@ def a_message(id_: str, n_rows: int = 1, model: str = "m", **options: object) ->
 
 
 def eventually(question, what: str):
-    """Its answer, when there is one."""
+    """Return the answer as soon as it is not empty."""
     until_s = time.monotonic() + DEADLINE_S
     while not (answer := question()):
         assert time.monotonic() < until_s, what
@@ -76,8 +76,8 @@ def eventually(question, what: str):
     return answer
 
 
-class TestWhatIsReservedAhead:
-    """Held while another batch computes, it may not be wanted any more when its turn comes."""
+class TestPrefetchedRequests:
+    """A prefetched request may be revoked or expire before it is served."""
 
     @pytest.fixture
     def revoked(self) -> set[str]:
@@ -107,13 +107,13 @@ class TestWhatIsReservedAhead:
         assert [call.envelope.headers.id for call in held.calls] == ["one", "other"]
         return held
 
-    def test_it_is_computed_if_it_is_still_wanted(self, prefetcher, held):
+    def test_it_is_served_if_nothing_has_changed(self, prefetcher, held):
         batch = prefetcher.next()
 
         assert [call.envelope.headers.id for call in batch.calls] == ["one", "other"]
         assert batch.refused == []
 
-    def test_it_is_not_computed_if_it_was_revoked_meanwhile(self, prefetcher, held, revoked):
+    def test_it_is_not_served_if_it_was_revoked(self, prefetcher, held, revoked):
         revoked.add("other")
 
         batch = prefetcher.next()
@@ -123,7 +123,7 @@ class TestWhatIsReservedAhead:
         assert refused.envelope.headers.id == "other"
         assert isinstance(refused.error, Revoked)
 
-    def test_it_is_not_computed_if_its_deadline_passed_meanwhile(self, prefetcher, held):
+    def test_it_is_not_served_if_its_deadline_has_passed(self, prefetcher, held):
         held.admitted_s -= 61  # it was admitted so long ago
 
         batch = prefetcher.next()
@@ -135,7 +135,7 @@ class TestWhatIsReservedAhead:
 
 
 class Unready:
-    """A service that never can answer yet."""
+    """A service that is never ready."""
 
     def __init__(self) -> None:
         self.was_asked = threading.Event()
@@ -154,14 +154,14 @@ class Unready:
 
 
 class Silent:
-    """Events that nobody hears."""
+    """Events that are dropped."""
 
     def __getattr__(self, name: str):
         return lambda *_: None
 
 
 def released(server, queue) -> list[float]:
-    """Redis times at which what was given back is due: batches of one, named by the batch they were of."""
+    """Return the Redis times at which released messages are due: batches of one, named after their batch."""
     leases = server.zrange(queue.keys.leases, 0, -1, withscores=True)
     return [due_s for batch, due_s in leases if batch.count(b".") == 2]
 
@@ -186,7 +186,7 @@ def a_lane(queue, service, events=None, count=lambda n: None) -> Lane:
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 3])
-def test_what_meets_a_transient_fault_waits_longer_with_each_attempt(server, queue, attempts):
+def test_a_request_with_a_transient_fault_waits_longer_with_each_attempt(server, queue, attempts):
     service = Unready()
     lane = a_lane(queue, service)
     message = a_message("id-1")
@@ -207,7 +207,7 @@ def test_what_meets_a_transient_fault_waits_longer_with_each_attempt(server, que
 
 
 class Noted(Silent):
-    """Events that a test reads."""
+    """Events that the test reads."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []

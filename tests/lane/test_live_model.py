@@ -18,7 +18,7 @@ from modelane_worker.serving.version_cache import RETRY_REFUSED_S as RETRY_VERSI
 
 
 class Shelf:
-    """A store with a publisher, and a clock that is set by hand."""
+    """A store with a publisher, and a manual clock."""
 
     def __init__(self, home):
         self.trusted = home / "keys/trusted.pem"
@@ -75,7 +75,7 @@ def tamper(shelf, version):
     file.write_bytes(b"!" + file.read_bytes()[1:])
 
 
-def test_a_tampered_version_is_refused_in_words_and_the_old_one_stays(shelf, caplog):
+def test_a_tampered_version_is_refused_with_the_reason_and_the_old_one_stays(shelf, caplog):
     first = shelf.promote(1)
     shelf.live.refresh()
     tamper(shelf, shelf.promote(2))
@@ -106,7 +106,7 @@ def test_a_version_made_with_other_libraries_is_refused(shelf, caplog):
     assert "scikit-learn 0.1.0" in caplog.text
 
 
-def test_a_refused_version_is_tried_again_after_a_while_and_said_once_meanwhile(shelf, caplog):
+def test_a_refused_version_is_tried_again_after_a_while_and_logged_once(shelf, caplog):
     shelf.promote(1)
     keys = shelf.trusted.read_bytes()
     shelf.trusted.unlink()
@@ -147,7 +147,7 @@ class TestVersionsByName:
         shelf.live.refresh()
         return versions
 
-    def test_a_version_that_is_asked_for_is_loaded_while_others_are_served(self, shelf, published):
+    def test_a_named_version_is_loaded_while_others_are_served(self, shelf, published):
         others, first = shelf.live.others, published[0]
 
         assert others.load_delay_s(first) > 0, "its request is deferred"
@@ -159,14 +159,14 @@ class TestVersionsByName:
         assert others.engine(first).card.version == first
         assert shelf.live.version == published[-1]
 
-    def test_the_champion_is_asked_for_by_name_without_being_loaded_twice(self, shelf, published):
+    def test_the_champion_can_be_named_without_being_loaded_twice(self, shelf, published):
         champion = shelf.live.engine()
 
         assert shelf.live.load_delay_s(published[-1]) == 0
         assert shelf.live.engine(published[-1]) is shelf.live.wait_for(published[-1]) is champion
         assert shelf.live.others.cards == []
 
-    def test_only_a_few_are_kept_those_asked_for_last(self, shelf, published):
+    def test_only_the_versions_used_last_are_kept(self, shelf, published):
         for version in published[:-1]:
             shelf.live.others.wait_for(version)
         kept = [card.version for card in shelf.live.others.cards]
@@ -174,7 +174,7 @@ class TestVersionsByName:
         assert kept == published[:-1][-MAX_KEPT:]
         assert [card.version for card in shelf.live.cards] == [published[-1], *kept]
 
-    def test_a_version_that_never_was_is_unknown_in_words(self, shelf, published):
+    def test_a_version_that_never_existed_is_unknown(self, shelf, published):
         others, never = shelf.live.others, new_version(datetime(2020, 1, 1, tzinfo=UTC), b"\0\0\0\0")
         for _ in range(2):
             with pytest.raises(UnknownModel, match=f"no version '{never}': its newest version"):
@@ -183,7 +183,7 @@ class TestVersionsByName:
         with pytest.raises(UnknownModel, match=r"'\.\./\.\.' is not a version of churn"):
             others.engine("../..")
 
-    def test_one_that_cannot_be_trusted_is_refused_and_tried_again_later(self, shelf, published):
+    def test_an_untrusted_version_is_refused_and_tried_again_later(self, shelf, published):
         file = shelf.store.root / "churn" / published[0] / artifact.MODEL_FILE
         sound = file.read_bytes()
         tamper(shelf, published[0])

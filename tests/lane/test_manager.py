@@ -1,4 +1,4 @@
-"""When a lane's batch counts as hung, and ends its worker."""
+"""A batch that computes for too long counts as hung and ends its worker."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ LIMIT_S = 60.0
 
 
 class KeptLane:
-    """A lane that holds a batch; says when its leases are renewed."""
+    """A lane with a batch; its event is set when its leases are renewed."""
 
     name = "modelane.predict.m"
 
@@ -68,14 +68,14 @@ def test_a_batch_within_its_limit_is_renewed(ended_with):
     assert ended_with == []
 
 
-def test_answers_that_wait_for_redis_are_not_thrown_away_however_long_it_takes(ended_with):
+def test_results_that_wait_for_redis_are_kept_for_as_long_as_it_takes(ended_with):
     kept(a_batch(LIMIT_S + 1, computed=True), ended_with)
 
     assert ended_with == []
 
 
 @pytest.mark.parametrize(("runs_s", "ends"), [(LIMIT_S - 1, False), (LIMIT_S + 1, True)])
-def test_a_task_that_celery_runs_out_of_the_lane_has_the_same_limit(ended_with, runs_s, ends):
+def test_a_handoff_that_celery_runs_has_the_same_limit(ended_with, runs_s, ends):
     kept(ActiveBatch(), ended_with, runs_s)
 
     assert bool(ended_with) is ends

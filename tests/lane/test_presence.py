@@ -44,11 +44,11 @@ def test_callers_learn_version_columns_methods_and_classes(server):
     ]
 
 
-def test_what_nobody_says_any_more_is_forgotten(server):
+def test_an_announcement_that_is_not_repeated_expires(server):
     Presence(server, "").update([], [card(model="churn")])
     assert 0 < server.ttl(SERVED_KEY_PREFIX + "churn") <= SERVED_TTL_S
 
-    server.delete(SERVED_KEY_PREFIX + "churn")  # as when its time is over
+    server.delete(SERVED_KEY_PREFIX + "churn")  # as if it had expired
 
     assert served_models(server, "") == []
 
@@ -82,7 +82,7 @@ def test_models_are_known_before_anybody_serves_them(server):
     assert served_models(server, "shop:") == []
 
 
-def test_what_could_not_be_written_is_written_by_the_next_call(server, monkeypatch):
+def test_an_update_that_fails_is_repeated_by_the_next_call(server, monkeypatch):
     presence = Presence(server, "")
     with monkeypatch.context() as patch:
         patch.setattr(server, "pipeline", lambda **_: (_ for _ in ()).throw(redis.ConnectionError()))
@@ -142,7 +142,7 @@ def test_a_name_that_no_model_can_have_is_refused(server):
         served_model(server, "", "Not A Model")
 
 
-def test_what_another_release_has_written_is_passed_over(server):
+def test_an_announcement_of_another_release_is_ignored(server):
     Presence(server, "").update([], [card(model="churn"), card(model="spam")])
     server.set(SERVED_KEY_PREFIX + "churn", msgspec.json.encode({"model": "churn"}))
 
