@@ -20,26 +20,26 @@ from typing import Any
 from modelane.broker.leased_queue import LeasedQueue
 from modelane_worker.celery import app
 from modelane_worker.inference.engine import Engine
-from modelane_worker.lanes.completion import Ending
-from modelane_worker.lanes.event_publisher import Herald
+from modelane_worker.lanes.event_publisher import EventPublisher
 from modelane_worker.lanes.lane import Lane
-from modelane_worker.lanes.prefetch import Supply
-from modelane_worker.lanes.task_events import Events
+from modelane_worker.lanes.prefetch import Prefetcher
+from modelane_worker.lanes.settler import Settler
+from modelane_worker.lanes.task_events import TaskEvents
 from modelane_worker.serving.predict_service import PredictService
 
 __all__ = ["app"]
 
 STEPS: tuple[tuple[type[Any], str, str], ...] = (
     (LeasedQueue, "reserve", "reserve: Redis"),
-    (Supply, "_reserve", "decode"),
-    (PredictService, "answer", "check, join, split"),
+    (Prefetcher, "_reserve", "decode"),
+    (PredictService, "serve", "check, join, split"),
     (Engine, "predict", "predict"),
-    (Ending, "end", "write results"),
+    (Settler, "settle", "write results"),
     (LeasedQueue, "settle", "settle: Redis"),
-    (Events, "received", "events"),
-    (Events, "started", "events"),
-    (Events, "ended", "events"),
-    (Herald, "_publish", "publish events, in a thread"),
+    (TaskEvents, "received", "events"),
+    (TaskEvents, "started", "events"),
+    (TaskEvents, "ended", "events"),
+    (EventPublisher, "_publish", "publish events, in a thread"),
     (Lane, "_serve", "the loop itself"),
 )
 

@@ -106,7 +106,7 @@ RUN_TTL_S = 86_400
 #: Seconds that a search is kept after its last change; a lost one is taken over within minutes or never.
 SEARCH_TTL_S = 86_400
 
-#: Seconds that a version counts as held after a worker's report; workers repeat it every third of that.
+#: Seconds that a version counts as held after a worker's report, which repeats every SERVED_TTL_S / 3.
 HELD_TTL_S = 180
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

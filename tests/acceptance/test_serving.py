@@ -123,7 +123,7 @@ def test_a_tampered_version_is_refused_in_words_and_the_old_one_goes_on_answerin
 
     # Then the worker says so, and answers as before
     eventually(lambda: "does not match the sha256 and size on the signed card" in worker.said, "the refusal")
-    assert f"{champion} goes on answering" in worker.said
+    assert f"{champion} stays in service" in worker.said
     after = client.predict(MODEL, rows[:5], method="predict_proba")
     assert after.version == before.version == champion
     np.testing.assert_array_equal(after.values, before.values)

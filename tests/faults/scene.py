@@ -28,7 +28,7 @@ KEYS = QueueKeys(LANE)
 #: Requests that a load keeps in flight, and that one batch may answer: several batches are always waiting.
 IN_FLIGHT, BATCH = 32, 8
 
-_FENCED = re.compile(r"(\d+) answers came after their lease had run out")
+_FENCED = re.compile(r"(\d+) results are dropped: their leases expired")
 
 
 class Scene(Workplace):

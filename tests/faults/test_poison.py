@@ -48,7 +48,7 @@ def test_only_the_culprit_is_buried(scene, order, fault):
     eventually(culprit_is_buried, "the third death and the burial")
 
     # Then it has cost three workers, its caller knows, and all others have their answers
-    with pytest.raises(Buried, match="3 attempts came to nothing"):
+    with pytest.raises(Buried, match="failed in 3 attempts"):
         culprit.result()
     assert scene.redis.hkeys(KEYS.dead) == [culprit.id.encode()]
     scene.count(fault, ledger)

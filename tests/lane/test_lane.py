@@ -1,4 +1,4 @@
-"""One lane on a real Redis, its service played by a test: what is looked at again, and what is put off."""
+"""One lane on a real Redis with a fake service: what is checked again, retried, counted and answered."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import pytest
 import redis
 
 from modelane.broker.leased_queue import LeasedQueue
-from modelane.errors import Expired, Revoked, TryLater
+from modelane.errors import BadInput, Expired, Revoked, TryLater
 from modelane.keys import QueueKeys
 from modelane.protocol import message as wire
 from modelane.settings import Settings
-from modelane_worker.lanes.admission import Call
-from modelane_worker.lanes.completion import RETRY_DELAY_S
+from modelane_worker.lanes.admission import Admission
 from modelane_worker.lanes.lane import Lane
-from modelane_worker.lanes.prefetch import Supply
+from modelane_worker.lanes.prefetch import Prefetcher
+from modelane_worker.lanes.service import Call
+from modelane_worker.lanes.settler import RETRY_DELAY_S
 
 NAME = "modelane.predict.m"
 DEADLINE_S = 20.0
@@ -33,9 +34,9 @@ LIMITS = Settings(
     tick_s=0.05,
     result_ttl_s=60.0,
 )
-#: Celery gets nothing here.
-NO_HANDOVER = SimpleNamespace(
-    has_room=lambda timeout_s: True, wants=lambda envelope, body: False, waiting=(), close=lambda: None
+#: Nothing is handed off here.
+NO_HANDOFFS = SimpleNamespace(
+    has_room=lambda timeout_s: True, is_handoff=lambda envelope, body: False, waiting=(), close=lambda: None
 )
 
 
@@ -50,12 +51,12 @@ def queue(server) -> LeasedQueue:
     return LeasedQueue(server, QueueKeys(NAME))
 
 
-def a_message(id_: str, n_rows: int = 1, **options: object) -> bytes:
+def a_message(id_: str, n_rows: int = 1, model: str = "m", **options: object) -> bytes:
     return wire.write_message(
         id=id_,
         task="modelane.predict",
         queue=NAME,
-        args=("m", np.zeros((n_rows, 3))),
+        args=(model, np.zeros((n_rows, 3))),
         kwargs={},
         rows=n_rows,
         argsrepr="",
@@ -67,7 +68,7 @@ def a_message(id_: str, n_rows: int = 1, **options: object) -> bytes:
 
 
 def eventually(question, what: str):
-    """Its answer, when there is one."""
+    """Return the answer as soon as it is not empty."""
     until_s = time.monotonic() + DEADLINE_S
     while not (answer := question()):
         assert time.monotonic() < until_s, what
@@ -75,51 +76,57 @@ def eventually(question, what: str):
     return answer
 
 
-class TestWhatIsReservedAhead:
-    """Held while another batch computes, it may not be wanted any more when its turn comes."""
+class TestPrefetchedRequests:
+    """A prefetched request may be revoked or expire before it is served."""
 
     @pytest.fixture
     def revoked(self) -> set[str]:
         return set()
 
     @pytest.fixture
-    def supply(self, queue, revoked):
-        supply = Supply(queue, LIMITS, handover=NO_HANDOVER, is_revoked=lambda headers: headers.id in revoked)
-        yield supply
-        supply.close()
+    def prefetcher(self, queue, revoked):
+        admission = Admission(
+            Unready(),
+            LIMITS,
+            is_revoked=lambda headers: headers.id in revoked,
+            is_handoff=NO_HANDOFFS.is_handoff,
+        )
+        prefetcher = Prefetcher(queue, LIMITS, admission=admission, handoffs=NO_HANDOFFS)
+        yield prefetcher
+        prefetcher.close()
 
     @pytest.fixture
-    def held(self, queue, supply):
+    def held(self, queue, prefetcher):
         """Two requests, reserved while a heavy batch computes."""
         queue.put([a_message("heavy", LIMITS.max_batch_rows)], max_depth=9)
-        heavy = supply.next()
+        heavy = prefetcher.next()
         expires_s = heavy.now_s + 60
         queue.put([a_message("one", expires_s=expires_s), a_message("other")], max_depth=9)
-        supply.reserve_ahead(heavy)
-        held = eventually(lambda: supply.ahead, "nothing was reserved ahead")
+        prefetcher.reserve_ahead(heavy)
+        held = eventually(lambda: prefetcher.ahead, "nothing was reserved ahead")
         assert [call.envelope.headers.id for call in held.calls] == ["one", "other"]
         return held
 
-    def test_it_is_computed_if_it_is_still_wanted(self, supply, held):
-        batch = supply.next()
+    def test_it_is_served_if_nothing_has_changed(self, prefetcher, held):
+        batch = prefetcher.next()
 
         assert [call.envelope.headers.id for call in batch.calls] == ["one", "other"]
         assert batch.refused == []
 
-    def test_it_is_not_computed_if_it_was_revoked_meanwhile(self, supply, held, revoked):
+    def test_it_is_not_served_if_it_was_revoked(self, prefetcher, held, revoked):
         revoked.add("other")
 
-        batch = supply.next()
+        batch = prefetcher.next()
 
         assert [call.envelope.headers.id for call in batch.calls] == ["one"]
         (refused,) = batch.refused
         assert refused.envelope.headers.id == "other"
         assert isinstance(refused.error, Revoked)
 
-    def test_it_is_not_computed_if_its_deadline_passed_meanwhile(self, supply, held):
-        held.read_s -= 61  # it was read so long ago
+    def test_it_is_not_served_if_its_deadline_has_passed(self, prefetcher, held):
+        held.admitted_s -= 61  # it was admitted so long ago
 
-        batch = supply.next()
+        batch = prefetcher.next()
 
         assert [call.envelope.headers.id for call in batch.calls] == ["other"]
         (refused,) = batch.refused
@@ -128,14 +135,17 @@ class TestWhatIsReservedAhead:
 
 
 class Unready:
-    """A service that never can answer yet."""
-
-    put_off = None
+    """A service that is never ready."""
 
     def __init__(self) -> None:
         self.was_asked = threading.Event()
 
-    def answer(self, calls: list[Call], breathe: object) -> list[TryLater]:
+    def admit(self, tag: bytes, envelope: object, body: object) -> str:
+        if body[0][0] != "m":
+            raise BadInput("no such model here")
+        return "a request"
+
+    def serve(self, calls: list[Call], serve_others: object) -> list[TryLater]:
         self.was_asked.set()
         return [TryLater("not yet")] * len(calls)
 
@@ -144,14 +154,14 @@ class Unready:
 
 
 class Silent:
-    """Events that nobody hears."""
+    """Events that are dropped."""
 
     def __getattr__(self, name: str):
         return lambda *_: None
 
 
-def put_off(server, queue) -> list[float]:
-    """Redis times at which what was given back is due: batches of one, named by the batch they were of."""
+def released(server, queue) -> list[float]:
+    """Return the Redis times at which released messages are due: batches of one, named after their batch."""
     leases = server.zrange(queue.keys.leases, 0, -1, withscores=True)
     return [due_s for batch, due_s in leases if batch.count(b".") == 2]
 
@@ -161,20 +171,24 @@ def redis_time_s(server) -> float:
     return seconds + microseconds / 1e6
 
 
-@pytest.mark.parametrize("attempts", [0, 1, 3])
-def test_what_meets_a_passing_fault_waits_longer_with_each_attempt(server, queue, attempts):
-    service = Unready()
-    lane = Lane(
+def a_lane(queue, service, events=None, count=lambda n: None) -> Lane:
+    return Lane(
         NAME,
         queue=queue,
         service=service,
-        limits=LIMITS,
-        events=Silent(),
-        handover=NO_HANDOVER,
-        suspicion=SimpleNamespace(of=lambda tag: nullcontext()),
+        settings=LIMITS,
+        events=events or Silent(),
+        handoffs=NO_HANDOFFS,
+        suspect=SimpleNamespace(computing=lambda tag: nullcontext()),
         is_revoked=lambda headers: False,
-        count=lambda n: None,
+        count=count,
     )
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+def test_a_request_with_a_transient_fault_waits_longer_with_each_attempt(server, queue, attempts):
+    service = Unready()
+    lane = a_lane(queue, service)
     message = a_message("id-1")
     began_s = redis_time_s(server)
     queue.put([b'{"attempts":%d,' % attempts + message[1:] if attempts else message], max_depth=9)
@@ -182,7 +196,7 @@ def test_what_meets_a_passing_fault_waits_longer_with_each_attempt(server, queue
     lane.start()
     try:
         assert service.was_asked.wait(DEADLINE_S)
-        (due_s,) = eventually(lambda: put_off(server, queue), "it does not wait")
+        (due_s,) = eventually(lambda: released(server, queue), "it does not wait")
         ended_s = redis_time_s(server)
     finally:
         lane.stop()
@@ -190,3 +204,37 @@ def test_what_meets_a_passing_fault_waits_longer_with_each_attempt(server, queue
 
     wait_s = RETRY_DELAY_S * 2**attempts
     assert began_s + wait_s * 0.5 <= due_s <= ended_s + wait_s * 1.5
+
+
+class Noted(Silent):
+    """Events that the test reads."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def received(self, items) -> None:
+        self.heard += [("received", item.envelope.headers.id) for item in items]
+
+    def started(self, items) -> None:
+        self.heard += [("started", item.envelope.headers.id) for item in items]
+
+    def ended(self, ends, runtime_s: float) -> None:
+        self.heard += [("ended", item.envelope.headers.id) for item, _ in ends]
+
+
+def test_wrong_arguments_are_answered_without_being_served_and_seen_as_a_task_that_ran(server, queue):
+    service, events, counted = Unready(), Noted(), []
+    lane = a_lane(queue, service, events, counted.append)
+    queue.put([a_message("id-1", model="other")], max_depth=9)
+
+    lane.start()
+    try:
+        stored = eventually(lambda: server.get("celery-task-meta-id-1"), "an answer")
+    finally:
+        lane.stop()
+        assert lane.join(DEADLINE_S)
+
+    assert b"no such model here" in stored
+    assert events.heard == [("received", "id-1"), ("started", "id-1"), ("ended", "id-1")]
+    assert sum(counted) == 1
+    assert not service.was_asked.is_set()

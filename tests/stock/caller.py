@@ -1,4 +1,4 @@
-"""A service with nothing but Celery: how it names a prediction."""
+"""A service that uses plain Celery: how it requests predictions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from celery import Celery
 from celery.canvas import Signature
 from celery.result import AsyncResult
 
-#: Seconds within which an answer comes, on a busy machine.
+#: Seconds to wait for an answer, on a busy machine.
 ANSWER_S = 60.0
 #: A model that is served, its lane, and the queue of ordinary tasks.
 MODEL = "breast-cancer"
@@ -22,16 +22,16 @@ class Caller:
         self.rows = rows
 
     def predict(self, first: int = 0, n: int = 1, **kwargs: Any) -> Signature:
-        """Ask for ``n`` of the rows."""
+        """Return a request for ``n`` of the rows."""
         args = (MODEL, self.rows[first : first + n])
         return self.app.signature("modelane.predict", args=args, kwargs=kwargs, queue=LANE)
 
     def wrong(self) -> Signature:
-        """Ask for a row that the model does not take."""
+        """Return a request with too few features."""
         return self.app.signature("modelane.predict", args=(MODEL, [[1.0]]), queue=LANE)
 
     def task(self, name: str, *args: Any, queue: str = TASKS, **options: Any) -> Signature:
-        """An ordinary task of :mod:`stock.tasks`."""
+        """Return a call of an ordinary task of :mod:`stock.tasks`."""
         return self.app.signature(f"stock.tasks.{name}", args=args, queue=queue, **options)
 
     def result(self, id_: str) -> AsyncResult:
@@ -43,7 +43,7 @@ def get(result: AsyncResult) -> Any:
 
 
 def refusal(result: AsyncResult) -> Exception:
-    """The error that ``get`` raises."""
+    """Return the error that ``get`` raises."""
     try:
         answer = get(result)
     except Exception as error:

@@ -1,7 +1,7 @@
-"""Whatever the broker: the same requests, and what became of them.  Also a program, for the in-memory broker.
+"""The same requests for every broker, and their results; also a program, for the in-memory broker.
 
-That one lives inside one process, so worker and client have to share it:
-``python -m stock.scenario HOME`` prints what became of the requests, as JSON.
+That broker exists inside one process, which worker and client therefore share:
+``python -m stock.scenario HOME`` prints the results as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ordinary tasks of a user: a worker gets them by Celery's own ``--include stock.tasks``."""
+"""Ordinary tasks of a user; a worker loads them with Celery's own ``--include stock.tasks``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celery import current_app, shared_task
 
 @shared_task
 def positives(answer):
-    """How many rows of a prediction are of class 1."""
+    """Return how many rows of a prediction are of class 1."""
     return sum(int(value) for value in answer["values"])
 
 
@@ -21,7 +21,7 @@ def total(numbers):
 
 @shared_task
 def together(answers):
-    """All values of many predictions, in their order."""
+    """Return all values of many predictions, in their order."""
     return [value for answer in answers for value in answer["values"]]
 
 
@@ -37,7 +37,7 @@ def fail(message):
 
 @shared_task(bind=True, max_retries=3)
 def second_time(self, value):
-    """Succeeds when it runs again."""
+    """Succeed when it runs for the second time."""
     if self.request.retries == 0:
         raise self.retry(countdown=0.2)
     return value
@@ -45,20 +45,20 @@ def second_time(self, value):
 
 @shared_task
 def nap(seconds):
-    """Keeps a worker busy."""
+    """Keep a worker busy."""
     time.sleep(seconds)
     return seconds
 
 
 @shared_task
 def die():
-    """Takes its worker with it."""
+    """End the worker process."""
     os._exit(1)
 
 
 @shared_task
 def note_error(request, exc, traceback):
-    """An errback; Celery stores no result of it, so it leaves one itself."""
+    """Store the error that an errback gets: Celery stores no result of errbacks."""
     current_app.backend.store_result(f"told-{request.id}", f"{type(exc).__name__}: {exc}", "SUCCESS")
 
 

@@ -1,4 +1,4 @@
-"""How a stock client calls one prediction, and every option that Celery gives it."""
+"""How a plain Celery client requests one prediction, with every option that Celery has."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from stock.caller import LANE, TASKS, get, refusal
 from support.waiting import eventually
 
 
-def test_delay_is_answered_with_what_the_model_says(caller, expected):
+def test_delay_returns_the_prediction_of_the_model(caller, expected):
     answer = get(caller.predict(n=5).delay())
 
     assert set(answer) == {"model", "version", "method", "values"}
     assert answer["values"] == expected[:5]
 
 
-def test_get_raises_the_error_that_says_what_was_expected(caller):
+def test_get_raises_an_error_that_says_what_was_expected(caller):
     error = refusal(caller.wrong().delay())
 
     assert type(error).__name__ == "BadInput"
     assert "takes 30 features" in str(error)
 
 
-def test_arguments_that_do_not_exist_are_refused_in_words(caller):
+def test_unknown_arguments_are_refused_by_name(caller):
     error = refusal(caller.predict(colour="red").delay())
 
     assert "modelane.predict(model, rows, method, columns, params, version)" in str(error)
     assert "colour" in str(error)
 
 
-def test_a_task_that_no_worker_has_is_refused_in_words(caller):
+def test_an_unknown_task_is_refused_by_name(caller):
     error = refusal(caller.app.send_task("shop.unknown", queue=LANE))
 
     assert "no task 'shop.unknown'" in str(error)
@@ -64,7 +64,7 @@ def test_requests_of_priority_0_are_served_before_those_of_9(caller, held_lane, 
 
 
 @pytest.mark.parametrize("when", ["countdown", "eta"])
-def test_a_request_with_a_time_is_answered_then_and_not_before(caller, expected, when):
+def test_a_request_with_an_eta_is_not_answered_before_it(caller, expected, when):
     delay_s = 1.5
     moment = {
         "countdown": delay_s,
@@ -87,7 +87,7 @@ def test_a_link_gets_the_answer_whichever_queue_it_is_sent_to(caller, expected, 
     assert get(caller.result(f"linked in {queue}")) == sum(expected[:20])
 
 
-def test_a_link_error_is_told_what_was_wrong(caller):
+def test_an_errback_gets_the_error(caller):
     result = caller.wrong().apply_async(link_error=caller.task("note_error"))
 
     assert "takes 30 features" in str(refusal(result))

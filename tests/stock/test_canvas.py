@@ -77,7 +77,7 @@ def test_an_ordinary_task_may_retry(caller, queue):
     assert get(caller.task("second_time", "done", queue=queue).delay()) == "done"
 
 
-def test_an_ordinary_task_that_fails_says_so(caller, queue):
+def test_an_ordinary_task_that_fails_raises_its_error(caller, queue):
     error = refusal(caller.task("fail", "no stock", queue=queue).delay())
 
     assert isinstance(error, ValueError)

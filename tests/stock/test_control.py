@@ -1,4 +1,4 @@
-"""Remote control: what an operator asks a worker, and tells it, by Celery's own means."""
+"""Remote control: what an operator does with ``celery inspect`` and ``celery control``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUESTIONS = ("active", "reserved", "scheduled", "active_queues", "registered", "
 
 @pytest.fixture
 def ask(app, worker):
-    """One question to the worker; its answer."""
+    """Return a function that sends one ``inspect`` command to the worker and returns the reply."""
 
     def ask(question: str, **options):
         answers = getattr(app.control.inspect([worker.name], timeout=10.0, limit=1), question)(**options)
@@ -29,7 +29,7 @@ def ask(app, worker):
 
 @contextmanager
 def load(caller, n_rows=40):
-    """Requests without end, about fifty in flight."""
+    """Send requests, about fifty in flight, as long as the context is open."""
     stopping = threading.Event()
     sent = []
 
@@ -113,7 +113,7 @@ def test_reserved_shows_the_batch_that_is_read_ahead(caller, app, workplace, hel
     assert eager.end() == 0, eager.said
 
 
-def test_a_nap_in_the_lane_holds_back_no_prediction(caller, expected):
+def test_a_long_task_in_the_lane_delays_no_prediction(caller, expected):
     nap = caller.task("nap", 5.0, queue=LANE).delay()
 
     assert get(caller.predict().delay())["values"] == expected[:1]
@@ -121,7 +121,7 @@ def test_a_nap_in_the_lane_holds_back_no_prediction(caller, expected):
     get(nap)
 
 
-def test_scheduled_shows_what_waits_in_the_lane_for_its_time(caller, ask):
+def test_scheduled_shows_what_waits_in_the_lane_for_its_eta(caller, ask):
     eta = datetime.now(UTC) + timedelta(hours=1)
     result = caller.predict().apply_async(eta=eta)
 
@@ -135,7 +135,7 @@ def test_scheduled_shows_what_waits_in_the_lane_for_its_time(caller, ask):
     assert result.id not in {info["id"] for info in ask("active") + ask("reserved")}
 
 
-def test_a_time_after_the_last_year_hides_no_other(caller, ask):
+def test_an_eta_after_the_year_9999_is_shown(caller, ask):
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-12)))
     result = caller.predict().apply_async(eta=last)
 
@@ -146,7 +146,7 @@ def test_a_time_after_the_last_year_hides_no_other(caller, ask):
     assert shown() == ["9999-12-31T23:59:59+00:00"]
 
 
-def test_what_is_registered_and_what_was_done_is_told(caller, ask):
+def test_registered_tasks_and_statistics_are_shown(caller, ask):
     before = ask("stats")["total"].get("modelane.predict", 0)
     for result in [caller.predict().delay() for _ in range(20)]:
         get(result)
@@ -170,7 +170,7 @@ def test_a_revoked_request_is_not_computed(caller, app, held_lane, listener):
     assert listener.types(revoked.id) == ["received", "revoked"]
 
 
-def test_a_request_that_waits_for_its_time_can_be_revoked(caller, app, listener, ask):
+def test_a_request_that_waits_for_its_eta_can_be_revoked(caller, app, listener, ask):
     result = caller.predict().apply_async(countdown=3.0)
     eventually(lambda: result.id in {i["request"]["id"] for i in ask("scheduled")}, "it in the lane")
 
@@ -214,7 +214,7 @@ def test_an_ordinary_queue_can_be_added_and_cancelled_too(caller, app, worker, w
     eventually(lambda: "shop" not in workplace.queues(worker), "its end")
 
 
-def test_heartbeats_tell_what_is_active_and_what_was_processed(caller, ask, listener, worker):
+def test_heartbeats_count_active_and_processed_tasks(caller, ask, listener, worker):
     with load(caller):
         eventually(lambda: listener.heartbeats(worker.name)[-1]["active"] > 0, "a heartbeat at work")
 
@@ -223,7 +223,7 @@ def test_heartbeats_tell_what_is_active_and_what_was_processed(caller, ask, list
     assert listener.heartbeats(worker.name)[-1]["active"] == 0
 
 
-def test_shutdown_ends_a_worker_warmly(caller, app, workplace):
+def test_shutdown_lets_a_worker_finish_its_tasks(caller, app, workplace):
     other = workplace.worker("--include", "stock.tasks")
     nap = caller.task("nap", 1.0, queue=LANE).delay()
 
@@ -251,7 +251,7 @@ def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lan
     assert listener.types(sent["ada"].id) == ["received", "revoked"]
 
 
-def test_a_lane_says_nothing_while_events_are_disabled(caller, app, listener, worker):
+def test_a_lane_sends_no_events_while_they_are_disabled(caller, app, listener, worker):
     try:
         (told,) = app.control.disable_events([worker.name], reply=True)
         unheard = caller.predict().delay()

@@ -1,4 +1,4 @@
-"""What monitors are told: exactly one received, one started and one terminal event for each request."""
+"""Task events: exactly one received, one started and one terminal event for each request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REVOKED = ["received", "revoked"]
 
 
 def check(listener, id_: str, types: list[str]) -> list[dict[str, Any]]:
-    """Exactly these events came, in this order, clocks forward."""
+    """Check that exactly these events came, in this order, with increasing clocks."""
     listener.until_ended([id_])
     events = listener.of(id_)
     assert listener.types(id_) == types
@@ -103,11 +103,11 @@ def test_a_task_that_fails(caller, listener):
     check(listener, caller.task("fail", "no stock", queue=LANE).delay().id, FAILED)
 
 
-def test_a_task_that_nobody_has(caller, listener):
+def test_an_unknown_task(caller, listener):
     check(listener, caller.app.send_task("shop.unknown", queue=LANE).id, ["received", "failed"])
 
 
-def test_a_request_that_waited_for_its_time(caller, listener):
+def test_a_request_that_waited_for_its_eta(caller, listener):
     check(listener, caller.predict().apply_async(countdown=0.5).id, SUCCEEDED)
 
 

@@ -1,4 +1,4 @@
-"""Messages that no client should write, and tasks that go too far: each is told, and the next one runs."""
+"""Malformed messages, and tasks that end their thread: each gets an error, and the next request is served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.waiting import eventually
 
 @pytest.fixture
 def put(workplace, caller):
-    """Put a message as it is into a queue; its result."""
+    """Return a function that puts a message unchanged into a queue and returns its result."""
 
     def put(id_: str, *, queue: str = LANE, embed: dict | None = None, **headers: object):
         canvas = dict.fromkeys(("callbacks", "errbacks", "chain", "chord")) | (embed or {})
@@ -37,10 +37,10 @@ def put(workplace, caller):
 
 @pytest.fixture
 def is_free(workplace, caller):
-    """Whether what Celery runs out of a lane goes on."""
+    """Return a function that checks that Celery still runs the handoffs of a lane."""
 
     def leases() -> list[bytes]:
-        """Not what waits for its time, of which other tests have left some."""
+        """Return the leased batches without delayed messages, some of which other tests have left."""
         return [batch for batch in workplace.redis.hkeys(f"{LANE}.leased") if batch[1:2] == b"L"]
 
     def is_free(queue: str = LANE) -> bool:
@@ -55,7 +55,7 @@ def is_free(workplace, caller):
     ("task", "words"),
     [("leave", "exitcode 3"), ("interrupt", "KeyboardInterrupt"), ("run_out", "MemoryError")],
 )
-def test_a_task_that_ends_its_thread_is_told_and_the_next_one_runs(caller, is_free, queue, task, words):
+def test_a_task_that_ends_its_thread_fails_and_the_next_one_runs(caller, is_free, queue, task, words):
     error = refusal(caller.task(task, queue=queue).delay())
 
     assert words in repr(error)
@@ -63,39 +63,39 @@ def test_a_task_that_ends_its_thread_is_told_and_the_next_one_runs(caller, is_fr
 
 
 @pytest.mark.parametrize("queue", [TASKS, LANE], ids=["own queue", "lane"])
-def test_a_chain_of_numbers_is_told_and_the_next_one_runs(put, is_free, queue):
+def test_a_chain_of_numbers_fails_and_the_next_task_runs(put, is_free, queue):
     assert "int" in str(refusal(put(f"chain in {queue}", queue=queue, embed={"chain": [5]})))
     assert is_free(queue)
 
 
-def test_a_time_limit_that_is_none_is_told_and_what_is_linked_too(put, caller, is_free, worker):
+def test_a_malformed_time_limit_fails_and_the_errback_gets_the_error(put, caller, is_free, worker):
     link = {"callbacks": [caller.task("echo")], "errbacks": [caller.task("note_error")]}
 
     error = refusal(put("ill limit", embed=link, timelimit=5))
 
-    assert "Celery cannot take it" in str(error)
-    assert "Celery cannot take it" in get(caller.result("told-ill limit"))
+    assert "Celery cannot run this message" in str(error)
+    assert "Celery cannot run this message" in get(caller.result("told-ill limit"))
     assert is_free()
 
 
-def test_a_time_that_has_come_is_not_waited_for_again(put, is_free, caller):
-    """Celery would, on its own clock, and in a place where nobody hears what is wrong with a message."""
+def test_an_eta_that_has_passed_is_not_waited_for_again(put, is_free, caller):
+    """Celery would wait for it by its own clock, at a place where a malformed message is not reported."""
     come = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 
     error = refusal(put("late", embed={"callbacks": [caller.task("echo")]}, timelimit=5, eta=come))
 
-    assert "Celery cannot take it" in str(error)
+    assert "Celery cannot run this message" in str(error)
     assert is_free()
 
 
-def test_what_even_celery_cannot_refuse_is_told_all_the_same(put, is_free):
+def test_the_caller_gets_an_error_even_if_celery_cannot_refuse_the_message(put, is_free):
     error = refusal(put("no refusal", embed={"chain": [5]}, timelimit=5))
 
-    assert "Celery cannot take it" in str(error)
+    assert "Celery cannot run this message" in str(error)
     assert is_free()
 
 
-def test_a_header_of_another_type_is_told_under_the_id_that_can_be_read(put, is_free):
+def test_a_header_of_a_wrong_type_fails_the_request_whose_id_can_be_read(put, is_free):
     error = refusal(put("ill header", retries="x"))
 
     assert type(error).__name__ == "Undecodable"

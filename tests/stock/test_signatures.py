@@ -36,7 +36,7 @@ def task(sender):
 
 @pytest.fixture
 def the_message(workplace):
-    """The one message that waits in a queue, as it lies there."""
+    """Return a function that reads the one message that waits in a queue."""
 
     def read(queue=LANE, priority=0):
         (raw,) = workplace.redis.lrange(QueueKeys(queue).priorities[priority], 0, -1)
@@ -51,7 +51,7 @@ def test_delay_is_answered(predict, rows, expected):
 
 
 @pytest.mark.parametrize("form", [tuple, np.asarray, pd.DataFrame], ids=["tuple", "numpy", "pandas"])
-def test_whatever_is_tabular_travels_as_json(predict, rows, expected, form, workplace):
+def test_all_kinds_of_rows_are_sent_as_json(predict, rows, expected, form, workplace):
     table = form(rows[:4])
     if form is pd.DataFrame:
         table.columns = workplace.columns()
@@ -113,7 +113,7 @@ def test_last_in_a_chain_gets_its_rows_from_the_task_before(predict, task, rows,
     assert listener.of(result.id)[0]["args"] == "([4x30 rows])"
 
 
-def test_a_link_on_a_worker_that_knows_nothing_of_lanes_finds_its_lane(predict):
+def test_a_link_on_a_worker_without_lanes_finds_its_lane(predict):
     assert predict.s(MODEL).options["queue"] == LANE
     assert predict.s(MODEL).options["argsrepr"] == f"({MODEL!r}, [result of the previous task])"
 
@@ -141,7 +141,7 @@ def test_an_error_of_the_worker_is_raised_by_get(predict):
         ((MODEL, [[1.0]]), {"columns": 5}, "columns=5"),
     ],
 )
-def test_what_cannot_be_right_is_refused_before_it_is_sent(predict, args, kwargs, said):
+def test_a_wrong_call_is_refused_before_it_is_sent(predict, args, kwargs, said):
     for send in (predict.delay, predict.s):
         with pytest.raises(BadInput, match=said):
             send(*args, **kwargs)
@@ -178,7 +178,7 @@ def test_a_retraining_goes_to_the_trainers(sender, workplace, the_message):
     assert message["headers"]["argsrepr"] == f"({MODEL!r},)"
 
 
-def test_nothing_is_computed_by_the_one_who_sends(predict):
+def test_the_sender_computes_nothing(predict):
     with pytest.raises(BadInput, match=r"predict\.delay"):
         predict(MODEL, [[1.0]])
 
@@ -193,7 +193,7 @@ def test_the_names_of_the_module_follow_the_environment(monkeypatch):
     assert modelane_app.predict.app.conf.broker_url == "redis://127.0.0.1:1/4"
 
 
-def test_a_wrong_setting_is_said_when_a_name_is_imported(monkeypatch):
+def test_a_wrong_setting_is_reported_when_a_name_is_imported(monkeypatch):
     monkeypatch.setenv("MODELANE_LEASE_S", "long")
 
     with pytest.raises(SettingsError, match="MODELANE_LEASE_S='long'"):

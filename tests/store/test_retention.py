@@ -6,10 +6,7 @@ import os
 import time
 
 import pytest
-import redis
 
-from modelane.keys import HELD_KEY, HELD_TTL_S
-from modelane_worker.registry.held_versions import Holdings
 from modelane_worker.registry.retention import STALE_S, prune, remove, sweep
 from support.cards import a_version
 
@@ -85,25 +82,3 @@ def test_a_link_is_left_alone(store, tmp_path, publish):
 
     assert sweep(store, "churn", now_s=time.time() + 2 * STALE_S) == []
     assert outside.exists()
-
-
-def test_what_workers_hold_is_known_until_they_have_not_said_it_for_a_while(redis_url):
-    with redis.Redis.from_url(redis_url) as client:
-        clock = [0.0]
-        one, other = (Holdings(client, "shop:", lambda: clock[0]) for _ in range(2))
-
-        # When two workers say what they hold
-        one.keep({("churn", "v1"), ("fraud", "v1")})
-        other.keep({("churn", "v2")})
-        assert other.of("churn") == {"v1", "v2"}
-
-        # When one of them is silent
-        client.zadd(f"shop:{HELD_KEY}", {"churn v1": 1.0})
-        assert other.of("churn") == {"v2"}
-
-        # Then it says it again, in time, and not all the time
-        one.keep({("churn", "v1"), ("fraud", "v1")})
-        assert other.of("churn") == {"v2"}
-        clock[0] += HELD_TTL_S / 2
-        one.keep({("churn", "v1"), ("fraud", "v1")})
-        assert other.of("churn") == {"v1", "v2"}

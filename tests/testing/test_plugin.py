@@ -53,7 +53,7 @@ def test_publishing_errors_have_a_reason(modelane_stack):
     from modelane.errors import BadInput, StackError
     with pytest.raises(BadInput, match="wide takes 2 features, these rows have 3"):
         modelane_stack.publish("wide", LogisticRegression().fit(ROWS, LABELS), [[1.0, 2.0, 3.0]])
-    with pytest.raises(StackError, match="the worker refuses the model: .*does not answer its own example"):
+    with pytest.raises(StackError, match="the worker refuses the model: .*fails to predict its own example"):
         modelane_stack.publish("unfitted", LogisticRegression(), ROWS[:1])
 
 

@@ -1,4 +1,4 @@
-"""The worker's Celery application: ``celery -A modelane_worker worker``.  Builds at import, alone."""
+"""The Celery application of ``celery -A modelane_worker worker``, created when this module is imported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from modelane.settings import Settings
 from modelane_worker.celery_worker.app_factory import settings_of, worker_app
 from modelane_worker.registry.store import Store
 from modelane_worker.serving import predict_task
-from modelane_worker.serving.live_model import Models
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.predict_role import PredictRole
 
 
 def build(settings: Settings) -> Celery:
-    """A Celery application whose worker runs the lanes of the models in the store."""
+    """Return a Celery application whose worker runs a lane for each model in the store."""
     models = Models(Store(settings.store_path), settings.trusted_keys_path)
     app = worker_app(settings, PredictRole(settings, models))
     predict_task.register(app, models, max_batch_rows=settings.max_batch_rows)

@@ -37,18 +37,28 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str | int | float | bool | None, ...] | None
 
 
-def announce(client: redis.Redis, prefix: str, served: Iterable[Served]) -> None:
-    """Publish that models are served, for the next :data:`modelane.keys.SERVED_TTL_S` seconds.
+def announce(
+    client: redis.Redis, prefix: str, served: Iterable[Served], *, known: Iterable[str] = ()
+) -> None:
+    """Write what a worker serves, for :data:`modelane.keys.SERVED_TTL_S`, and which models exist, for good.
+
+    Args:
+        client: connection to Redis.
+        prefix: of every key.
+        served: models that the caller serves.
+        known: names of further models, whether anybody serves them or not.
 
     Raises:
-        BrokerUnavailable: nothing was announced.
+        BrokerUnavailable: Redis does not answer.
         BrokerRefused: an operator must act.
     """
     with broker_errors(), client.pipeline(transaction=False) as pipeline:
+        names = set(known)
         for one in served:
-            key = prefix + SERVED_KEY_PREFIX + one.model
-            pipeline.set(key, msgspec.json.encode(one), ex=SERVED_TTL_S)
-            pipeline.sadd(prefix + SERVED_KEY, one.model)
+            names.add(one.model)
+            pipeline.set(f"{prefix}{SERVED_KEY_PREFIX}{one.model}", msgspec.json.encode(one), ex=SERVED_TTL_S)
+        if names:
+            pipeline.sadd(prefix + SERVED_KEY, *names)
         pipeline.execute()
 
 

@@ -11,8 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
+from modelane.broker.leased_queue import Settlement
 from modelane.client.background_thread import BackgroundThread
 from modelane.errors import BadInput, ModelaneError
 from modelane.keys import check_model_name, lane_of, predict_queue
@@ -26,15 +27,6 @@ _WORKER = "modelane_worker.testkit.in_process_worker:InProcess"
 _JOIN_S = 1.0
 
 
-class Ended(NamedTuple):
-    """The result of one message."""
-
-    id: str
-    document: bytes
-    ttl_s: float
-    reply_to: str
-
-
 class Worker(Protocol):
     """Answers the messages of one lane."""
 
@@ -46,7 +38,7 @@ class Worker(Protocol):
         *,
         is_revoked: Callable[[str], bool],
         doomed: Callable[[str], ModelaneError | None],
-    ) -> list[Ended]: ...
+    ) -> list[Settlement]: ...
 
 
 class Lanes:
@@ -177,7 +169,7 @@ class Lanes:
                 doomed=lambda id_: self._failing_requests.pop(id_, None),
             )
             for result in results:
-                self.memory.settle(result.id, result.document, ttl_s=result.ttl_s, reply_to=result.reply_to)
+                self.memory.settle(result.id, result.value, ttl_s=result.ttl_s, reply_to=result.reply_to)
 
     def _wait(self, queue: str) -> bool:
         """Wait until a request can be started; return False when closed."""

@@ -23,7 +23,7 @@ from modelane_training.search.search import join_search
 from modelane_training.search.study_store import StudyStore
 from modelane_training.search.trials import Progress
 from modelane_worker.registry import notify
-from modelane_worker.registry.held_versions import Holdings
+from modelane_worker.registry.held_versions import held_versions
 from modelane_worker.registry.retention import prune, sweep
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
@@ -112,7 +112,7 @@ def _remove_old_versions(settings: Settings, store: Store, result: run.RunResult
         has_old = len(store.versions(result.model)) > settings.keep_versions
         if has_old and settings.has_lanes:  # without lanes, workers cannot report which versions they hold
             with connect(settings) as client:
-                held = Holdings(client, settings.prefix).of(result.model)
+                held = held_versions(client, settings.prefix, result.model)
             removed += prune(store, result.model, keep=settings.keep_versions, held=held)
     except (BrokerUnavailable, BrokerRefused, StoreError, OSError) as exc:
         logger.warning(

@@ -10,8 +10,7 @@ from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK, check_model_name
 from modelane.settings import Settings
 from modelane_training.trainer.retrain_service import RetrainService
 from modelane_training.trainer.search_helper import SearchHelper
-from modelane_worker.lanes.lane import Service
-from modelane_worker.lanes.progress import Telling
+from modelane_worker.lanes.progress import ProgressReporter
 from modelane_worker.registry.card import Card
 
 #: Seconds after the time limit of a run at which the trainer itself counts as hung.
@@ -19,7 +18,7 @@ HUNG_S = 120.0
 
 
 class RetrainRole:
-    """Execute retrainings from the queue; see :class:`modelane_worker.celery_worker.bootstep.Role`."""
+    """Execute retrainings from the queue; see :class:`modelane_worker.celery_worker.role.Role`."""
 
     task = RETRAIN_TASK
 
@@ -33,8 +32,8 @@ class RetrainRole:
     def is_lane(self, queue: str) -> bool:
         return queue == RETRAIN_QUEUE
 
-    def service(self, queue: str, telling: Telling) -> Service:
-        service = self._service = RetrainService(self.settings, self._only, telling)
+    def service(self, queue: str, reporter: ProgressReporter) -> RetrainService:
+        service = self._service = RetrainService(self.settings, self._only, reporter)
         if self._helper is None:
             self._helper = SearchHelper(self.settings, self._is_idle, self._only)
         return service

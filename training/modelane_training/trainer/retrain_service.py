@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelane.errors import BadInput, ModelaneError
 from modelane.keys import check_model_name
+from modelane.protocol.message import Body, Envelope
 from modelane.settings import Settings
 from modelane_training.trainer.run_claims import (
     CHECK_AGAIN_S,
@@ -22,46 +23,47 @@ from modelane_training.trainer.run_claims import (
 )
 from modelane_training.trainer.run_executor import RunExecutor
 from modelane_worker.celery_worker.revocations import is_revoked
-from modelane_worker.lanes.admission import Call, Outcome
-from modelane_worker.lanes.progress import Telling
+from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.service import Call, Deferred, Result
 
 logger = logging.getLogger(__name__)
 
 
-class RetrainService:
-    """The service of a trainer's lane; see :class:`modelane_worker.lanes.lane.Service`."""
+class RetrainRequest(NamedTuple):
+    """A request that can be answered now: with a run, or with the outcome of the run that it had joined."""
 
-    def __init__(self, settings: Settings, only: Collection[str], telling: Telling) -> None:
+    model: str
+    claim: RunClaim | RunOutcome
+
+
+class RetrainService:
+    """The service of a trainer's lane; see :class:`modelane_worker.lanes.service.Service`."""
+
+    def __init__(self, settings: Settings, only: Collection[str], reporter: ProgressReporter) -> None:
         self._only = only
-        self._telling = telling
+        self._reporter = reporter
         self._max_attempts = settings.max_attempts
         self._claims = RunClaims(settings)
         self._executor = RunExecutor(settings, self._claims)
         self._busy = False
-        self._claimed: dict[bytes, RunClaim | RunOutcome] = {}  # by tag, of the calls that are answered next
 
-    def put_off(self, call: Call) -> float:
-        """Claim the model for a call.
-
-        Returns:
-            0 if the call can be answered now; the delay until the next check if it has joined another run.
-        """
-        try:
-            model = self._model(call)
-        except BadInput:
-            return 0.0
-        claim = self._claims.acquire(model, call.envelope.headers.id)
+    def admit(self, tag: bytes, envelope: Envelope, body: Body) -> RetrainRequest | Deferred:
+        """Claim the model, or join the run in progress: the request is then deferred until the next check."""
+        args, kwargs, _ = body
+        model = requested_model(args, kwargs, self._only)
+        claim = self._claims.acquire(model, envelope.headers.id)
         if isinstance(claim, RunInProgress):
             detail = f"another run of {model} is in progress ({claim.id}); its outcome is shared"
-            self._telling.tell(call, "wait", detail, is_news=False)
-            return CHECK_AGAIN_S
-        self._claimed[call.tag] = claim
-        return 0.0
+            self._reporter.report(tag, envelope, "wait", detail, is_news=False)
+            return Deferred(tag, CHECK_AGAIN_S)
+        return RetrainRequest(model, claim)
 
-    def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
+    def serve(
+        self, calls: Sequence[Call[RetrainRequest]], serve_others: Callable[[], None]
+    ) -> Sequence[Result]:
         self._busy = True
         try:
-            return [self._answer(call) for call in calls]
+            return [self._result(call) for call in calls]
         finally:
             self._busy = False
 
@@ -71,20 +73,18 @@ class RetrainService:
     def give_back(self) -> None:
         self._executor.give_back()
 
-    def _answer(self, call: Call) -> Outcome:
-        claim = self._claimed.pop(call.tag, None)
+    def _result(self, call: Call[RetrainRequest]) -> Result:
+        model, claim = call.request
+        if isinstance(claim, RunOutcome):
+            return claim.value()
+
+        def on_progress(step: str, detail: str, is_new: bool) -> None:
+            if is_new:
+                extra = {"event": "retrain_step", "model": model, "step": step}
+                logger.info("%s: %s (%s)", model, step, detail, extra=extra)
+            self._reporter.report(call.tag, call.envelope, step, detail, is_news=is_new)
+
         try:
-            model = self._model(call)
-            if isinstance(claim, RunOutcome):
-                return claim.value()
-            assert claim is not None, "put_off has claimed the model of every valid call"
-
-            def on_progress(step: str, detail: str, is_new: bool) -> None:
-                if is_new:
-                    extra = {"event": "retrain_step", "model": model, "step": step}
-                    logger.info("%s: %s (%s)", model, step, detail, extra=extra)
-                self._telling.tell(call, step, detail, is_news=is_new)
-
             return self._executor.execute(
                 claim,
                 on_progress=on_progress,
@@ -93,10 +93,6 @@ class RetrainService:
             )
         except ModelaneError as error:
             return error
-
-    def _model(self, call: Call) -> str:
-        args, kwargs, _ = call.body
-        return requested_model(args, kwargs, self._only)
 
 
 def requested_model(args: Sequence[Any], kwargs: dict[str, Any], only: Collection[str] = ()) -> str:

@@ -19,7 +19,7 @@ from modelane.settings import Settings
 from modelane_training.trainer.run_claims import RunClaim, RunClaims, RunOutcome
 from modelane_training.trainer.run_process import run_in_subprocess
 from modelane_training.trainer.run_protocol import RunOrder
-from modelane_worker.lanes.lane import GivenBack
+from modelane_worker.lanes.service import GivenBack
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,4 @@
-"""The Celery application behind a worker program: with lanes on Redis, without them on another broker.
-
-settings, role → PROGRAM → ``celery -A … worker``.
-"""
+"""Create the Celery application of a worker program: with lanes on Redis, without them on another broker."""
 
 from __future__ import annotations
 
@@ -15,17 +12,20 @@ from modelane import app as modelane_app
 from modelane.errors import BadInput, SettingsError
 from modelane.keys import check_model_name
 from modelane.settings import Settings
-from modelane_worker.celery_worker.bootstep import Role, lanes_step
+from modelane_worker.celery_worker.bootstep import lanes_step
 from modelane_worker.celery_worker.plain_queues import queues_step
+from modelane_worker.celery_worker.role import Role
 
 
 def worker_app(settings: Settings, role: Role) -> Celery:
-    """A Celery application whose workers fill a role."""
+    """Return a Celery application whose workers fill a role."""
     app = modelane_app.build(settings, result_serializer="json")
-    # Lanes do the work, in threads; the pool runs what Celery consumes itself.
+    # Lanes have threads of their own; the pool runs only what Celery consumes itself.
     app.conf.update(worker_pool="modelane_worker.celery_worker.thread_pool:TaskPool", worker_concurrency=1)
     app.user_options["worker"].add(
-        click.Option(["--models"], callback=_names, help="Serve these models only, separated by commas.")
+        click.Option(
+            ["--models"], callback=_names, help="Comma-separated names of the models to serve. Default: all."
+        )
     )
     app.steps["worker"].add(_select_step(role))
     if settings.has_lanes:
@@ -37,7 +37,7 @@ def worker_app(settings: Settings, role: Role) -> Celery:
 
 
 def settings_of(environ: Mapping[str, str]) -> Settings:
-    """For a module that ``celery -A`` imports: a wrong setting ends the program with one sentence."""
+    """Return the settings; a wrong one ends the program, for a module that ``celery -A`` imports."""
     try:
         return Settings.from_env(environ)
     except SettingsError as error:

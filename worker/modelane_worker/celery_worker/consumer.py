@@ -1,6 +1,6 @@
-"""Celery's consumer, told about lanes: they are listed, added and cancelled like any other queue.
+"""Celery's consumer with lanes: they are listed, added and cancelled like any other queue.
 
-A lane is never consumed through kombu; everything that is no lane is Celery's own.
+The queue of a lane is never consumed through kombu; all other queues are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from celery.worker.consumer import Consumer
 from celery.worker.consumer.control import Control
 
 from modelane_worker.celery_worker.remote_control import LanePanel
-from modelane_worker.lanes.manager import Lanes
+from modelane_worker.lanes.manager import LaneManager
 
 _HEART = "celery.worker.consumer.heart:Heart"
 
 
 class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
-    """``worker_consumer`` of a worker that has :func:`modelane_worker.celery_worker.bootstep.lanes_step`."""
+    """The ``worker_consumer`` of a worker with :func:`modelane_worker.celery_worker.bootstep.lanes_step`."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         default_steps = (
@@ -26,18 +26,18 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Mingle would hold up every start by a second, to learn revoked ids from other workers; ours lie on
-        # Redis (revoked.py).  Logical clocks are kept in step by gossip, which costs no time.
+        # Mingle delays every start by a second to learn revoked ids from other workers; ours are on Redis
+        # (revocations.py).  Gossip synchronises the logical clocks, which takes no time.
         super().__init__(*args, **kwargs | {"without_mingle": True})
         worker = self.controller
-        panel = LanePanel(self, worker.lanes, worker.scheduled, worker.revoked)
+        panel = LanePanel(self, worker.lanes, worker.scheduled, worker.revocations)
         for step in self.steps:
-            if isinstance(step, Control):  # not there if remote control is switched off
+            if isinstance(step, Control):  # absent if remote control is disabled
                 step.box.node.handlers = panel.handlers
 
     @property
-    def lanes(self) -> Lanes:
-        lanes: Lanes = self.controller.lanes
+    def lanes(self) -> LaneManager:
+        lanes: LaneManager = self.controller.lanes
         return lanes
 
     def add_task_queue(self, queue: str, *args: Any, **kwargs: Any) -> None:
@@ -53,8 +53,8 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
             super().cancel_task_queue(queue)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        # kombu may close its channel twice while unacknowledged messages are held, and then fails on the
-        # client that the first time cleared.  The connection is gone either way; the worker need not be.
+        # kombu may close its channel twice while it holds unacknowledged messages; the second time fails
+        # because the first one has cleared the client.  That is no reason to end the worker.
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError:

@@ -1,4 +1,4 @@
-"""The worker's heartbeat, which counts the requests that its lanes compute as active tasks."""
+"""The worker's heartbeat; it counts the requests that lanes compute as active tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celery.worker.consumer.heart import Heart
 
 
 class LaneHeart(Heart):  # type: ignore[misc]  # Celery has no types
-    """The consumer's step that starts it."""
+    """The consumer's step that starts the heartbeat."""
 
     def start(self, c: Any) -> None:
         c.heart = _Heart(c, self.heartbeat_interval)
@@ -26,7 +26,7 @@ class _Heart(heartbeat.Heart):  # type: ignore[misc]
     def _send(self, event: str, retry: bool = True) -> Any:
         if self._send_sent_signal is not None:
             self._send_sent_signal(sender=self)
-        in_lanes = sum(len(lane.in_hand.calls) for lane in self._lanes.lanes)
+        in_lanes = sum(len(lane.active.calls) for lane in self._lanes.lanes)
         return self.eventer.send(
             event,
             freq=self.interval,

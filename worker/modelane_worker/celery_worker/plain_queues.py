@@ -1,4 +1,4 @@
-"""Where there are no lanes: the same queues, on a broker other than Redis, consumed by Celery itself."""
+"""Have Celery itself consume the queues of the models, on a broker other than Redis, which has no lanes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from celery import bootsteps
 
 from modelane.errors import ModelaneError
-from modelane_worker.celery_worker.bootstep import Role
+from modelane_worker.celery_worker.role import Role
 
 logger = logging.getLogger(__name__)
 
 
 def queues_step(role: Role, *, refresh_s: float) -> type[bootsteps.StartStopStep]:
-    """A bootstep class for ``app.steps["consumer"]``.
+    """Return a bootstep class for ``app.steps["consumer"]``.
 
     Args:
-        role: says which queues there are.
-        refresh_s: how often it is asked: a model may appear later.
+        role: knows the queues.
+        refresh_s: seconds between two looks for new queues.
     """
 
     class QueuesStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -41,11 +41,16 @@ def queues_step(role: Role, *, refresh_s: float) -> type[bootsteps.StartStopStep
                 consumer.timer.cancel(self._timer)
 
         def _look(self, consumer: Any) -> None:
-            """Consume what is new; what an operator has cancelled is known, and stays cancelled."""
+            """Consume new queues; a queue that an operator has cancelled is not new and stays cancelled."""
             try:
                 queues = role.queues()
             except ModelaneError as exc:
-                logger.error("%s", exc, extra={"event": "refresh_failed"})  # noqa: TRY400
+                logger.error(  # noqa: TRY400  the error says everything
+                    "the queues could not be refreshed, retrying in %g s: %s",
+                    refresh_s,
+                    exc,
+                    extra={"event": "refresh_failed"},
+                )
                 return
             for queue in queues:
                 if queue not in self._known:

@@ -1,6 +1,6 @@
-"""What ``celery inspect``, ``celery control`` and Flower ask of a worker: Celery's answers, and the lanes'.
+"""Answer ``celery inspect``, ``celery control`` and Flower for Celery's own tasks and for the lanes.
 
-Nothing here shows a caller's rows: arguments appear as their sender has described them.
+No answer shows a caller's rows: arguments appear as their sender described them.
 """
 
 from __future__ import annotations
@@ -17,35 +17,39 @@ from kombu import Queue
 
 from modelane.broker.delayed_messages import DelayedMessages
 from modelane.protocol import message
-from modelane_worker.celery_worker.revocations import Revoked
-from modelane_worker.lanes.celery_handoff import members
-from modelane_worker.lanes.manager import Lanes
+from modelane_worker.celery_worker.revocations import Revocations
+from modelane_worker.lanes.celery_handoff import snapshot
+from modelane_worker.lanes.manager import LaneManager
 
 Info = dict[str, Any]
 
-#: Messages with an ETA that are shown of each lane, those due soonest.
+#: Messages with an ETA that are shown of each lane, those due first.
 MAX_SCHEDULED = 100
-#: Unix seconds of the last moment that can be written.
+#: The last moment that ``datetime`` can hold, Unix seconds.
 _LAST_S = datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp()
 
 
 class LanePanel:
-    """Handlers for one consumer's remote control.
+    """Handlers for the remote control of one consumer.
 
     Args:
         consumer: Celery's.
         lanes: of the same worker.
-        scheduled: reads what waits in a queue for its time.
-        revoked: remembers what was revoked.
+        scheduled: returns what reads the messages of a queue that wait for their time.
+        revocations: remembers what was revoked.
     """
 
     def __init__(
-        self, consumer: Any, lanes: Lanes, scheduled: Callable[[str], DelayedMessages], revoked: Revoked
+        self,
+        consumer: Any,
+        lanes: LaneManager,
+        scheduled: Callable[[str], DelayedMessages],
+        revocations: Revocations,
     ) -> None:
         self._consumer = consumer
         self._lanes = lanes
         self._scheduled_in = scheduled
-        self._revoked = revoked
+        self._revocations = revocations
 
     @property
     def handlers(self) -> dict[str, Callable[..., Any]]:
@@ -63,16 +67,16 @@ class LanePanel:
         }
 
     def _active(self, _state: Any, **_: object) -> list[Info]:
-        infos = [request.info(safe=True) for request in members(worker_state.active_requests)]
+        infos = [request.info(safe=True) for request in snapshot(worker_state.active_requests)]
         for lane in self._lanes.lanes:
-            in_hand = lane.in_hand
-            began_s = time.time() - (time.monotonic() - in_hand.since_s)
-            infos += [self._info(lane.name, call.envelope, began_s) for call in in_hand.calls]
+            active = lane.active
+            began_s = time.time() - (time.monotonic() - active.since_s)
+            infos += [self._info(lane.name, call.envelope, began_s) for call in active.calls]
         return infos
 
     def _reserved(self, _state: Any, **_: object) -> list[Info]:
-        active = members(worker_state.active_requests)
-        reserved = [r for r in members(worker_state.reserved_requests) if r not in active]
+        active = snapshot(worker_state.active_requests)
+        reserved = [r for r in snapshot(worker_state.reserved_requests) if r not in active]
         infos = [request.info(safe=True) for request in reserved]
         for lane in self._lanes.lanes:
             infos += [self._info(lane.name, envelope) for envelope in lane.reserved]
@@ -82,7 +86,7 @@ class LanePanel:
         infos: list[Info] = Panel.data["scheduled"](state)
         for queue in self._lanes.queues:
             for due_s, envelope in self._scheduled_in(queue).soonest(MAX_SCHEDULED):
-                infos.append({"eta": _moment(due_s), "priority": 6, "request": self._info(queue, envelope)})
+                infos.append({"eta": _iso8601(due_s), "priority": 6, "request": self._info(queue, envelope)})
         return infos
 
     def _active_queues(self, _state: Any, **_: object) -> list[Info]:
@@ -92,16 +96,16 @@ class LanePanel:
 
     def _revoke(self, state: Any, task_id: Any, **options: Any) -> Info:
         ids = set(maybe_list(task_id) or ())
-        # What is being computed gets its answer, as a task does that runs: Celery would store a revocation.
-        in_hand = {call.envelope.headers.id for lane in self._lanes.lanes for call in lane.in_hand.calls}
-        reply: Info = Panel.data["revoke"](state, list(ids - in_hand), **options)
-        self._revoked.add(ids)
+        # A request that computes gets its answer, as a task that runs does: Celery would store a revocation.
+        active = {call.envelope.headers.id for lane in self._lanes.lanes for call in lane.active.calls}
+        reply: Info = Panel.data["revoke"](state, list(ids - active), **options)
+        self._revocations.add(ids)
         return reply
 
     def _disable_events(self, state: Any) -> Info:
         dispatcher = state.consumer.event_dispatcher
         if dispatcher is not None and not dispatcher.groups:
-            # No groups mean all of them; Celery's own answer would be that there is nothing to disable.
+            # No groups mean all groups; Celery itself would reply that there is nothing to disable.
             dispatcher.groups.update(("worker", "task"))
         reply: Info = Panel.data["disable_events"](state)
         return reply
@@ -122,6 +126,6 @@ class LanePanel:
         }
 
 
-def _moment(unix_s: float) -> str:
-    """ISO 8601; what lies beyond the year 9999, as a moment west of Greenwich may, is the last one before."""
+def _iso8601(unix_s: float) -> str:
+    """Return a moment as ISO 8601; one after the year 9999, as a time zone may cause, as that year's end."""
     return datetime.fromtimestamp(min(unix_s, _LAST_S), UTC).isoformat()

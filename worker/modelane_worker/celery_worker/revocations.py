@@ -1,7 +1,7 @@
-"""Ids that were revoked, kept on Redis: a worker that starts later, or missed the broadcast, knows them too.
+"""Revoked request ids, kept on Redis: a worker that starts later, or missed the broadcast, learns them too.
 
-This takes the place of Celery's *mingle*, which asks the other workers, waits a second for their answers
-whenever it connects, and learns nothing if there is no other worker.
+This replaces Celery's *mingle*, which asks the other workers, waits a second for their answers at every
+connection, and learns nothing if there is no other worker.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from modelane.broker.connection import server_time_s
 from modelane.broker.request_control import RequestControl
 from modelane.protocol.message import Headers
 
-#: Seconds of overlap between two looks: ids are noted a moment after the time under which they are noted.
+#: Seconds of overlap between two calls of ``learn``: an id is stored a moment after the time of its score.
 OVERLAP_S = 5.0
 
 
 def is_revoked(headers: Headers) -> bool:
-    """Whether its id was revoked, or one of its stamps (``revoke_by_stamped_headers``)."""
+    """Return whether an id was revoked, or one of its stamps (``revoke_by_stamped_headers``)."""
     if headers.id in worker_state.revoked:
         return True
     if not worker_state.revoked_stamps:
@@ -34,8 +34,8 @@ def is_revoked(headers: Headers) -> bool:
     )
 
 
-class Revoked:
-    """Celery's own set of a worker's revoked ids, shared by all workers.
+class Revocations:
+    """Celery's own set of a worker's revoked ids, shared by all workers through Redis.
 
     Args:
         client: connection to Redis.
@@ -48,17 +48,17 @@ class Revoked:
         self._since_s = 0.0
 
     def add(self, ids: Collection[str]) -> None:
-        """Remember them here and for others, as many and as long as clients do.
+        """Revoke ids here and for all other workers, as many and for as long as clients do.
 
         Raises:
-            BrokerUnavailable: only this worker knows them.
+            BrokerUnavailable: only this worker has revoked them.
         """
         if ids:
             worker_state.revoked.update(ids)
             self._requests.revoke(ids)
 
     def learn(self) -> None:
-        """Take over what was added since the last time.
+        """Add the ids that others have revoked since the last call.
 
         Raises:
             BrokerUnavailable: nothing was learned.

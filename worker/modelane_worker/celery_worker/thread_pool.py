@@ -1,7 +1,7 @@
-"""Celery's pool of threads, which also tells of a call that raised: Celery's own forgets its request then.
+"""Celery's thread pool, extended to report calls that raise: Celery's own pool loses their requests.
 
-handover → Celery's request → THREADS.  A task's own errors are results and never get here; what raises is
-around it: a canvas that is no canvas, a task that exits, memory that ran out.
+Errors of a task are results and never get here.  What raises is around the task: a malformed canvas, a task
+that calls ``sys.exit``, or a lack of memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskPool(thread.TaskPool):  # type: ignore[misc]  # Celery has no types
-    """``worker_pool`` of a worker; calls ``error_callback`` as Celery's pool of processes does."""
+    """The ``worker_pool`` of a worker; calls ``error_callback`` as Celery's process pool does."""
 
     def on_apply(  # noqa: PLR0913  Celery's signature
         self,
@@ -37,14 +37,14 @@ class TaskPool(thread.TaskPool):  # type: ignore[misc]  # Celery has no types
             try:
                 accept_callback(os.getpid(), time.monotonic())
                 callback(target(*args, **kwargs or {}))
-            except BaseException as exc:  # of a thread nobody else would see it
-                _tell(exc, error_callback)
+            except BaseException as exc:  # otherwise it would disappear in this thread
+                _report(exc, error_callback)
 
         return thread.ApplyResult(self.executor.submit(call))
 
 
-def _tell(exc: BaseException, error_callback: Callable[..., Any]) -> None:
-    if isinstance(exc, MemoryError):  # Celery raises that one again, instead of telling it
+def _report(exc: BaseException, error_callback: Callable[..., Any]) -> None:
+    if isinstance(exc, MemoryError):  # Celery raises this type again instead of reporting it
         exc = WorkerLostError(repr(exc))
     try:
         raise exc
@@ -53,5 +53,8 @@ def _tell(exc: BaseException, error_callback: Callable[..., Any]) -> None:
     try:
         error_callback(info)
     except Exception:
-        # Celery acknowledges first, stores next, and calls what is linked last, which may raise once more.
-        logger.exception("a task's failure was not told to all", extra={"event": "task_failure_failed"})
+        # Celery acknowledges first, stores next and calls linked tasks last; that last step may raise too.
+        logger.exception(
+            "the failure of a task was not reported to all of its linked tasks",
+            extra={"event": "task_failure_failed"},
+        )

@@ -1,4 +1,4 @@
-"""What becomes of a reserved message before anybody computes: called, refused, or put off.  Pure."""
+"""Decide what happens to a reserved message before it is served: serve, hand off, refuse or defer it."""
 
 from __future__ import annotations
 
@@ -6,50 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from modelane.broker.leased_queue import Lease
-from modelane.errors import Buried, Expired, ModelaneError, Revoked, TooLarge, Undecodable
+from modelane.errors import Buried, Expired, ModelaneError, RequestError, Revoked, TooLarge, Undecodable
 from modelane.protocol import message as wire
 from modelane.protocol import message_v1
 from modelane.protocol.redaction import redact
-
-#: What a service says of a call: the value of its result, or why there is none.
-Outcome = dict[str, Any] | ModelaneError
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """A message that is wanted now.
-
-    Attributes:
-        queued_s: from submit to here, by the sender's clock and Redis's; 0 if the sender does not say.
-        reserved_s: ``time.perf_counter`` when it was reserved.
-    """
-
-    tag: bytes
-    message: bytes
-    envelope: wire.Envelope
-    body: wire.Body
-    queued_s: float
-    reserved_s: float
+from modelane.settings import Settings
+from modelane_worker.lanes.service import Call, Deferred, Service
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that is answered with an error at once; without an envelope there is nobody to tell."""
+    """A message that is answered with an error without being served.
+
+    Attributes:
+        envelope: None if the message names no request id, so that nobody can be answered. bury: whether the
+        message becomes a dead letter. counts_as_run: whether monitors and statistics show it as a task that
+        ran: its arguments were wrong, as
+            opposed to its message or its deadline.
+    """
 
     tag: bytes
     envelope: wire.Envelope | None
     error: ModelaneError
     bury: bool = False
+    counts_as_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class Handoff:
     """A message that Celery's own consumer runs.
 
     Attributes:
-        refused: why it must not run any more; Celery then tells its caller, and its chord.
+        refused: why it must not run any more; Celery then informs its caller and its chord.
     """
 
     tag: bytes
@@ -58,89 +47,105 @@ class Foreign:
     refused: ModelaneError | None
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """A message whose ETA is still to come."""
-
-    tag: bytes
-    delay_s: float
-
-
-def admit(  # noqa: PLR0913  an argument for each reason
-    lease: Lease,
-    now_s: float,
-    *,
-    is_revoked: Callable[[wire.Headers], bool],
-    is_foreign: Callable[[wire.Envelope, wire.Body], bool],
-    max_attempts: int,
-    max_bytes: int,
-    reserved_s: float,
-) -> Call | Foreign | Refused | Later:
-    """Decide.
+class Admission:
+    """Admits the messages of one lane.  Thread-safe if its arguments are.
 
     Args:
-        lease: as it was reserved.
-        now_s: Redis time: a worker's own clock may be off.
-        is_revoked: whether somebody cancelled it.
-        is_foreign: whether Celery's own consumer runs it.
-        max_attempts: workers that may be lost with a message.
-        max_bytes: of a message, and of a compressed body when it is decompressed.
-        reserved_s: ``time.perf_counter`` when it was reserved.
+        service: parses the requests.
+        settings: limits of attempts and of bytes.
+        is_revoked: whether a message was revoked.
+        is_handoff: whether Celery's own consumer runs a message.
     """
-    envelope: wire.Envelope | None = None
-    try:
-        envelope = _read_envelope(lease.message, max_bytes)
-        if len(lease.message) > max_bytes:
-            raise TooLarge(f"the message takes {len(lease.message)} bytes, this lane allows {max_bytes}")
-        buried = envelope.attempts >= max_attempts
-        refused = _buried(envelope.attempts) if buried else _refusal(envelope, now_s, is_revoked)
-        if refused is None and (eta_s := envelope.eta_s) is not None and eta_s > now_s:
-            return Later(lease.tag, eta_s - now_s)
-        body = wire.read_body(envelope, max_bytes=max_bytes)
-    except Undecodable as error:
-        whose = envelope or wire.read_address(lease.message)
-        return Refused(lease.tag, whose, error, bury=whose is None)
-    except ModelaneError as error:
-        return Refused(lease.tag, envelope, error)
-    if not envelope.reply_to:
-        redact(envelope, body)
-    if is_foreign(envelope, body):
-        return Foreign(lease.tag, lease.message, envelope, refused)
-    if refused is not None:
-        return Refused(lease.tag, envelope, refused, bury=buried)
-    queued_s = max(0.0, now_s - envelope.sent_s - envelope.clock_off_s) if envelope.sent_s else 0.0
-    return Call(lease.tag, lease.message, envelope, body, queued_s, reserved_s)
 
+    def __init__(
+        self,
+        service: Service[Any],
+        settings: Settings,
+        *,
+        is_revoked: Callable[[wire.Headers], bool],
+        is_handoff: Callable[[wire.Envelope, wire.Body], bool],
+    ) -> None:
+        self._parse = service.admit
+        self._max_attempts = settings.max_attempts
+        self._max_bytes = settings.max_request_bytes
+        self._is_revoked = is_revoked
+        self._is_handoff = is_handoff
 
-def refuse_late(call: Call, now_s: float, *, is_revoked: Callable[[wire.Headers], bool]) -> Call | Refused:
-    """Decide again about a call that was held for a while; arguments as for :func:`admit`."""
-    refused = _refusal(call.envelope, now_s, is_revoked)
-    return call if refused is None else Refused(call.tag, call.envelope, refused)
+    def admit(
+        self, lease: Lease, now_s: float, reserved_s: float
+    ) -> Call[Any] | Handoff | Refused | Deferred:
+        """Decide about a message that was just reserved.
 
+        Args:
+            lease: as it was reserved.
+            now_s: Redis time, Unix seconds; the clock of this machine may be wrong.
+            reserved_s: ``time.perf_counter`` when it was reserved.
 
-def _read_envelope(message: bytes, max_bytes: int) -> wire.Envelope:
-    try:
-        return wire.read_envelope(message)
-    except Undecodable as exc:
-        if wire.read_address(message):  # of protocol 2, with a fault in it
-            raise
-        if len(message) > max_bytes:  # protocol 1 has its id in the body: nobody can be told
-            raise Undecodable(f"{exc}; its {len(message)} bytes are more than this lane reads") from exc
-        return message_v1.read_envelope(message)
+        Raises:
+            BrokerUnavailable: the service asks Redis, and Redis does not answer.
+            BrokerRefused: the service asks Redis, and an operator must act.
+        """
+        envelope: wire.Envelope | None = None
+        body: wire.Body | None = None
+        try:
+            envelope = self._read_envelope(lease.message)
+            if len(lease.message) > self._max_bytes:
+                raise TooLarge(
+                    f"the message has {len(lease.message)} bytes, more than the {self._max_bytes} of "
+                    "MODELANE_MAX_REQUEST_BYTES: send fewer rows in one request"
+                )
+            is_buried = envelope.attempts >= self._max_attempts
+            refused = _buried(envelope.attempts) if is_buried else self._refusal(envelope, now_s)
+            if refused is None and (eta_s := envelope.eta_s) is not None and eta_s > now_s:
+                return Deferred(lease.tag, eta_s - now_s)
+            body = wire.read_body(envelope, max_bytes=self._max_bytes)
+            if not envelope.reply_to:
+                redact(envelope, body)
+            if self._is_handoff(envelope, body):
+                return Handoff(lease.tag, lease.message, envelope, refused)
+            if refused is not None:
+                return Refused(lease.tag, envelope, refused, bury=is_buried)
+            request = self._parse(lease.tag, envelope, body)
+        except RequestError as error:
+            addressed = envelope or wire.read_address(lease.message)
+            return Refused(
+                lease.tag, addressed, error, bury=addressed is None, counts_as_run=body is not None
+            )
+        if isinstance(request, Deferred):
+            return request
+        queued_s = max(0.0, now_s - envelope.sent_s - envelope.clock_off_s) if envelope.sent_s else 0.0
+        return Call(lease.tag, envelope, request, len(lease.message), queued_s, reserved_s)
 
+    def admit_again(self, call: Call[Any], now_s: float) -> Call[Any] | Refused:
+        """Decide again about a call that was held since it was reserved; ``now_s`` as for :meth:`admit`."""
+        refused = self._refusal(call.envelope, now_s)
+        return call if refused is None else Refused(call.tag, call.envelope, refused)
 
-def _refusal(
-    envelope: wire.Envelope, now_s: float, is_revoked: Callable[[wire.Headers], bool]
-) -> Expired | Revoked | None:
-    if is_revoked(envelope.headers):
-        return Revoked("revoked")
-    if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
-        return Expired(f"expired {now_s - expires_s:.3f} s before a worker came to it")
-    return None
+    def _read_envelope(self, message: bytes) -> wire.Envelope:
+        try:
+            return wire.read_envelope(message)
+        except Undecodable as exc:
+            if wire.read_address(message):  # of protocol 2, with a fault in it
+                raise
+            if len(message) > self._max_bytes:  # protocol 1 has its id in the body: nobody can be answered
+                raise Undecodable(
+                    f"{exc}; it has {len(message)} bytes, this lane reads at most {self._max_bytes}"
+                ) from exc
+            return message_v1.read_envelope(message)
+
+    def _refusal(self, envelope: wire.Envelope, now_s: float) -> Expired | Revoked | None:
+        if self._is_revoked(envelope.headers):
+            return Revoked("the request was revoked before a worker served it")
+        if (expires_s := envelope.expires_s) is not None and expires_s < now_s:
+            return Expired(
+                f"the request expired {now_s - expires_s:.3f} s before a worker could serve it: "
+                "give it more time, or add workers"
+            )
+        return None
 
 
 def _buried(attempts: int) -> Buried:
     return Buried(
-        f"{attempts} attempts came to nothing, their workers lost or not ready to answer; "
-        "it is a dead letter now: modelane dead list"
+        f"the request failed in {attempts} attempts: each time its worker was lost or could not answer; "
+        "it is now a dead letter (modelane dead list)"
     )

@@ -1,7 +1,7 @@
-"""A leased message as Celery's consumer knows it: run like one from any broker, or refused.
+"""Deliver a leased message to Celery's consumer, as if it came from any broker: to be run, or to be refused.
 
-handover → DELIVERY → Celery, which sends the events, knows time limits and retries, stores the result, and
-calls what is linked.
+Called by :mod:`modelane_worker.lanes.celery_handoff`.  Celery then sends the events, applies time limits and
+retries, stores the result and calls what is linked.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
 from modelane.errors import Expired, ModelaneError, Revoked
-from modelane_worker.lanes.admission import Foreign
+from modelane_worker.lanes.admission import Handoff
 
 
 def run(
-    item: Foreign,
+    handoff: Handoff,
     consumer: Any,
     *,
-    ack: Callable[[Foreign], None],
-    reject: Callable[[Foreign, bool], None],
+    ack: Callable[[Handoff], None],
+    reject: Callable[[Handoff, bool], None],
 ) -> None:
-    """Have Celery run it; call in the thread of its event loop.
+    """Have Celery run a message; call this in the thread of its event loop.
 
     Args:
-        item: whose task is registered.
+        handoff: its task is registered.
         consumer: Celery's.
-        ack: called from any thread when its result is stored.
-        reject: called from any thread if it is not wanted, with whether it has to run again.
+        ack: called from any thread when the result is stored.
+        reject: called from any thread if the task rejects the message, with whether to run it again.
     """
-    message = _as_kombu(item, consumer.app.conf.accept_content)
+    message = _as_kombu(handoff, consumer.app.conf.accept_content)
     payload = None if "task" in message.headers else message.decode()  # protocol 1
     for described in (message.headers, payload or {}):
-        described["eta"] = None  # it has come by the clock of Redis; Celery would look at this machine's
-    consumer.strategies[item.envelope.headers.task](
+        described["eta"] = None  # it has passed by the clock of Redis; Celery would use this machine's clock
+    consumer.strategies[handoff.envelope.headers.task](
         message,
         payload,
-        lambda *_: ack(item),
-        lambda _logger, _errors, requeue=False: reject(item, requeue),
+        lambda *_: ack(handoff),
+        lambda _logger, _errors, requeue=False: reject(handoff, requeue),
         consumer.on_task_message,
     )
 
 
-def refuse(item: Foreign, error: ModelaneError, consumer: Any) -> None:
-    """Have Celery tell its caller, its chord, the rest of its chain and its errbacks."""
-    message = _as_kombu(item, consumer.app.conf.accept_content)
+def refuse(handoff: Handoff, error: ModelaneError, consumer: Any) -> None:
+    """Have Celery pass an error to the caller, the chord, the rest of the chain and the errbacks."""
+    message = _as_kombu(handoff, consumer.app.conf.accept_content)
     request = Request(
         message,
         hostname=consumer.hostname,
@@ -63,7 +63,7 @@ def refuse(item: Foreign, error: ModelaneError, consumer: Any) -> None:
     described = {"args": request.argsrepr, "kwargs": request.kwargsrepr}
     request.send_event("task-received", name=request.name, **described)
     if isinstance(error, Expired | Revoked):
-        # Said by the clock of Redis; Celery would look at this machine's.
+        # Decided by the clock of Redis; Celery would use this machine's clock.
         worker_state.revoked.add(request.id)
         request.revoked()
         return
@@ -73,17 +73,17 @@ def refuse(item: Foreign, error: ModelaneError, consumer: Any) -> None:
         request.on_failure(ExceptionInfo())
 
 
-def _as_kombu(item: Foreign, accept: list[str]) -> Message:
-    """The message as kombu would have delivered it, its arguments described as the lane describes them.
+def _as_kombu(handoff: Handoff, accept: list[str]) -> Message:
+    """Return the message as kombu would have delivered it, its arguments described as the lane does.
 
     Args:
-        item: whose body :mod:`modelane.protocol.message` has read, so it is well-formed.
-        accept: forms of a body that may be decoded.
+        handoff: its body was read by :mod:`modelane.protocol.message`, so it is well-formed.
+        accept: content types of a body that may be decoded.
     """
-    raw = msgspec.json.decode(item.message)
+    raw = msgspec.json.decode(handoff.message)
     properties = raw.get("properties") or {}
     body = raw["body"]
-    headers = item.envelope.headers
+    headers = handoff.envelope.headers
     return Message(
         body=base64.b64decode(body) if properties.get("body_encoding") == "base64" else body,
         content_type=raw["content-type"],
@@ -96,7 +96,7 @@ def _as_kombu(item: Foreign, accept: list[str]) -> Message:
 
 
 def _in_protocol_2(message: Message) -> dict[str, Any]:
-    """What a request has to be told that is made from a message of protocol 1."""
+    """Return the arguments that ``Request`` needs for a message of protocol 1; none for protocol 2."""
     if "task" in message.headers:
         return {}
     body, headers, decoded, utc = hybrid_to_proto2(message, message.decode())

@@ -1,8 +1,9 @@
-"""Whose fault it is when a worker dies.  lane → SUSPICION → reserve, in the worker that comes after it.
+"""Note which request is to blame if this worker crashes, so that only that one loses its last attempt.
 
-Lanes of one worker die together, so each loss costs all of them an attempt: a slow request could be buried
-for what another lane's did.  A request on its last attempt is therefore computed under suspicion: it alone is
-to blame if the worker dies meanwhile, and one worker suspects one at a time.
+The lanes of one worker crash together, so each crash costs all of their requests an attempt: a slow request
+could be buried because of another lane's.  A request on its last attempt is therefore marked as the suspect
+while it computes: if the worker crashes, the next reserve (``reserve.lua``) counts the attempt for it alone.
+A worker has one suspect at a time.
 """
 
 from __future__ import annotations
@@ -19,23 +20,26 @@ from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import SUSPECT_KEY_PREFIX, SUSPECT_TTL_S
 
 
-class Suspicion:
-    """One for all lanes of a worker.
+class CrashSuspect:
+    """The suspect of one worker, shared by its lanes.
 
     Attributes:
-        process: stands in the tags of all its leases.
+        process: identifies the worker; part of the tags of all its leases.
     """
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
         self.process = os.urandom(4).hex()
         self._redis = client
         self._key = prefix + SUSPECT_KEY_PREFIX + self.process
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, tag: bytes) -> Iterator[None]:
-        """While this lease's request is computed.  Redis may be away: an answer is worth more than blame."""
-        with self._one:
+    def computing(self, tag: bytes) -> Iterator[None]:
+        """Suspect the request of this lease as long as the context is open.
+
+        If Redis is unavailable the request is computed without a mark: an answer is worth more than the mark.
+        """
+        with self._lock:
             with suppress(BrokerUnavailable, BrokerRefused), broker_errors():
                 self._redis.set(self._key, tag, ex=SUSPECT_TTL_S)
             try:

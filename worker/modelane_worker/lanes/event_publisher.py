@@ -1,7 +1,8 @@
-"""Publishes a worker's events, from a thread of its own, so that no prediction waits for a dashboard.
+"""Publish a worker's Celery events from a thread of its own, so that no prediction waits for a monitor.
 
-lane → events → HERALD → Flower.  Knows nothing of what an event says.  It writes to the channel of Celery's
-event exchange itself: kombu took longer to write the message around thousands of events than they take.
+Called by :mod:`modelane_worker.lanes.task_events`; knows nothing about the content of events.  It writes to
+the channel of Celery's event exchange itself: kombu took longer to write the message around thousands of
+events than the events themselves take.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from modelane.keys import EVENT_EXCHANGE, EVENTS_KEY, events_channel
 
 logger = logging.getLogger(__name__)
 
-#: Events kept while the broker is away; beyond it the oldest are dropped: they are a view, not the truth.
+#: Events kept while Redis is unavailable; beyond it the oldest are dropped, as nothing depends on events.
 MAX_WAITING = 50_000
 #: Events in one message.
 MAX_TOGETHER = 3_000
 #: Seconds in which the events of many batches gather.  Publishing holds the interpreter's lock for about a
-#: millisecond, and a forest asks for that lock a hundred times in one predict.
+#: millisecond, and a forest acquires that lock a hundred times in one predict.
 GATHER_S = 0.1
-#: Seconds between two tries while the broker is away.
+#: Seconds between two tries while Redis is unavailable.
 RETRY_S = 1.0
 
 
-class Herald:
-    """One thread, one connection.
+class EventPublisher:
+    """One thread and one connection.
 
     Args:
-        client: of the broker.
+        client: of Redis.
         prefix: of every key and channel.
         hostname: the worker's node name.
     """
@@ -44,16 +45,16 @@ class Herald:
     def __init__(self, client: redis.Redis, prefix: str, hostname: str) -> None:
         self._redis = client
         self._channel = events_channel(client.get_connection_kwargs().get("db") or 0, prefix)
-        self._around = {
+        self._message = {
             "content-encoding": "utf-8",
             "content-type": "application/json",
             "headers": {"hostname": hostname},
         }
         self._waiting: deque[Any] = deque(maxlen=MAX_WAITING)
-        self._ring = threading.Event()
+        self._wake_up = threading.Event()
         self._closing = threading.Event()
         self._encode = msgspec.json.Encoder().encode
-        self._thread = threading.Thread(target=self._run, name="modelane-herald", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="modelane-events", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -61,15 +62,16 @@ class Herald:
     def close(self, timeout_s: float) -> None:
         """Publish what waits, for at most ``timeout_s``."""
         self._closing.set()
-        self._ring.set()
+        self._wake_up.set()
         self._thread.join(timeout_s)
 
     def add(self, event: Any) -> None:
-        """Whatever msgspec can write; it leaves after the next :meth:`ring`."""
+        """Queue an event, which msgspec can encode; it is published after the next :meth:`flush`."""
         self._waiting.append(event)
 
-    def ring(self) -> None:
-        self._ring.set()
+    def flush(self) -> None:
+        """Wake the thread up; returns immediately."""
+        self._wake_up.set()
 
     def _run(self) -> None:
         together: list[Any] = []
@@ -82,24 +84,33 @@ class Herald:
                     self._publish(together)
                 together = []
             except (BrokerUnavailable, BrokerRefused) as exc:
-                logger.warning("events wait for the broker: %s", exc, extra={"event": "events_wait"})
+                logger.warning(
+                    "%d events are not published yet, retrying: %s",
+                    len(together),
+                    exc,
+                    extra={"event": "events_wait"},
+                )
                 if self._closing.wait(RETRY_S):
                     return
-            except Exception:  # they are a view, not the truth: the next ones are shown again
-                logger.exception("%d events are dropped", len(together), extra={"event": "events_failed"})
+            except Exception:  # nothing depends on events: drop these, publish the next ones
+                logger.exception(
+                    "%d events could not be written and are dropped",
+                    len(together),
+                    extra={"event": "events_failed"},
+                )
                 together = []
 
     def _take(self) -> list[Any]:
         if not self._waiting:
-            self._ring.wait(RETRY_S)
-            self._ring.clear()
+            self._wake_up.wait(RETRY_S)
+            self._wake_up.clear()
         if len(self._waiting) < MAX_TOGETHER:
             self._closing.wait(GATHER_S)
         n = min(len(self._waiting), MAX_TOGETHER)
         return [self._waiting.popleft() for _ in range(n)]
 
     def _publish(self, events: list[Any]) -> None:
-        """As kombu's Redis transport writes a message of a fanout exchange; bytes become base64."""
+        """Publish as kombu's Redis transport does to a fanout exchange; msgspec writes bytes as base64."""
         properties = {
             "body_encoding": "base64",
             "delivery_info": {"exchange": EVENT_EXCHANGE, "routing_key": EVENTS_KEY},
@@ -107,5 +118,5 @@ class Herald:
             "delivery_tag": str(uuid.uuid4()),
             "priority": 0,
         }
-        message = self._encode({**self._around, "body": self._encode(events), "properties": properties})
+        message = self._encode({**self._message, "body": self._encode(events), "properties": properties})
         self._redis.publish(self._channel, message)

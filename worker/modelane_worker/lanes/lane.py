@@ -1,7 +1,9 @@
-"""The lane: reserve all that waits, answer it once, settle it; again.
+"""The lane: a loop that reserves what waits in a queue, serves it together and settles it.
 
-supply → service → ending.  One thread a lane.  Nothing is hoarded: while one batch computes, the next one
-gathers in Redis, so the batch grows with the load by itself and priorities stay true.
+One thread for each lane.  It passes a request through four steps: reserve and admit
+(:mod:`modelane_worker.lanes.prefetch`), serve (:mod:`modelane_worker.lanes.service`) and settle
+(:mod:`modelane_worker.lanes.settler`).  While one batch computes, the next one gathers in Redis: the batch
+size adapts to the load by itself, and priorities are respected.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 
 from modelane.broker.leased_queue import LeasedQueue
+from modelane.broker.retry import Outage
 from modelane.errors import (
     BrokerRefused,
     BrokerUnavailable,
@@ -23,57 +26,34 @@ from modelane.errors import (
 )
 from modelane.protocol.message import Envelope, Headers
 from modelane.settings import Settings
-from modelane_worker.lanes.admission import Call, Outcome
-from modelane_worker.lanes.celery_handoff import Handover
-from modelane_worker.lanes.completion import Ending
-from modelane_worker.lanes.crash_suspect import Suspicion
-from modelane_worker.lanes.prefetch import Batch, Supply
-from modelane_worker.lanes.task_events import Events
+from modelane_worker.lanes.admission import Admission
+from modelane_worker.lanes.celery_handoff import Handoffs
+from modelane_worker.lanes.crash_suspect import CrashSuspect
+from modelane_worker.lanes.prefetch import Batch, Prefetcher
+from modelane_worker.lanes.service import Call, GivenBack, Result, Service
+from modelane_worker.lanes.settler import Settler
+from modelane_worker.lanes.task_events import TaskEvents
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two tries while Redis does not answer.
-BROKER_RETRY_S = 0.5
-#: Requests larger than a batch that may be half done at the same time; each holds its rows in memory.
+#: Seconds without a batch after a fault in our code, which may come again with the next batch.
+FAULT_PAUSE_S = 0.5
+#: Batches that may be served while larger requests compute; each of those holds its rows in memory.
 MAX_DEPTH = 3
 
 
-class GivenBack(Exception):
-    """A service has not answered, since its worker ends: its calls go back to the queue, as they came."""
-
-
-class Service(Protocol):
-    """What answers the requests of a lane."""
-
-    @property
-    def put_off(self) -> Callable[[Call], float] | None:
-        """Asked when a call is reserved: seconds until it should be reserved again, 0 to answer it now."""
-        ...
-
-    def answer(self, calls: Sequence[Call], breathe: Callable[[], None]) -> list[Outcome]:
-        """One outcome a call, in their order.
-
-        Args:
-            calls: to answer together.
-            breathe: may be called while a long one computes; the lane then serves what has gathered.
-
-        Raises:
-            GivenBack: only after :meth:`give_back`.
-        """
-        ...
-
-    def give_back(self) -> None:
-        """The worker ends: what would take long may be given back.  Called from another thread."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class InHand:
-    """The batch that is being answered."""
+class ActiveBatch:
+    """The calls that are being served.
 
-    calls: tuple[Call, ...] = ()
-    since_s: float = 0.0  #: ``time.monotonic`` when it began
-    computed: bool = False  #: nothing is left but to store the answers; Redis may be away for long
+    Attributes:
+        since_s: ``time.monotonic`` when serving started.
+        is_computed: whether only storing the results is left, for which Redis may be unavailable for long.
+    """
+
+    calls: tuple[Call[Any], ...] = ()
+    since_s: float = 0.0
+    is_computed: bool = False
 
 
 class Lane:
@@ -84,11 +64,11 @@ class Lane:
         queue: to drain.
         service: answers the requests.
         settings: sizes and times.
-        events: tells Celery's monitors.
-        handover: gets what Celery itself has to run.
-        suspicion: who is to blame if this worker dies.
+        events: for Celery's monitors.
+        handoffs: takes what Celery itself runs.
+        suspect: notes which request is to blame if this worker crashes.
         is_revoked: whether a message was revoked by remote control.
-        count: told how many requests of a task were answered, for Celery's own statistics.
+        count: called with the number of requests that were served, for Celery's statistics.
     """
 
     def __init__(  # noqa: PLR0913  its collaborators
@@ -96,151 +76,176 @@ class Lane:
         name: str,
         *,
         queue: LeasedQueue,
-        service: Service,
+        service: Service[Any],
         settings: Settings,
-        events: Events,
-        handover: Handover,
-        suspicion: Suspicion,
+        events: TaskEvents,
+        handoffs: Handoffs,
+        suspect: CrashSuspect,
         is_revoked: Callable[[Headers], bool],
         count: Callable[[int], None],
     ) -> None:
         self.name = name
-        self.in_hand = InHand()
-        self.handover = handover
+        self.active = ActiveBatch()
+        self.handoffs = handoffs
         self._queue = queue
         self._service = service
         self._settings = settings
         self._events = events
-        self._suspicion = suspicion
-        self._supply = Supply(
-            queue, settings, handover=handover, is_revoked=is_revoked, put_off=service.put_off
-        )
+        self._suspect = suspect
         self._count = count
-        self._depth = 0  # batches that are being served inside others
+        self._depth = 0  # batches that are being served during the computation of others
         self._stopping = threading.Event()
-        self._ending = Ending(queue, settings, events, self._stopping.wait)
+        admission = Admission(service, settings, is_revoked=is_revoked, is_handoff=handoffs.is_handoff)
+        self._prefetcher = Prefetcher(queue, settings, admission=admission, handoffs=handoffs)
+        self._settler = Settler(queue, settings, events, self._stopping.wait)
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, *, give_back: bool = False) -> None:
-        """Take no further batch; those that are reserved are finished and settled, or given back."""
+        """Reserve no further batch; serve and settle those that are reserved.
+
+        Args:
+            give_back: whether the service may give long work back to the queue.
+        """
         self._stopping.set()
         if give_back:
             self._service.give_back()
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """Wait for the loop's end; True if it ended."""
+        """Wait for the end of the loop; return whether it has ended."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     @property
     def reserved(self) -> list[Envelope]:
-        """What is held, but not begun."""
-        ahead = self._supply.ahead
+        """Messages that are leased, but not served yet."""
+        ahead = self._prefetcher.ahead
         calls = ahead.calls if ahead else ()
-        return [item.envelope for item in (*calls, *self.handover.waiting)]
+        return [item.envelope for item in (*calls, *self.handoffs.waiting)]
 
     def renew(self) -> None:
-        """Keep the leases of what is held.
+        """Renew the leases of all messages that are held.
 
         Raises:
             BrokerUnavailable: Redis does not answer.
         """
-        ahead = self._supply.ahead
-        if tags := [*(call.tag for call in self.in_hand.calls), *(ahead.tags if ahead else ())]:
+        ahead = self._prefetcher.ahead
+        if tags := [*(call.tag for call in self.active.calls), *(ahead.tags if ahead else ())]:
             self._queue.renew(tags, lease_s=self._settings.lease_s)
-        self.handover.renew()
+        self.handoffs.renew()
 
     def _run(self) -> None:
-        while not self._stopping.is_set() or self._supply.is_ahead:
+        outage = Outage(self.name, self._stopping.wait)
+        while not self._stopping.is_set() or self._prefetcher.is_ahead:
             if not self._has_room(self._settings.tick_s):
                 continue
             try:
-                batch = self._supply.next()
-                if batch.n_messages:
-                    self._serve(batch)
-                else:
+                had_messages = self._serve_next()
+                outage.end()
+                if not had_messages:
                     self._wait()
             except (BrokerUnavailable, BrokerRefused) as exc:
-                logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
-                self._stopping.wait(BROKER_RETRY_S)
-            except Exception:
-                # A fault of ours must not end the lane; the leases of its batch return by themselves.
-                logger.exception("%s: a batch was dropped", self.name, extra={"event": "lane_fault"})
-                self._stopping.wait(BROKER_RETRY_S)
-            finally:
-                self.in_hand = InHand()
-        self._supply.close()
-        self.handover.close()
+                outage.pause(exc)
+            self.active = ActiveBatch()
+        self._prefetcher.close()
+        self.handoffs.close()
+
+    def _serve_next(self) -> bool:
+        """Serve the next batch; return False if no messages wait.
+
+        Raises:
+            BrokerUnavailable: Redis does not answer.
+            BrokerRefused: an operator must act.
+        """
+        try:
+            batch = self._prefetcher.next()
+            if batch.n_messages:
+                self._serve(batch)
+        except (BrokerUnavailable, BrokerRefused):
+            raise
+        except Exception:
+            # A fault in our code must not end the lane; the leases of the batch expire.
+            logger.exception(
+                "%s: a batch failed; its requests return to the queue when their leases expire",
+                self.name,
+                extra={"event": "lane_fault"},
+            )
+            self._stopping.wait(FAULT_PAUSE_S)
+            return True
+        return bool(batch.n_messages)
 
     def _wait(self) -> None:
-        """Until there is something to reserve; an idle lane asks no more than that, twice a second."""
+        """Wait until there is something to reserve; an idle lane asks Redis nothing else, once a tick."""
         while not self._stopping.is_set() and not self._queue.wait(self._settings.tick_s):
             pass
 
     def _serve(self, batch: Batch) -> None:
-        calls, outer = tuple(batch.calls), self.in_hand
-        self.in_hand = InHand((*outer.calls, *calls), began_s := time.monotonic())
+        calls, outer = tuple(batch.calls), self.active
+        self.active = ActiveBatch((*outer.calls, *calls), began_s := time.monotonic())
         if not self._stopping.is_set():
-            self._supply.reserve_ahead(batch)
+            self._prefetcher.reserve_ahead(batch)
+        invalid = [refused for refused in batch.refused if refused.counts_as_run]
         self._events.received((*calls, *batch.refused))
-        self._events.started(calls)
+        self._events.started((*calls, *invalid))
         self._events.publish()
         try:
-            with self._on_last_attempt(calls):
-                outcomes = self._answer(calls)
+            with self._suspected(calls):
+                results = self._results(calls)
         except GivenBack:
             self._queue.release([call.tag for call in calls], delay_s=0, counts=False)
             return
-        self.in_hand = replace(self.in_hand, computed=True)
+        self.active = replace(self.active, is_computed=True)
         took_s = time.monotonic() - began_s
-        self._count(len(calls))  # first: who has his answer may ask for the count
-        self._ending.end(calls, outcomes, batch.refused, took_s)
-        self.in_hand = replace(outer, since_s=time.monotonic())
+        # Counted before the results are stored: a caller that has its result may ask for the statistics.
+        self._count(len(calls) + len(invalid))
+        self._settler.settle(calls, results, batch.refused, took_s)
+        self.active = replace(outer, since_s=time.monotonic())
 
-    def _breathe(self) -> None:
-        """Serve a batch while a request larger than a batch computes, so that it holds up nobody for long.
+    def _serve_others(self) -> None:
+        """Serve a batch during the computation of a larger request, so that others need not wait for its end.
 
-        What goes wrong with it is told as usual, and does not concern the large one.
+        A failure of this batch is handled as usual and does not affect the larger request.
         """
-        outer = self.in_hand
+        outer = self.active
         if self._stopping.is_set() or self._depth == MAX_DEPTH or not self._has_room(0):
             return
         if any(call.envelope.attempts for call in outer.calls):
-            return  # it may end this worker: nothing else shall be lost with it
+            return  # it may crash this worker: no other message shall lose an attempt with it
         self._depth += 1
         try:
-            batch = self._supply.next()
-            if batch.n_messages:
-                self._serve(batch)
+            self._serve_next()
         except (BrokerUnavailable, BrokerRefused) as exc:
             logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
-        except Exception:
-            logger.exception("%s: a batch was dropped", self.name, extra={"event": "lane_fault"})
         finally:
             self._depth -= 1
-            self.in_hand = replace(outer, since_s=time.monotonic())
+            self.active = replace(outer, since_s=time.monotonic())
 
     def _has_room(self, timeout_s: float) -> bool:
-        """Whether a batch may be begun: one is reserved already, or Celery could take its part of it."""
-        return self._supply.is_ahead or self.handover.has_room(timeout_s)
+        """Return whether a batch may be served: one is reserved already, or Celery can take its part."""
+        return self._prefetcher.is_ahead or self.handoffs.has_room(timeout_s)
 
-    def _on_last_attempt(self, calls: tuple[Call, ...]) -> AbstractContextManager[None]:
+    def _suspected(self, calls: tuple[Call[Any], ...]) -> AbstractContextManager[None]:
+        """Suspect a call that is on its last attempt; such a call is always alone in its batch."""
         if len(calls) == 1 and 0 < calls[0].envelope.attempts == self._settings.max_attempts - 1:
-            return self._suspicion.of(calls[0].tag)
+            return self._suspect.computing(calls[0].tag)
         return nullcontext()
 
-    def _answer(self, calls: tuple[Call, ...]) -> list[Outcome]:
+    def _results(self, calls: tuple[Call[Any], ...]) -> Sequence[Result]:
         if not calls:
             return []
         try:
-            return self._service.answer(calls, self._breathe)
+            return self._service.serve(calls, self._serve_others)
         except GivenBack:
             raise
         except Exception as exc:
             if not isinstance(exc, ModelaneError):
-                logger.exception("%s: the service failed", self.name, extra={"event": "service_fault"})
-                exc = PredictionFailed(f"{type(exc).__name__}: {exc}")
+                logger.exception(
+                    "%s: the service failed; %d requests are answered with PredictionFailed",
+                    self.name,
+                    len(calls),
+                    extra={"event": "service_fault"},
+                )
+                exc = PredictionFailed(f"the worker failed: {type(exc).__name__}: {exc}")
             return [exc] * len(calls)

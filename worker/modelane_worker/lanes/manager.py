@@ -1,4 +1,4 @@
-"""The lanes of one worker: which run, who renews their leases, and when a hung one ends the worker."""
+"""Manage the lanes of one worker: open and close them, renew their leases, end the worker if one hangs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from modelane_worker.lanes.lane import Lane
 
 logger = logging.getLogger(__name__)
 
-#: Exit status of a worker whose predict hung: ``EX_SOFTWARE``.
+#: Exit status of a worker with a hung batch: ``EX_SOFTWARE``.
 EXIT_HUNG = 70
 
 
-class Lanes:
-    """Starts, watches and stops lanes.
+class LaneManager:
+    """Starts, watches and stops lanes.  Thread-safe.
 
     Args:
-        open_lane: makes the lane of a queue; it is started here.
-        lease_s: of the lanes; renewed three times in it.
-        batch_limit_s: a batch that takes longer ends the process; its leases then return.
-        refresh: called every ``refresh_s`` with this object, to start lanes that have become possible.
+        open_lane: creates the lane of a queue; it is started here.
+        lease_s: of the lanes, in seconds; renewed three times in it.
+        batch_limit_s: a batch that computes for longer ends the process; its leases then expire.
+        refresh: called every ``refresh_s`` with this object, to open lanes that have become possible.
         refresh_s: seconds.
-        end: ends the process at once.
+        end: ends the process immediately.
     """
 
     def __init__(  # noqa: PLR0913  its collaborators
@@ -37,7 +37,7 @@ class Lanes:
         *,
         lease_s: float,
         batch_limit_s: float,
-        refresh: Callable[[Lanes], None],
+        refresh: Callable[[LaneManager], None],
         refresh_s: float,
         end: Callable[[int], Any] = os._exit,
     ) -> None:
@@ -53,10 +53,10 @@ class Lanes:
         self._retired: list[Lane] = []  # closed, but their last batch may still compute
         self._closing = threading.Event()
         self._drained = threading.Event()
-        self._ring = threading.Event()
+        self._refresh_due = threading.Event()
         self._threads = [
             threading.Thread(target=loop, name=f"lanes-{name}", daemon=True)
-            for name, loop in (("renew", self._keep_leases), ("refresh", self._keep_fresh))
+            for name, loop in (("renew", self._renew_leases), ("refresh", self._refresh_lanes))
         ]
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Lanes:
         return tuple(self._running.values())
 
     def open(self, queue: str) -> None:
-        """Start the lane of a queue, unless it runs, or an operator has closed it."""
+        """Start the lane of a queue, unless it runs already or an operator has closed it."""
         with self._lock:
             if queue in self._running or queue in self._paused or self._closing.is_set():
                 return
@@ -82,12 +82,12 @@ class Lanes:
         logger.info("lane %s is open", queue, extra={"event": "lane_open", "queue": queue})
 
     def resume(self, queue: str) -> None:
-        """Open a queue again that :meth:`close` has closed."""
+        """Open a lane, also if :meth:`close` has closed it."""
         self._paused.discard(queue)
         self.open(queue)
 
     def close(self, queue: str) -> None:
-        """Let a lane finish its batch and take no more, until :meth:`resume`."""
+        """Let a lane finish its batch and reserve no more, until :meth:`resume`."""
         with self._lock:
             self._paused.add(queue)
             lane = self._running.pop(queue, None)
@@ -96,15 +96,15 @@ class Lanes:
             lane.stop()
             logger.info("lane %s is closed", queue, extra={"event": "lane_closed", "queue": queue})
 
-    def ring(self) -> None:
-        """Refresh now: a model's alias has moved."""
-        self._ring.set()
+    def refresh_soon(self) -> None:
+        """Refresh without waiting for the rest of ``refresh_s``: the alias of a model has moved."""
+        self._refresh_due.set()
 
     def drain(self) -> None:
-        """Stop all lanes warmly: no further batch, the ones in hand are settled."""
-        with self._lock:  # no lane is being opened any more
+        """Stop all lanes warmly: no further batch is reserved, reserved ones are served and settled."""
+        with self._lock:  # from here on no lane is opened
             self._closing.set()
-        self._ring.set()
+        self._refresh_due.set()
         lanes = (*self.lanes, *self._retired)
         for lane in lanes:
             lane.stop(give_back=True)
@@ -114,39 +114,45 @@ class Lanes:
         for thread in self._threads:
             thread.join()
 
-    def _keep_leases(self) -> None:
-        self._expect_to_live()
+    def _renew_leases(self) -> None:
+        self._postpone_exit()
         while not self._drained.wait(self._lease_s / 3):
-            self._expect_to_live()
+            self._postpone_exit()
             self._retired = [lane for lane in self._retired if not lane.join(0)]
             for lane in (*self.lanes, *self._retired):
-                self._keep(lane)
+                self._watch(lane)
 
         faulthandler.cancel_dump_traceback_later()
 
-    def _expect_to_live(self) -> None:
-        """A predict that holds the GIL stops this thread too; faulthandler ends the process without it."""
+    def _postpone_exit(self) -> None:
+        """Have faulthandler end the process unless this is called again in time.
+
+        A predict that holds the GIL stops this thread too; faulthandler's own thread works without the GIL.
+        """
         limit_s = min(self._batch_limit_s + self._lease_s, threading.TIMEOUT_MAX)
         faulthandler.dump_traceback_later(limit_s, exit=True, file=2)  # Celery redirects sys.stderr
 
-    def _keep(self, lane: Lane) -> None:
-        in_hand, now_s = lane.in_hand, time.monotonic()
-        computes = in_hand.calls and not in_hand.computed
-        if computes and now_s - in_hand.since_s > self._batch_limit_s:
-            self._end_hung(lane, f"a batch of {len(in_hand.calls)} requests")
-        if lane.handover.runs_s(now_s) > self._batch_limit_s:
+    def _watch(self, lane: Lane) -> None:
+        """Renew the leases of a lane, or end the worker if the lane hangs."""
+        active, now_s = lane.active, time.monotonic()
+        computes = active.calls and not active.is_computed
+        if computes and now_s - active.since_s > self._batch_limit_s:
+            self._end_hung(lane, f"a batch of {len(active.calls)} requests")
+        if lane.handoffs.longest_run_s(now_s) > self._batch_limit_s:
             self._end_hung(lane, "a task that Celery runs")
         try:
             lane.renew()
         except ModelaneError as exc:
-            logger.warning("%s: %s", lane.name, exc, extra={"event": "renew_failed"})
-        except Exception:  # the leases of all lanes hang on this loop
+            logger.warning(
+                "%s: leases were not renewed, retrying: %s", lane.name, exc, extra={"event": "renew_failed"}
+            )
+        except Exception:  # the leases of all lanes depend on this loop
             logger.exception("%s: leases could not be renewed", lane.name, extra={"event": "renew_failed"})
 
     def _end_hung(self, lane: Lane, what: str) -> None:
-        """A thread cannot be stopped, a process can: another one takes over what it holds."""
+        """End the process, as a thread cannot be stopped; another worker takes over the messages."""
         logger.critical(
-            "%s: %s takes more than %g s; this worker ends, its requests return to the queue",
+            "%s: %s has run for more than %g s; this worker exits and its requests return to the queue",
             lane.name,
             what,
             self._batch_limit_s,
@@ -155,13 +161,18 @@ class Lanes:
         logging.shutdown()
         self._end(EXIT_HUNG)
 
-    def _keep_fresh(self) -> None:
+    def _refresh_lanes(self) -> None:
         while not self._closing.is_set():
             try:
                 self._refresh(self)
             except ModelaneError as exc:
-                logger.error("%s", exc, extra={"event": "refresh_failed"})  # noqa: TRY400  # it says all
-            except Exception:  # new versions of all models hang on this loop
-                logger.exception("the store could not be looked through", extra={"event": "refresh_failed"})
-            self._ring.wait(self._refresh_s)
-            self._ring.clear()
+                logger.error(  # noqa: TRY400  the error says everything
+                    "the lanes could not be refreshed, retrying in %g s: %s",
+                    self._refresh_s,
+                    exc,
+                    extra={"event": "refresh_failed"},
+                )
+            except Exception:  # new versions of all models depend on this loop
+                logger.exception("the lanes could not be refreshed", extra={"event": "refresh_failed"})
+            self._refresh_due.wait(self._refresh_s)
+            self._refresh_due.clear()

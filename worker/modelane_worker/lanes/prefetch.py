@@ -1,73 +1,66 @@
-"""What a lane answers next: reserved, read, and sorted by what becomes of it.
+"""Reserve and admit the batch that a lane serves next, ahead of time if the one before it is heavy.
 
-queue.reserve → intake → SUPPLY → lane.  While a heavy batch computes, the next one is reserved and read by a
-second thread: reading a megabyte of rows takes about as long as predicting them.  Light batches are not
-reserved ahead, so that what is urgent need not wait behind what is not.
+While a heavy batch computes, a second thread reserves and parses the next one: parsing a megabyte of rows
+takes about as long as predicting them.  After a light batch nothing is reserved ahead, so that an urgent
+request never waits behind one that is held in memory.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerUnavailable
-from modelane.protocol.message import Headers
 from modelane.settings import Settings
-from modelane_worker.lanes.admission import Call, Foreign, Later, Refused, admit, refuse_late
-from modelane_worker.lanes.celery_handoff import Handover
+from modelane_worker.lanes.admission import Admission, Handoff, Refused
+from modelane_worker.lanes.celery_handoff import Handoffs
+from modelane_worker.lanes.service import Call, Deferred
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one reserve brought; what is put off or handed over is only counted.
+    """What one reserve brought; deferred messages and handoffs are only counted.
 
     Attributes:
-        now_s: Redis time when it was reserved.
-        n_messages: all that were reserved.
+        now_s: Redis time when it was reserved, Unix seconds.
+        n_messages: number of all messages that were reserved.
+        admitted_s: ``time.monotonic`` when it was reserved.
     """
 
     now_s: float
     n_messages: int
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Call[Any]] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    read_s: float = field(default_factory=time.monotonic)
+    admitted_s: float = field(default_factory=time.monotonic)
 
     @property
     def tags(self) -> list[bytes]:
         return [call.tag for call in self.calls] + [refused.tag for refused in self.refused]
 
 
-class Supply:
-    """Brings batches to one lane, whose thread alone calls it, but for ``ahead``.
+class Prefetcher:
+    """Brings batches to one lane.  Only the lane's thread calls it, except for ``ahead`` and ``is_ahead``.
 
     Args:
         queue: to reserve from.
-        settings: of a batch.
-        handover: gets what Celery itself has to run.
-        is_revoked: whether a message was revoked by remote control.
-        put_off: says by how many seconds a call has to wait; None if none ever has.
+        settings: limits of a batch.
+        admission: decides about each message.
+        handoffs: takes what Celery itself runs.
     """
 
     def __init__(
-        self,
-        queue: LeasedQueue,
-        settings: Settings,
-        *,
-        handover: Handover,
-        is_revoked: Callable[[Headers], bool],
-        put_off: Callable[[Call], float] | None = None,
+        self, queue: LeasedQueue, settings: Settings, *, admission: Admission, handoffs: Handoffs
     ) -> None:
         self._queue = queue
         self._settings = settings
-        self._handover = handover
-        self._is_revoked = is_revoked
-        self._put_off = put_off
+        self._admission = admission
+        self._handoffs = handoffs
         self._ahead: Future[Batch] | None = None
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lane-reader")  # starts when first needed
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lane-prefetch")  # starts at its first task
 
     @property
     def is_ahead(self) -> bool:
@@ -76,12 +69,12 @@ class Supply:
 
     @property
     def ahead(self) -> Batch | None:
-        """The batch that is reserved and read, but not yet taken."""
+        """The batch that is reserved and parsed, but not taken yet."""
         ahead = self._ahead
         return ahead.result() if ahead and ahead.done() and not ahead.exception() else None
 
     def next(self) -> Batch:
-        """The batch that was reserved ahead, else what waits now: perhaps nothing.
+        """Return the batch that was reserved ahead, else reserve what waits now, which may be nothing.
 
         Raises:
             BrokerUnavailable: Redis does not answer.
@@ -93,16 +86,16 @@ class Supply:
             batch = self._ahead.result()
         finally:
             self._ahead = None
-        return self._without_late(batch)
+        return self._admit_again(batch)
 
     def reserve_ahead(self, batch: Batch) -> None:
-        """Begin with the next one while ``batch`` computes, if it is so heavy that more is likely to wait."""
+        """Start to reserve the next batch if ``batch`` is so heavy that more messages probably wait."""
         rows = sum(call.envelope.rows for call in batch.calls)
-        n_bytes = sum(len(call.message) for call in batch.calls)
+        n_bytes = sum(call.n_bytes for call in batch.calls)
         if any(call.envelope.attempts for call in batch.calls):
-            return  # one of them may end this worker: nothing else shall be lost with it
+            return  # one of them may crash this worker: no other message shall lose an attempt with it
         heavy = rows > self._settings.max_batch_rows // 2 or n_bytes > self._settings.max_batch_bytes // 2
-        if heavy and self._handover.has_room(0):
+        if heavy and self._handoffs.has_room(0):
             self._ahead = self._reader.submit(self._reserve, only_first_attempts=True)
 
     def close(self) -> None:
@@ -121,34 +114,23 @@ class Supply:
         reserved_s = time.perf_counter()
         batch = Batch(reserved.now_s, len(reserved.leases))
         for lease in reserved.leases:
-            admitted = admit(
-                lease,
-                reserved.now_s,
-                is_revoked=self._is_revoked,
-                is_foreign=self._handover.wants,
-                max_attempts=settings.max_attempts,
-                max_bytes=settings.max_request_bytes,
-                reserved_s=reserved_s,
-            )
-            if self._put_off and isinstance(admitted, Call) and (delay_s := self._put_off(admitted)):
-                admitted = Later(admitted.tag, delay_s)
-            match admitted:
-                case Call():
-                    batch.calls.append(admitted)
-                case Refused():
-                    batch.refused.append(admitted)
-                case Foreign():
-                    if (error := self._handover.take(admitted)) is not None:
-                        batch.refused.append(Refused(admitted.tag, admitted.envelope, error))
-                case Later():
-                    with suppress(BrokerUnavailable):  # then it comes back when its lease runs out
-                        self._queue.release([admitted.tag], delay_s=admitted.delay_s, counts=False)
+            match self._admission.admit(lease, reserved.now_s, reserved_s):
+                case Call() as call:
+                    batch.calls.append(call)
+                case Refused() as refused:
+                    batch.refused.append(refused)
+                case Handoff() as handoff:
+                    if (error := self._handoffs.take(handoff)) is not None:
+                        batch.refused.append(Refused(handoff.tag, handoff.envelope, error))
+                case Deferred(tag, delay_s):
+                    with suppress(BrokerUnavailable):  # then it returns when its lease expires
+                        self._queue.release([tag], delay_s=delay_s, counts=False)
         return batch
 
-    def _without_late(self, batch: Batch) -> Batch:
-        """Some may have been revoked, or have expired, while they were held."""
-        now_s = batch.now_s + time.monotonic() - batch.read_s
-        fates = [refuse_late(call, now_s, is_revoked=self._is_revoked) for call in batch.calls]
-        batch.refused += [fate for fate in fates if isinstance(fate, Refused)]
-        batch.calls = [fate for fate in fates if isinstance(fate, Call)]
+    def _admit_again(self, batch: Batch) -> Batch:
+        """Refuse what was revoked or has expired while the batch was held."""
+        now_s = batch.now_s + time.monotonic() - batch.admitted_s
+        decisions = [self._admission.admit_again(call, now_s) for call in batch.calls]
+        batch.refused += [refused for refused in decisions if isinstance(refused, Refused)]
+        batch.calls = [call for call in decisions if isinstance(call, Call)]
         return batch

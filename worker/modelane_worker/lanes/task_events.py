@@ -1,6 +1,7 @@
-"""What Flower sees: one received, one started and one terminal event a request, in Celery's own form.
+"""Celery task events for a lane's requests: one received, one started and one terminal event for each.
 
-lane → EVENTS → herald → Flower.  Payloads never appear: arguments are described by shape.
+Called by the lane and its settler; uses :mod:`modelane_worker.lanes.event_publisher`.  Flower shows them.
+They never hold a caller's data: arguments and results are described by their shape.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 from celery.utils.time import utcoffset
 
 from modelane.errors import Expired, ModelaneError, Revoked, RunEnded
-from modelane_worker.lanes.admission import Call, Outcome, Refused
-from modelane_worker.lanes.event_publisher import Herald
+from modelane.protocol.message import Envelope
+from modelane_worker.lanes.admission import Refused
+from modelane_worker.lanes.event_publisher import EventPublisher
+from modelane_worker.lanes.service import Call, Result
 
 
 class _Event(msgspec.Struct, tag_field="type", gc=False):
-    """What all events say; Celery's names."""
+    """The fields of all events, by Celery's names."""
 
     hostname: str
     pid: int
@@ -47,7 +50,7 @@ class _Started(_Event, tag="task-started"):
 
 
 class _Progress(_Event, tag="task-progress"):
-    """Celery's monitors show an event that they do not know as a state of that name."""
+    """Celery's monitors show an event of an unknown type as a state of that name."""
 
     result: str
 
@@ -73,44 +76,44 @@ class _Retried(_Event, tag="task-retried"):
     traceback: str = ""
 
 
-class Events:
-    """Celery task events of one worker.
+class TaskEvents:
+    """The task events of one worker.  Thread-safe.
 
     Args:
-        tick: Celery's logical clock, moved on.
-        herald: publishes them.
+        tick: advances Celery's logical clock and returns it.
+        publisher: sends the events.
         hostname: the worker's node name.
-        wanted: asked once a batch whether anybody listens.
+        is_wanted: called once for a batch: whether events are enabled.
     """
 
     def __init__(
         self,
         tick: Callable[[], int],
-        herald: Herald,
+        publisher: EventPublisher,
         hostname: str,
-        wanted: Callable[[], bool] = lambda: True,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._wanted = wanted
+        self._is_wanted = is_wanted
         self._worker = (hostname, os.getpid(), utcoffset())
         self._tick = tick
-        self._herald = herald
+        self._publisher = publisher
 
     def start(self) -> None:
-        self._herald.start()
+        self._publisher.start()
 
     def close(self, timeout_s: float) -> None:
         """Publish what waits, for at most ``timeout_s``."""
-        self._herald.close(timeout_s)
+        self._publisher.close(timeout_s)
 
-    def received(self, calls: Iterable[Call | Refused]) -> None:
-        if not self._wanted():
+    def received(self, items: Iterable[Call[Any] | Refused]) -> None:
+        if not self._is_wanted():
             return
         now = self._now()
-        for call in calls:
-            if call.envelope is None:
+        for item in items:
+            if item.envelope is None:
                 continue
-            headers = call.envelope.headers
-            self._herald.add(
+            headers = item.envelope.headers
+            self._publisher.add(
                 _Received(
                     *self._worker,
                     headers.id,
@@ -126,57 +129,62 @@ class Events:
                 )
             )
 
-    def started(self, calls: Iterable[Call]) -> None:
-        if not self._wanted():
+    def started(self, items: Iterable[Call[Any] | Refused]) -> None:
+        if not self._is_wanted():
             return
         now = self._now()
-        for call in calls:
-            self._herald.add(_Started(*self._worker, call.envelope.headers.id, *now))
+        for item in items:
+            if item.envelope is not None:
+                self._publisher.add(_Started(*self._worker, item.envelope.headers.id, *now))
 
-    def progress(self, call: Call, words: str) -> None:
-        """How far a long one has come."""
-        if self._wanted():
-            self._herald.add(_Progress(*self._worker, call.envelope.headers.id, *self._now(), words))
+    def progress(self, envelope: Envelope, text: str) -> None:
+        if self._is_wanted():
+            self._publisher.add(_Progress(*self._worker, envelope.headers.id, *self._now(), text))
 
-    def ended(self, ends: Iterable[tuple[Call | Refused, Outcome]], runtime_s: float) -> None:
-        """The terminal events; ``runtime_s`` is the wall time of the batch that the requests were part of."""
-        if not self._wanted():
+    def ended(self, ends: Iterable[tuple[Call[Any] | Refused, Result]], runtime_s: float) -> None:
+        """Add the terminal events.
+
+        Args:
+            ends: what was stored.
+            runtime_s: wall time of the batch that the requests were part of.
+        """
+        if not self._is_wanted():
             return
         now = self._now()
-        for call, outcome in ends:
-            if call.envelope is None:
+        for item, result in ends:
+            if item.envelope is None:
                 continue
-            common = (*self._worker, call.envelope.headers.id, *now)
-            if isinstance(outcome, dict):
-                self._herald.add(_Succeeded(*common, _describe(outcome), runtime_s))
-            elif isinstance(outcome, Expired | Revoked):
-                self._herald.add(_Revoked(*common, expired=isinstance(outcome, Expired)))
+            common = (*self._worker, item.envelope.headers.id, *now)
+            if isinstance(result, dict):
+                self._publisher.add(_Succeeded(*common, _describe(result), runtime_s))
+            elif isinstance(result, Expired | Revoked):
+                self._publisher.add(_Revoked(*common, expired=isinstance(result, Expired)))
             else:
-                self._herald.add(_Failed(*common, _in_public(outcome), ""))
+                self._publisher.add(_Failed(*common, _without_data(result), ""))
 
-    def retried(self, call: Call, error: ModelaneError) -> None:
-        if self._wanted():
+    def retried(self, call: Call[Any], error: ModelaneError) -> None:
+        if self._is_wanted():
             common = (*self._worker, call.envelope.headers.id, *self._now())
-            self._herald.add(_Retried(*common, _in_public(error)))
+            self._publisher.add(_Retried(*common, _without_data(error)))
 
     def publish(self) -> None:
-        """Let go what was said: once a batch, not once an event."""
-        self._herald.ring()
+        """Send the events that were added; called once for a batch, not for each event."""
+        self._publisher.flush()
 
     def _now(self) -> tuple[float, int]:
-        """Two clocks: this machine's, and the logical one, which orders events of many."""
+        """Return the time and Celery's logical clock, which orders the events of several machines."""
         return time.time(), self._tick()
 
 
-def _in_public(error: ModelaneError) -> str:
-    """What happened, without the sentence: that is the caller's, and may repeat his data; not a limit's."""
+def _without_data(error: ModelaneError) -> str:
+    """Describe an error without its message, which may repeat the caller's data; a run's limit does not."""
     if isinstance(error, RunEnded):
         return f"{error.code}: {error}"
     return f"{error.code}: {type(error).__doc__}"
 
 
 def _describe(result: dict[str, Any]) -> str:
-    """A result as Flower shows it: who answered and in what shape; never the values."""
+    """Describe a result as Flower shows it: version and shape, never the values."""
     if isinstance(values := result.get("values"), np.ndarray):
         return _describe_array(result["version"], values.shape, values.dtype)
     return str(result)

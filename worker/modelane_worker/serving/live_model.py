@@ -1,11 +1,11 @@
-"""The versions in service: follows the champion alias, loads beside, swaps between two batches."""
+"""The versions that answer: load the champion beside the version in service, and swap between two batches."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from modelane_worker.registry import artifact
 from modelane_worker.registry.card import Card
 from modelane_worker.registry.signing import TrustedKeys
 from modelane_worker.registry.store import Store
-from modelane_worker.serving.version_cache import Versions
+from modelane_worker.serving.version_cache import VersionCache
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,16 @@ class _Refusal:
 
 
 class LiveModel:
-    """The version of one model that answers now.
+    """One model: its version in service, and other versions that requests name.
 
-    A version that cannot be verified, loaded or warmed up is refused in words; the one before it goes on
-    answering.
+    A version that cannot be verified, loaded or warmed up is refused and logged; the version before it stays
+    in service.
+
+    Args:
+        model: its name.
+        store: where its versions are.
+        trusted_keys: file of the public keys that may have signed them.
+        clock: seconds.
     """
 
     def __init__(
@@ -50,41 +56,56 @@ class LiveModel:
         self._store = store
         self._trusted_keys = trusted_keys
         self._clock = clock
-        self._engine: Engine | None = None
+        self._champion: Engine | None = None
         self._refused: _Refusal | None = None
-        self.others = Versions(model, self._load, clock)  #: asked for by name
-
-    @property
-    def engine(self) -> Engine:
-        """Read it once a batch: the next read may be another version.
-
-        Raises:
-            UnknownModel: no version of it has been loaded yet.
-        """
-        if self._engine is None:
-            raise UnknownModel(f"no version of {self.model} is in service")
-        return self._engine
-
-    @property
-    def cards(self) -> list[Card]:
-        """Of all versions that are held, the champion first."""
-        return ([self._engine.card] if self._engine else []) + self.others.cards
-
-    def put_off_s(self, version: str | None) -> float:
-        """Seconds until a request for ``version`` can be answered or refused; 0: now."""
-        return 0.0 if version in (None, self.version) else self.others.put_off_s(str(version))
+        self.others = VersionCache(model, self._load, clock)  #: versions that requests name
 
     @property
     def version(self) -> str | None:
-        return self._engine.card.version if self._engine else None
+        """The version in service; None before the first one is loaded."""
+        return self._champion.card.version if self._champion else None
+
+    @property
+    def cards(self) -> list[Card]:
+        """Cards of all versions in memory, the one in service first."""
+        return ([self._champion.card] if self._champion else []) + self.others.cards
+
+    def engine(self, version: str | None = None) -> Engine:
+        """Return the engine of a version, of the one in service for None.
+
+        Raises:
+            UnknownModel: there is no such version, or none is in service yet.
+            TryLater: the version is being loaded.
+            ModelaneError: the version cannot be loaded.
+        """
+        if version is not None and version != self.version:
+            return self.others.engine(version)
+        if self._champion is None:
+            raise UnknownModel(
+                f"no version of {self.model} is in service yet: promote one, or see the worker's log for the "
+                "reason why it was refused"
+            )
+        return self._champion
+
+    def wait_for(self, version: str | None = None) -> Engine:
+        """Return the same as :meth:`engine`, once the version is loaded."""
+        is_other = version is not None and version != self.version
+        return self.others.wait_for(str(version)) if is_other else self.engine()
+
+    def load_delay_s(self, version: str) -> float:
+        """Return the seconds until a request for a version should be looked at again; 0 if now is fine.
+
+        Starts to load the version if necessary.
+        """
+        return 0.0 if version == self.version else self.others.load_delay_s(version)
 
     def refresh(self) -> bool:
-        """Load the champion if it is another version than ours; True if something is in service."""
+        """Load the champion if another version is in service; return whether any version is."""
         champion: str | None = None
         try:
             champion = self._store.champion(self.model)
             if champion is not None and champion != self.version and self._is_due(champion):
-                self._engine = self._load(champion)
+                self._champion = self._load(champion)
                 self._refused = None
                 logger.info(
                     "%s %s is in service",
@@ -94,16 +115,16 @@ class LiveModel:
                 )
         except ModelaneError as error:
             self._refuse(champion, error)
-        return self._engine is not None
+        return self._champion is not None
 
     def _refuse(self, champion: str | None, error: ModelaneError) -> None:
-        """Remember it, and say it when it is news."""
-        known, self._refused = self._refused, _Refusal(champion, str(error), self._clock() + RETRY_REFUSED_S)
-        if known is None or (known.version, known.reason) != (champion, self._refused.reason):
+        """Remember the refusal, and log it if it is another one than before."""
+        before, self._refused = self._refused, _Refusal(champion, str(error), self._clock() + RETRY_REFUSED_S)
+        if before is None or (before.version, before.reason) != (champion, self._refused.reason):
             logger.error(
                 "%s: a version is refused, %s: %s",
                 self.model,
-                f"{self.version} goes on answering" if self.version else "none answers yet",
+                f"{self.version} stays in service" if self.version else "no version is in service",
                 error,
                 extra={"event": "version_refused", "model": self.model, "version": champion},
             )
@@ -116,69 +137,26 @@ class LiveModel:
         )
 
     def _load(self, version: str) -> Engine:
-        # The keys are read anew each time: a rotation needs no restart.
+        # The keys are read each time: a key rotation needs no restart.
         verified = self._store.read(self.model, version, TrustedKeys.load(self._trusted_keys))
         engine = Engine(verified.card, artifact.load(verified))
         try:
-            with np.errstate(all="ignore"):  # the logarithm of a certain row's zero is no news
+            with np.errstate(all="ignore"):  # numpy's warnings about the example row concern nobody
                 engine.warm_up()
-        except Exception as exc:  # whatever its card or its code may hold
-            raise IncompatibleModel(f"{self.model} {version} does not answer its own example: {exc}") from exc
-        _spare_from_collection()
+        except Exception as exc:  # anything that its card or its code may cause
+            raise IncompatibleModel(
+                f"{self.model} {version} fails to predict its own example row: {exc}; train it with the "
+                "library versions of this worker"
+            ) from exc
+        _exempt_from_collection()
         return engine
 
 
-def _spare_from_collection() -> None:
-    """Take what is loaded now out of the garbage collector's rounds.
+def _exempt_from_collection() -> None:
+    """Exempt everything that is loaded now from garbage collection.
 
-    All of scikit-learn, looked through again while requests come and go, cost a saturated worker 0.1 s at a
-    time, in all a quarter of its time.
+    To scan all of scikit-learn repeatedly, while requests come and go, cost a saturated worker 0.1 s each
+    time, and a quarter of its time in all.
     """
     gc.collect()
     gc.freeze()
-
-
-class Models:
-    """All models that this worker may serve.
-
-    Args:
-        store: where they are.
-        trusted_keys: file of the public keys that may have signed them.
-        only: names to serve; empty for all.
-    """
-
-    def __init__(self, store: Store, trusted_keys: Path, only: Collection[str] = ()) -> None:
-        self.only = frozenset(only)
-        self._store = store
-        self._trusted_keys = trusted_keys
-        self._live: dict[str, LiveModel] = {}
-        self._said_absent: set[str] = set()
-
-    def get(self, model: str) -> LiveModel:
-        if model not in self._live:
-            self._live[model] = LiveModel(model, self._store, self._trusted_keys)
-        return self._live[model]
-
-    def wanted(self) -> list[str]:
-        """Names in the store that this worker should serve.
-
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        stored = self._store.models()
-        if absent := self.only.difference(stored, self._said_absent):
-            self._said_absent |= absent
-            logger.warning("not in the store yet: %s", ", ".join(sorted(absent)), extra={"event": "absent"})
-        return [name for name in stored if not self.only or name in self.only]
-
-    def known(self) -> list[str]:
-        """Names in the store, whoever serves them.
-
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        return self._store.models()
-
-    def served(self) -> list[str]:
-        """Names that have been asked for, whether they are wanted or an operator added their lane."""
-        return list(self._live)

@@ -1,4 +1,4 @@
-"""A prediction worker's role: one lane for each model in the store that can be served."""
+"""The role of a prediction worker: one lane for each model in the store that can be served."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Collection
 
 from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
-from modelane_worker.lanes.lane import Service
-from modelane_worker.lanes.progress import Telling
+from modelane_worker.lanes.progress import ProgressReporter
 from modelane_worker.registry.card import Card
-from modelane_worker.serving.live_model import Models
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.predict_service import PredictService
 
 
 class PredictRole:
-    """Serve each model of the store; see :class:`modelane_worker.celery_worker.bootstep.Role`."""
+    """Serves the models of the store; see :class:`modelane_worker.celery_worker.role.Role`."""
 
     task = PREDICT_TASK
 
@@ -26,10 +25,17 @@ class PredictRole:
     def is_lane(self, queue: str) -> bool:
         return lane_of(queue) is not None
 
-    def service(self, queue: str, telling: Telling) -> Service:
-        live = self._models.get(queue_model(queue))
+    def service(self, queue: str, reporter: ProgressReporter) -> PredictService:
+        model = lane_of(queue)
+        assert model is not None, f"{queue} is not the queue of a model"
+        live = self._models.get(model)
         live.refresh()
-        return PredictService(live, max_batch_rows=self.settings.max_batch_rows)
+        return PredictService(
+            model,
+            engine=live.engine,
+            load_delay_s=live.load_delay_s,
+            max_batch_rows=self.settings.max_batch_rows,
+        )
 
     def select(self, names: Collection[str]) -> None:
         self._models.only = frozenset(map(check_model_name, names))
@@ -41,13 +47,7 @@ class PredictRole:
         return [predict_queue(model) for model in wanted if self._models.get(model).refresh()]
 
     def known(self) -> list[str]:
-        return self._models.known()
+        return self._models.stored()
 
     def cards(self) -> list[Card]:
         return [card for model in self._models.served() for card in self._models.get(model).cards]
-
-
-def queue_model(queue: str) -> str:
-    model = lane_of(queue)
-    assert model is not None, f"{queue} is no lane"
-    return model

@@ -1,6 +1,7 @@
-"""Versions of one model that callers ask for by name, beside its champion: loaded on demand, a few at a time.
+"""Versions of one model that requests name, beside its champion: loaded on demand, a few kept in memory.
 
-Loading takes seconds, and a lane serves others meanwhile: it puts such a request off until then.
+Loading takes seconds.  The lane defers such a request until its version is loaded, and serves others until
+then.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from modelane_worker.registry.version_id import is_version, not_a_version
 
 logger = logging.getLogger(__name__)
 
-#: Engines kept, the least recently asked for goes first.  Each may hold as much memory as the champion.
+#: Engines kept; the least recently used is dropped first.  Each may take as much memory as the champion.
 MAX_KEPT = 2
-#: Refusals remembered: whoever asks for ever new names cannot fill the memory.
+#: Refusals remembered, so that requests for ever new names cannot fill the memory.
 MAX_REFUSED = 100
 #: Seconds before a refused version is tried again: it may have been published, or its key added.
 RETRY_REFUSED_S = 30.0
@@ -29,12 +30,12 @@ RETRY_REFUSED_S = 30.0
 LOOK_AGAIN_S = 0.2
 
 
-class Versions:
-    """Safe to share between threads.
+class VersionCache:
+    """Loaded versions of one model.  Thread-safe.
 
     Args:
-        model: whose versions.
-        load: verifies and loads one; raises what :class:`ModelaneError` says why not.
+        model: its name.
+        load: verifies and loads a version; raises ModelaneError with the reason if it cannot.
         clock: seconds.
     """
 
@@ -51,31 +52,39 @@ class Versions:
 
     @property
     def cards(self) -> list[Card]:
-        """Of those that are kept."""
+        """Cards of the versions that are kept."""
         with self._lock:
             return [engine.card for engine in self._kept.values()]
 
-    def put_off_s(self, version: str) -> float:
-        """Seconds until it should be asked for again; 0: it is there, or refused.  Begins to load it."""
+    def load_delay_s(self, version: str) -> float:
+        """Return the seconds after which to look again; 0 if the version is loaded or refused.
+
+        Starts to load it if necessary.
+        """
         return LOOK_AGAIN_S if isinstance(self._find(version), Future) else 0.0
 
     def engine(self, version: str) -> Engine:
-        """Now, or not at all.
+        """Return the engine of a version without waiting.
 
         Raises:
             UnknownModel: there is no such version.
-            ModelaneError: it cannot be loaded, in words.
             TryLater: it is being loaded.
+            ModelaneError: it cannot be loaded.
         """
         found = self._find(version)
         if isinstance(found, Future):
-            raise TryLater(f"{self._model} {version} is being loaded")
+            raise TryLater(f"{self._model} {version} is being loaded: try again in a few seconds")
         if isinstance(found, ModelaneError):
             raise found
         return found
 
-    def wait(self, version: str) -> Engine:
-        """The same, when it is loaded."""
+    def wait_for(self, version: str) -> Engine:
+        """Return the engine of a version as soon as it is loaded.
+
+        Raises:
+            UnknownModel: there is no such version.
+            ModelaneError: it cannot be loaded.
+        """
         found = self._find(version)
         if isinstance(found, Future):
             return found.result()
@@ -94,10 +103,10 @@ class Versions:
                 return loading
             error, until_s = self._refused.get(version, (None, 0.0))
             if error is not None and self._clock() < until_s:
-                return type(error)(*error.args)  # a raised error keeps a traceback, and that its frames
-            return self._begin(version)
+                return type(error)(*error.args)  # a copy: a raised error keeps its traceback and its frames
+            return self._start_loading(version)
 
-    def _begin(self, version: str) -> Future[Engine]:
+    def _start_loading(self, version: str) -> Future[Engine]:
         loading: Future[Engine] = Future()
         self._loading[version] = loading
         name = f"load-{self._model}-{version}"
@@ -107,9 +116,15 @@ class Versions:
     def _run(self, version: str, loading: Future[Engine]) -> None:
         try:
             engine = self._load(version)
-        except Exception as exc:  # whatever its code may raise, nobody must wait for ever
-            error = _told(exc, self._model, version)
-            logger.warning("%s", error, extra={"event": "version_refused", "version": version})
+        except Exception as exc:  # anything that its code may raise: callers must not wait forever
+            error = _as_ours(exc, self._model, version)
+            logger.warning(
+                "%s: version %s was requested by name and is refused: %s",
+                self._model,
+                version,
+                error,
+                extra={"event": "version_refused", "version": version},
+            )
             with self._lock:
                 self._refused[version] = error, self._clock() + RETRY_REFUSED_S
                 while len(self._refused) > MAX_REFUSED:
@@ -118,7 +133,7 @@ class Versions:
             loading.set_exception(error)
         else:
             logger.info(
-                "%s %s is loaded, as it was asked for",
+                "%s %s is loaded: a request names this version",
                 self._model,
                 version,
                 extra={"event": "version_loaded"},
@@ -131,7 +146,7 @@ class Versions:
             loading.set_result(engine)
 
 
-def _told(exc: Exception, model: str, version: str) -> ModelaneError:
+def _as_ours(exc: Exception, model: str, version: str) -> ModelaneError:
     if isinstance(exc, NoSuchVersion):
         return UnknownModel(str(exc))
     if isinstance(exc, ModelaneError):

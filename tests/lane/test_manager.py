@@ -1,4 +1,4 @@
-"""When a lane's batch counts as hung, and ends its worker."""
+"""A batch that computes for too long counts as hung and ends its worker."""
 
 import threading
 import time
@@ -6,20 +6,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelane_worker.lanes.lane import InHand
-from modelane_worker.lanes.manager import EXIT_HUNG, Lanes
+from modelane_worker.lanes.lane import ActiveBatch
+from modelane_worker.lanes.manager import EXIT_HUNG, LaneManager
 
 LIMIT_S = 60.0
 
 
 class KeptLane:
-    """A lane that holds a batch; says when its leases are renewed."""
+    """A lane with a batch; its event is set when its leases are renewed."""
 
     name = "modelane.predict.m"
 
-    def __init__(self, in_hand: InHand, runs_s: float = 0.0) -> None:
-        self.in_hand = in_hand
-        self.handover = SimpleNamespace(runs_s=lambda now_s: runs_s)
+    def __init__(self, active: ActiveBatch, runs_s: float = 0.0) -> None:
+        self.active = active
+        self.handoffs = SimpleNamespace(longest_run_s=lambda now_s: runs_s)
         self.renewed = threading.Event()
 
     def start(self) -> None:
@@ -34,9 +34,9 @@ def ended_with():
     return []
 
 
-def kept(in_hand: InHand, ended_with: list[int], runs_s: float = 0.0) -> KeptLane:
-    lane = KeptLane(in_hand, runs_s)
-    lanes = Lanes(
+def kept(active: ActiveBatch, ended_with: list[int], runs_s: float = 0.0) -> KeptLane:
+    lane = KeptLane(active, runs_s)
+    lanes = LaneManager(
         lambda _: lane,
         lease_s=0.03,
         batch_limit_s=LIMIT_S,
@@ -52,8 +52,8 @@ def kept(in_hand: InHand, ended_with: list[int], runs_s: float = 0.0) -> KeptLan
     return lane
 
 
-def a_batch(age_s: float, *, computed: bool = False) -> InHand:
-    return InHand((SimpleNamespace(),), time.monotonic() - age_s, computed)
+def a_batch(age_s: float, *, computed: bool = False) -> ActiveBatch:
+    return ActiveBatch((SimpleNamespace(),), time.monotonic() - age_s, computed)
 
 
 def test_a_batch_that_computes_past_its_limit_ends_the_worker(ended_with):
@@ -68,14 +68,14 @@ def test_a_batch_within_its_limit_is_renewed(ended_with):
     assert ended_with == []
 
 
-def test_answers_that_wait_for_redis_are_not_thrown_away_however_long_it_takes(ended_with):
+def test_results_that_wait_for_redis_are_kept_for_as_long_as_it_takes(ended_with):
     kept(a_batch(LIMIT_S + 1, computed=True), ended_with)
 
     assert ended_with == []
 
 
 @pytest.mark.parametrize(("runs_s", "ends"), [(LIMIT_S - 1, False), (LIMIT_S + 1, True)])
-def test_a_task_that_celery_runs_out_of_the_lane_has_the_same_limit(ended_with, runs_s, ends):
-    kept(InHand(), ended_with, runs_s)
+def test_a_handoff_that_celery_runs_has_the_same_limit(ended_with, runs_s, ends):
+    kept(ActiveBatch(), ended_with, runs_s)
 
     assert bool(ended_with) is ends

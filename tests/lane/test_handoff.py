@@ -1,4 +1,4 @@
-"""What Celery has ended is settled once for each message, whoever says it to Redis."""
+"""A handoff is settled once when Celery has finished it, whichever thread does it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from lane.test_intake import a_message
+from lane.test_admission import a_message
 from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import QueueKeys
 from modelane.protocol import message as wire
-from modelane_worker.lanes.admission import Foreign
-from modelane_worker.lanes.celery_handoff import Handover
+from modelane_worker.lanes.admission import Handoff
+from modelane_worker.lanes.celery_handoff import Handoffs
 
 
 class MoodyQueue(LeasedQueue):
-    """Fails with ``trouble`` if there is any; calls ``after_settle`` before it returns."""
+    """A queue that fails with ``trouble`` if that is set, and calls ``after_settle`` before it returns."""
 
     trouble: Exception | None = None
     after_settle = staticmethod(lambda: None)
@@ -43,21 +43,21 @@ def queue(redis_url):
 
 
 @pytest.fixture
-def handover(queue) -> Handover:
+def handoffs(queue) -> Handoffs:
     worker = SimpleNamespace(
         consumer=SimpleNamespace(call_soon=lambda call: None), pool=SimpleNamespace(num_processes=2)
     )
     limits = SimpleNamespace(lease_s=60.0, max_batch_requests=10, max_attempts=3, result_ttl_s=60.0)
-    return Handover("modelane.predict", queue, worker, limits)
+    return Handoffs("modelane.predict", queue, worker, limits)
 
 
 @pytest.fixture
-def running(queue, handover) -> list[Foreign]:
-    """Two that Celery runs."""
+def running(queue, handoffs) -> list[Handoff]:
+    """Two handoffs that Celery runs."""
     queue.put([a_message(headers={"id": id_}) for id_ in ("first", "second")], max_depth=9)
     leases = queue.reserve(lease_s=60, max_requests=9, max_rows=9, max_bytes=10**6, max_attempts=3).leases
-    items = [Foreign(tag, message, wire.read_envelope(message), None) for tag, message in pairs(leases)]
-    handover._running = {item.tag: item for item in items}
+    items = [Handoff(tag, message, wire.read_envelope(message), None) for tag, message in pairs(leases)]
+    handoffs._running = {item.tag: item for item in items}
     return items
 
 
@@ -69,11 +69,11 @@ def held(queue) -> int:
     return sum(map(int, queue._redis.hvals(queue.keys.leased)))
 
 
-def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handover, running):
-    # Given one that has ended while Redis was away, and that the renewing thread settles
+def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handoffs, running):
+    # Given a handoff that has ended while Redis was unavailable, and that the renewing thread settles
     first, second = running
     queue.trouble = BrokerUnavailable("away")
-    handover._ack(first)
+    handoffs._ack(first)
     queue.trouble = None
     is_settled, go_on = threading.Event(), threading.Event()
 
@@ -83,49 +83,49 @@ def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handover, ru
             go_on.wait(10)
 
     queue.after_settle = hold_up
-    renewing = threading.Thread(target=handover.renew)
+    renewing = threading.Thread(target=handoffs.renew)
     renewing.start()
     assert is_settled.wait(10)
 
-    # When another thread has settled the same, and the other one's end is to be settled later
-    handover._flush()
+    # When another thread has settled the same handoff, and the second handoff ends and is not settled yet
+    handoffs._flush()
     queue.trouble = BrokerUnavailable("away again")
-    handover._ack(second)
+    handoffs._ack(second)
     queue.trouble = None
     go_on.set()
     renewing.join()
 
-    # Then it is
-    handover.renew()
+    # Then the second one is settled too
+    handoffs.renew()
     assert held(queue) == 0
-    assert not handover._running
+    assert not handoffs._running
 
 
 @pytest.mark.parametrize("trouble", [BrokerUnavailable("away"), BrokerRefused("not allowed")])
-def test_what_redis_does_not_take_now_is_settled_later(queue, handover, running, trouble):
+def test_a_settlement_that_fails_is_repeated_later(queue, handoffs, running, trouble):
     queue.trouble = trouble
-    handover._ack(running[0])
+    handoffs._ack(running[0])
     assert held(queue) == 2
 
     queue.trouble = None
-    handover.renew()
+    handoffs.renew()
 
     assert held(queue) == 1
 
 
 @pytest.mark.parametrize("trouble", [BrokerUnavailable("away"), BrokerRefused("not allowed")])
-def test_what_cannot_be_given_back_keeps_no_thread_busy(queue, handover, running, trouble):
+def test_a_release_that_fails_is_left_to_the_lease(queue, handoffs, running, trouble):
     queue.trouble = trouble
 
     for item in running:
-        handover._reject(item, True)
+        handoffs._reject(item, True)
 
-    assert not handover._running, "its lease runs out"
+    assert not handoffs._running, "its lease runs out"
 
 
-def test_what_is_given_back_counts_as_an_attempt(queue, handover, running):
+def test_a_requeued_handoff_counts_as_an_attempt(queue, handoffs, running):
     for item in running:
-        handover._reject(item, True)
+        handoffs._reject(item, True)
 
     again = queue.reserve(lease_s=60, max_requests=9, max_rows=9, max_bytes=10**6, max_attempts=3).leases
     assert {wire.read_attempts(lease.message) for lease in again} == {1}

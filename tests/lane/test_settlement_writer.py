@@ -1,4 +1,4 @@
-"""What has been computed gets into Redis, or its caller is told why not."""
+"""Every result is stored in Redis, or its caller gets an error that says why not."""
 
 import threading
 
@@ -9,8 +9,8 @@ from modelane.broker.leased_queue import LeasedQueue, Settlement
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX, QueueKeys
 from modelane.local.ports import LOOPBACK
-from modelane_worker.lanes import settlement
-from modelane_worker.lanes.settlement import Settling
+from modelane_worker.lanes import settlement_writer
+from modelane_worker.lanes.settlement_writer import SettlementWriter, Written
 
 MIB = 2**20
 REFUSAL = b"too large"
@@ -24,7 +24,7 @@ def server(redis_url):
 
 @pytest.fixture
 def small_server(server):
-    """A Redis whose values may take a MiB, the least that it can be told."""
+    """A Redis whose values may have 1 MiB, the smallest limit that it accepts."""
     before = server.config_get("proto-max-bulk-len")
     server.config_set("proto-max-bulk-len", MIB)
     yield server
@@ -38,11 +38,11 @@ def queue(server):
 
 @pytest.fixture(autouse=True)
 def nobody_waits_long(monkeypatch):
-    monkeypatch.setattr(settlement, "RETRY_S", 0.01)
+    monkeypatch.setattr(settlement_writer, "RETRY_S", 0.01)
 
 
 def leased(queue, *values, lease_s=60.0) -> list[Settlement]:
-    """Outcomes of as many requests, which are held."""
+    """Return settlements with these values, of requests that are leased."""
     queue.put([b'{"rows":1,"body":""}'] * len(values), max_depth=1000)
     leases = queue.reserve(
         lease_s=lease_s, max_requests=99, max_rows=99, max_bytes=10**6, max_attempts=3
@@ -56,7 +56,7 @@ def settle(queue, outcomes, is_ending=None):
     def too_large(position):
         return Settlement(outcomes[position].tag, outcomes[position].id, REFUSAL, 60)
 
-    return Settling(queue, wait).settle(outcomes, too_large)
+    return SettlementWriter(queue, wait).write(outcomes, too_large)
 
 
 def stored(server, n):
@@ -64,7 +64,7 @@ def stored(server, n):
 
 
 def reply_is_lost(queue, monkeypatch, times=1):
-    """Redis settles, and the connection breaks before it says so."""
+    """Let Redis settle, and break the connection before its reply arrives."""
     answered, left = queue.settle, [None] * times
 
     def settle(settlements):
@@ -77,7 +77,7 @@ def reply_is_lost(queue, monkeypatch, times=1):
     monkeypatch.setattr(queue, "settle", settle)
 
 
-def test_an_answer_that_redis_cannot_hold_is_told_so_and_its_neighbours_are_answered(queue, small_server):
+def test_a_result_that_redis_cannot_hold_becomes_an_error_and_the_others_are_stored(queue, small_server):
     outcomes = leased(queue, b"a", b"b" * (4 * MIB), b"c", b"d")
 
     settled = settle(queue, outcomes)
@@ -88,26 +88,26 @@ def test_an_answer_that_redis_cannot_hold_is_told_so_and_its_neighbours_are_answ
 
 
 def test_large_answers_are_stored_in_several_steps(queue, server, monkeypatch):
-    monkeypatch.setattr(settlement, "MAX_BYTES", 3 * MIB)
+    monkeypatch.setattr(settlement_writer, "MAX_BYTES", 3 * MIB)
     n_steps = []
     monkeypatch.setattr(queue, "settle", lambda s, really=queue.settle: n_steps.append(len(s)) or really(s))
 
     settled = settle(queue, leased(queue, *(bytes([n]) * MIB for n in range(5)), b"x" * (4 * MIB)))
 
     assert n_steps == [3, 2, 1]
-    assert settled == settlement.Settled()
+    assert settled == Written()
     assert [len(value) for value in stored(server, 6)] == [MIB] * 5 + [4 * MIB]
 
 
-def test_what_was_stored_by_a_settle_whose_reply_was_lost_is_our_answer(queue, server, monkeypatch):
+def test_a_result_that_was_stored_although_the_reply_was_lost_is_ours(queue, server, monkeypatch):
     outcomes = leased(queue, b"a", b"b", b"c")
     reply_is_lost(queue, monkeypatch)
 
-    assert settle(queue, outcomes) == settlement.Settled()
+    assert settle(queue, outcomes) == Written()
     assert stored(server, 3) == [b"a", b"b", b"c"]
 
 
-def test_what_another_worker_has_answered_is_its_own_also_if_a_reply_was_lost(queue, server, monkeypatch):
+def test_a_result_of_another_worker_is_not_ours_also_if_a_reply_was_lost(queue, server, monkeypatch):
     outcomes = leased(queue, b"a", b"b", lease_s=0.01)
     server.zadd(queue.keys.leases, dict.fromkeys(server.zrange(queue.keys.leases, 0, -1), 0))
     again = queue.reserve(lease_s=60, max_requests=99, max_rows=99, max_bytes=10**6, max_attempts=5).leases
@@ -127,7 +127,7 @@ def test_a_lane_that_ends_does_not_wait_for_redis(queue, monkeypatch):
         settle(queue, outcomes, is_ending)
 
 
-def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_answer(queue, server, free_port):
+def test_a_redis_that_has_become_a_replica_is_waited_for_also_with_large_results(queue, server, free_port):
     outcomes = leased(queue, b"b" * (2 * MIB), b"c")
     n_waits = 0
 
@@ -135,7 +135,7 @@ def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_ans
         def wait(self, _):
             nonlocal n_waits
             n_waits += 1
-            if n_waits == 2 * settlement.TRIES:
+            if n_waits == 2 * settlement_writer.TRIES:
                 server.replicaof("NO", "ONE")
 
     server.replicaof(LOOPBACK, free_port)
@@ -144,12 +144,12 @@ def test_a_redis_that_is_a_replica_now_is_waited_for_whatever_the_size_of_an_ans
     finally:
         server.replicaof("NO", "ONE")
 
-    assert settled == settlement.Settled()
-    assert n_waits == 2 * settlement.TRIES
+    assert settled == Written()
+    assert n_waits == 2 * settlement_writer.TRIES
     assert stored(server, 2) == [b"b" * (2 * MIB), b"c"]
 
 
-def test_each_that_redis_refuses_is_tried_as_often_before_it_is_left_to_its_lease(queue, server, monkeypatch):
+def test_each_refused_result_gets_all_its_tries_before_it_is_left_to_its_lease(queue, server, monkeypatch):
     outcomes, tries = leased(queue, b"a", b"b", b"c"), []
 
     def refuse(settlements, really=queue.settle):
@@ -163,11 +163,11 @@ def test_each_that_redis_refuses_is_tried_as_often_before_it_is_left_to_its_leas
     monkeypatch.setattr(queue, "settle", refuse)
 
     assert settle(queue, outcomes).refused == {0, 1}
-    assert tries == ["id-0"] * settlement.TRIES + ["id-1"] * settlement.TRIES
+    assert tries == ["id-0"] * settlement_writer.TRIES + ["id-1"] * settlement_writer.TRIES
     assert stored(server, 3) == [None, None, b"c"]
 
 
-def test_while_nobody_can_tell_whose_an_answer_is_it_is_asked_again(queue, monkeypatch):
+def test_whose_result_is_stored_is_checked_again_if_the_check_fails(queue, monkeypatch):
     outcomes, away = leased(queue, b"a"), [BrokerUnavailable("reset by peer")]
     reply_is_lost(queue, monkeypatch)
 
@@ -178,4 +178,4 @@ def test_while_nobody_can_tell_whose_an_answer_is_it_is_asked_again(queue, monke
 
     monkeypatch.setattr(queue, "stored", stored_when_there)
 
-    assert settle(queue, outcomes) == settlement.Settled()
+    assert settle(queue, outcomes) == Written()

@@ -1,4 +1,4 @@
-"""Versions in service: swapped when the alias moves, kept when the new one cannot be trusted."""
+"""Versions in service: swapped when the alias moves, kept when the new version is refused."""
 
 import logging
 from datetime import UTC, datetime
@@ -11,13 +11,14 @@ from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
 from modelane_worker.registry.version_id import new_version
-from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel, Models
+from modelane_worker.serving.live_model import RETRY_REFUSED_S, LiveModel
+from modelane_worker.serving.models import Models
 from modelane_worker.serving.version_cache import MAX_KEPT
 from modelane_worker.serving.version_cache import RETRY_REFUSED_S as RETRY_VERSION_S
 
 
 class Shelf:
-    """A store with a publisher, and a clock that is set by hand."""
+    """A store with a publisher, and a manual clock."""
 
     def __init__(self, home):
         self.trusted = home / "keys/trusted.pem"
@@ -42,13 +43,13 @@ def shelf(tmp_path) -> Shelf:
 def test_before_the_first_version_nothing_is_in_service(shelf):
     assert not shelf.live.refresh()
     with pytest.raises(UnknownModel, match="no version of churn"):
-        _ = shelf.live.engine
+        shelf.live.engine()
 
 
 def test_the_champion_is_loaded_and_swapped_when_the_alias_moves(shelf):
     first = shelf.promote(1)
     assert shelf.live.refresh()
-    engine = shelf.live.engine
+    engine = shelf.live.engine()
     second = shelf.promote(2)
 
     assert shelf.live.version == first, "nothing changes before the refresh"
@@ -74,7 +75,7 @@ def tamper(shelf, version):
     file.write_bytes(b"!" + file.read_bytes()[1:])
 
 
-def test_a_tampered_version_is_refused_in_words_and_the_old_one_stays(shelf, caplog):
+def test_a_tampered_version_is_refused_with_the_reason_and_the_old_one_stays(shelf, caplog):
     first = shelf.promote(1)
     shelf.live.refresh()
     tamper(shelf, shelf.promote(2))
@@ -83,7 +84,7 @@ def test_a_tampered_version_is_refused_in_words_and_the_old_one_stays(shelf, cap
         assert shelf.live.refresh()
 
     assert shelf.live.version == first
-    assert f"{first} goes on answering" in caplog.text
+    assert f"{first} stays in service" in caplog.text
     assert "on the signed card" in caplog.text
 
 
@@ -105,7 +106,7 @@ def test_a_version_made_with_other_libraries_is_refused(shelf, caplog):
     assert "scikit-learn 0.1.0" in caplog.text
 
 
-def test_a_refused_version_is_tried_again_after_a_while_and_said_once_meanwhile(shelf, caplog):
+def test_a_refused_version_is_tried_again_after_a_while_and_logged_once(shelf, caplog):
     shelf.promote(1)
     keys = shelf.trusted.read_bytes()
     shelf.trusted.unlink()
@@ -146,50 +147,52 @@ class TestVersionsByName:
         shelf.live.refresh()
         return versions
 
-    def test_a_version_that_is_asked_for_is_loaded_while_others_are_served(self, shelf, published):
+    def test_a_named_version_is_loaded_while_others_are_served(self, shelf, published):
         others, first = shelf.live.others, published[0]
 
-        assert others.put_off_s(first) > 0, "its request waits"
+        assert others.load_delay_s(first) > 0, "its request is deferred"
         with pytest.raises(TryLater, match="is being loaded"):
             others.engine(first)
-        assert others.wait(first).card.version == first
+        assert others.wait_for(first).card.version == first
 
-        assert others.put_off_s(first) == 0
+        assert others.load_delay_s(first) == 0
         assert others.engine(first).card.version == first
         assert shelf.live.version == published[-1]
 
-    def test_the_champion_is_asked_for_by_name_without_being_loaded_twice(self, shelf, published):
-        assert shelf.live.put_off_s(published[-1]) == 0
-        assert shelf.live.put_off_s(None) == 0
+    def test_the_champion_can_be_named_without_being_loaded_twice(self, shelf, published):
+        champion = shelf.live.engine()
+
+        assert shelf.live.load_delay_s(published[-1]) == 0
+        assert shelf.live.engine(published[-1]) is shelf.live.wait_for(published[-1]) is champion
         assert shelf.live.others.cards == []
 
-    def test_only_a_few_are_kept_those_asked_for_last(self, shelf, published):
+    def test_only_the_versions_used_last_are_kept(self, shelf, published):
         for version in published[:-1]:
-            shelf.live.others.wait(version)
+            shelf.live.others.wait_for(version)
         kept = [card.version for card in shelf.live.others.cards]
 
         assert kept == published[:-1][-MAX_KEPT:]
         assert [card.version for card in shelf.live.cards] == [published[-1], *kept]
 
-    def test_a_version_that_never_was_is_unknown_in_words(self, shelf, published):
+    def test_a_version_that_never_existed_is_unknown(self, shelf, published):
         others, never = shelf.live.others, new_version(datetime(2020, 1, 1, tzinfo=UTC), b"\0\0\0\0")
         for _ in range(2):
             with pytest.raises(UnknownModel, match=f"no version '{never}': its newest version"):
-                others.wait(never)
-        assert others.put_off_s(never) == 0
+                others.wait_for(never)
+        assert others.load_delay_s(never) == 0
         with pytest.raises(UnknownModel, match=r"'\.\./\.\.' is not a version of churn"):
             others.engine("../..")
 
-    def test_one_that_cannot_be_trusted_is_refused_and_tried_again_later(self, shelf, published):
+    def test_an_untrusted_version_is_refused_and_tried_again_later(self, shelf, published):
         file = shelf.store.root / "churn" / published[0] / artifact.MODEL_FILE
         sound = file.read_bytes()
         tamper(shelf, published[0])
         with pytest.raises(UntrustedModel):
-            shelf.live.others.wait(published[0])
+            shelf.live.others.wait_for(published[0])
         file.write_bytes(sound)
         with pytest.raises(UntrustedModel):
-            shelf.live.others.wait(published[0])
+            shelf.live.others.wait_for(published[0])
 
         shelf.now_s += RETRY_VERSION_S
 
-        assert shelf.live.others.wait(published[0]).card.version == published[0]
+        assert shelf.live.others.wait_for(published[0]).card.version == published[0]

@@ -1,4 +1,4 @@
-"""What becomes of a message before anybody computes."""
+"""What happens to a message before it is served: admitted, refused, deferred or handed off."""
 
 import base64
 import json
@@ -12,18 +12,22 @@ from modelane.broker.leased_queue import Lease
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX
 from modelane.protocol import message as wire
-from modelane_worker.lanes.admission import Call, Later, Refused, admit
+from modelane.settings import Settings
+from modelane_worker.lanes.admission import Admission, Refused
+from modelane_worker.lanes.service import Call, Deferred
+from modelane_worker.serving.predict_service import PredictService
 
 NOW_S = 1_000_000.0
+LOADING = "20261122T113000-1a2b3c4d"
 
 
-def a_message(**changes) -> bytes:
+def a_message(*, model="churn", options=None, **changes) -> bytes:
     written = wire.write_message(
         id="id-1",
         task="modelane.predict",
         queue="q",
-        args=("churn", np.zeros((1, 3))),
-        kwargs={},
+        args=(model, np.zeros((1, 3))),
+        kwargs=options or {},
         rows=1,
         argsrepr="",
         reply_to="",
@@ -36,22 +40,26 @@ def a_message(**changes) -> bytes:
 
 
 def admitted(message: bytes, *, revoked=(), max_bytes=10**6):
-    return admit(
-        Lease(b"tag", message),
-        NOW_S,
-        is_revoked=lambda headers: headers.id in revoked,
-        is_foreign=lambda envelope, body: bool(body[2].callbacks),
-        max_attempts=3,
-        max_bytes=max_bytes,
-        reserved_s=0.0,
+    service = PredictService(
+        "churn",
+        engine=lambda version: pytest.fail("nothing is served here"),
+        load_delay_s=lambda version: 0.2 if version == LOADING else 0.0,
+        max_batch_rows=10,
     )
+    admission = Admission(
+        service,
+        Settings(max_attempts=3, max_request_bytes=max_bytes),
+        is_revoked=lambda headers: headers.id in revoked,
+        is_handoff=lambda envelope, body: bool(body[2].callbacks),
+    )
+    return admission.admit(Lease(b"tag", message), NOW_S, reserved_s=0.0)
 
 
 def iso(offset_s: float) -> str:
     return datetime.fromtimestamp(NOW_S + offset_s, UTC).isoformat()
 
 
-def test_a_deadline_is_held_against_redis_time_whatever_the_senders_clock_says():
+def test_a_deadline_is_compared_with_redis_time_also_if_the_senders_clock_is_wrong():
     expires = datetime.fromtimestamp(NOW_S - 7200 + 10, UTC).isoformat()
 
     in_time = admitted(a_message(headers={"expires": expires}, clock_off_s=7200.0))
@@ -61,11 +69,35 @@ def test_a_deadline_is_held_against_redis_time_whatever_the_senders_clock_says()
     assert isinstance(late.error, Expired)
 
 
-def test_a_sound_message_is_a_call_that_knows_how_long_it_waited():
+def test_a_valid_message_is_a_call_that_knows_how_long_it_waited():
     call = admitted(a_message())
 
     assert isinstance(call, Call)
     assert call.queued_s == 2.0
+
+
+def test_arguments_are_parsed_once_into_the_request_that_is_served():
+    call = admitted(a_message(options={"method": "predict_proba"}))
+
+    assert (call.request.model, call.request.method) == ("churn", "predict_proba")
+    assert call.n_bytes == len(a_message(options={"method": "predict_proba"}))
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [({"options": {"colour": "red"}}, "colour"), ({"model": "fraud"}, "came to the queue of churn")],
+)
+def test_wrong_arguments_are_refused_and_count_as_a_task_that_ran(message, words):
+    refused = admitted(a_message(**message))
+
+    assert isinstance(refused, Refused)
+    assert words in str(refused.error)
+    assert refused.counts_as_run
+    assert not refused.bury
+
+
+def test_a_request_for_a_version_that_is_being_loaded_is_deferred():
+    assert admitted(a_message(options={"version": LOADING})) == Deferred(b"tag", 0.2)
 
 
 def test_a_senders_clock_that_is_ahead_makes_no_negative_wait():
@@ -87,7 +119,7 @@ def test_a_revoked_message_is_refused():
 def test_a_message_with_an_eta_waits_for_it():
     later = admitted(a_message(headers={"eta": iso(7.5)}))
 
-    assert isinstance(later, Later)
+    assert isinstance(later, Deferred)
     assert later.delay_s == 7.5
     assert isinstance(admitted(a_message(headers={"eta": iso(-1)})), Call)
 
@@ -109,7 +141,7 @@ def test_a_message_beyond_the_limit_is_refused_before_its_body_is_read():
     assert isinstance(admitted(a_message(body="!"), max_bytes=100).error, TooLarge)
 
 
-def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
+def test_an_unreadable_message_is_buried_because_nobody_can_be_answered():
     refused = admitted(b"nonsense")
 
     assert isinstance(refused, Refused)
@@ -125,7 +157,7 @@ def test_a_message_that_nobody_can_read_is_buried_because_nobody_can_be_told():
         ({"content-type": 5}, "got `int` - at `$.content-type`"),
     ],
 )
-def test_a_message_with_a_fault_is_told_to_its_caller_if_it_says_its_id(changes, words):
+def test_a_malformed_message_is_answered_if_its_id_can_be_read(changes, words):
     refused = admitted(a_message(**changes))
 
     assert isinstance(refused.error, Undecodable)
@@ -134,7 +166,7 @@ def test_a_message_with_a_fault_is_told_to_its_caller_if_it_says_its_id(changes,
     assert not refused.bury
 
 
-def test_a_client_of_ours_hears_of_a_fault_on_its_channel():
+def test_our_client_gets_the_error_of_a_malformed_message_on_its_reply_channel():
     reply_to = f"{REPLY_CHANNEL_PREFIX}me"
 
     refused = admitted(a_message(headers={"retries": "x"}, properties={"reply_to": reply_to}))
@@ -144,13 +176,13 @@ def test_a_client_of_ours_hears_of_a_fault_on_its_channel():
 
 
 @pytest.mark.parametrize("id_", [5, None, ["id-1"]])
-def test_a_message_whose_id_is_none_is_buried(id_):
+def test_a_message_without_a_valid_id_is_buried(id_):
     refused = admitted(a_message(headers={"id": id_}))
 
     assert (refused.envelope, refused.bury) == (None, True)
 
 
-def test_a_body_that_cannot_be_read_is_told_to_its_caller():
+def test_an_unreadable_body_is_answered():
     refused = admitted(a_message(body="!!!"))
 
     assert isinstance(refused.error, Undecodable)
@@ -173,7 +205,7 @@ def test_a_compressed_message_may_not_take_more_when_it_is_read():
 
 
 class TestOfProtocol1:
-    def test_what_no_answer_could_name_is_refused_by_itself(self):
+    def test_a_message_that_no_result_could_name_is_refused_alone(self):
         for field in ("id", "task"):
             task = json.dumps({"id": "id-1", "task": "modelane.predict", "args": [], field: "\ud800"})
             message = {
@@ -198,4 +230,4 @@ class TestOfProtocol1:
         refused = admitted(message, max_bytes=1000)
 
         assert isinstance(refused, Refused)
-        assert "more than this lane reads" in str(refused.error)
+        assert "this lane reads at most 1000" in str(refused.error)

@@ -1,4 +1,4 @@
-"""Events reach whoever listens with Celery's own means, wherever the broker keeps them."""
+"""Celery's own event receiver gets the events of a lane, on any database and behind any prefix."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import pytest
 from modelane.app import build
 from modelane.broker.connection import connect
 from modelane.settings import Settings
-from modelane_worker.lanes.event_publisher import Herald
+from modelane_worker.lanes.event_publisher import EventPublisher
 from support.event_listener import Listener
 from support.waiting import eventually
 
 
 @pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])
 def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
-    # Given a listener of Celery's, on any database and behind any prefix
+    # Given an event receiver of Celery's, on any database and behind any prefix
     settings = Settings(broker_url=f"{redis_url.rpartition('/')[0]}/{db}", prefix=prefix)
     with Listener(build(settings)) as listener, closing(connect(settings)) as client:
         eventually(client.pubsub_numpat, "its subscription, which is a pattern")
 
-        # When a worker tells three events
-        herald = Herald(client, settings.prefix, "worker@here")
-        herald.start()
+        # When a worker publishes three events
+        publisher = EventPublisher(client, settings.prefix, "worker@here")
+        publisher.start()
         for number in range(3):
-            herald.add(
+            publisher.add(
                 {"type": "task-started", "uuid": str(number), "hostname": "worker@here", "clock": number}
             )
-        herald.ring()
-        herald.close(5)
+        publisher.flush()
+        publisher.close(5)
 
-        # Then all of them are heard
+        # Then the receiver gets all of them
         eventually(lambda: len(listener.heard) == 3, "three events")
         assert [event["uuid"] for event in listener.heard] == ["0", "1", "2"]
 
@@ -40,15 +40,15 @@ def test_an_event_that_cannot_be_written_does_not_silence_those_after_it(redis_u
     settings = Settings(broker_url=redis_url)
     with Listener(build(settings)) as listener, closing(connect(settings)) as client:
         eventually(client.pubsub_numpat, "its subscription, which is a pattern")
-        herald = Herald(client, settings.prefix, "worker@here")
-        herald.start()
+        publisher = EventPublisher(client, settings.prefix, "worker@here")
+        publisher.start()
 
-        herald.add({"type": "task-started", "uuid": object()})
-        herald.ring()
-        eventually(lambda: not herald._waiting, "it was taken")
-        herald.add({"type": "task-started", "uuid": "next", "hostname": "worker@here", "clock": 1})
-        herald.ring()
-        herald.close(5)
+        publisher.add({"type": "task-started", "uuid": object()})
+        publisher.flush()
+        eventually(lambda: not publisher._waiting, "it was taken")
+        publisher.add({"type": "task-started", "uuid": "next", "hostname": "worker@here", "clock": 1})
+        publisher.flush()
+        publisher.close(5)
 
         eventually(lambda: listener.heard, "the next event")
         assert [event["uuid"] for event in listener.heard] == ["next"]
