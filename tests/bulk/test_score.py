@@ -16,11 +16,11 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from bulk.churn import MODEL, estimator, publish, rows_of, table
 from modelane.app import build
 from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
+from support.churn import MODEL, estimator, publish, rows_of, table
 from support.waiting import eventually
 
 #: A run whose parts are short, so that a kill finds some.

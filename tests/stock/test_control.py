@@ -155,8 +155,8 @@ def test_what_is_registered_and_what_was_done_is_told(caller, ask):
     stats = ask("stats")
     assert {"modelane.predict", "stock.tasks.echo"} <= set(registered)
     assert stats["total"]["modelane.predict"] == before + 20
-    assert stats["lanes"] == [LANE]
-    assert {queue["name"] for queue in ask("active_queues")} == {LANE, TASKS}
+    assert LANE in stats["lanes"]
+    assert {queue["name"] for queue in ask("active_queues")} >= {LANE, TASKS}
 
 
 def test_a_revoked_request_is_not_computed(caller, app, held_lane, listener):
