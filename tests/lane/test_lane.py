@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from modelane_worker.lanes.admission import Call
 from modelane_worker.lanes.completion import RETRY_DELAY_S
 from modelane_worker.lanes.lane import Lane
 from modelane_worker.lanes.prefetch import Supply
+from support.waiting import eventually
 
 NAME = "modelane.predict.m"
 DEADLINE_S = 20.0
@@ -64,15 +64,6 @@ def a_message(id_: str, n_rows: int = 1, **options: object) -> bytes:
         origin="",
         **options,
     )
-
-
-def eventually(question, what: str):
-    """Its answer, when there is one."""
-    until_s = time.monotonic() + DEADLINE_S
-    while not (answer := question()):
-        assert time.monotonic() < until_s, what
-        time.sleep(0.005)
-    return answer
 
 
 class TestWhatIsReservedAhead:

@@ -33,6 +33,9 @@ from support.waiting import DEADLINE_S, eventually
 MODEL = "breast-cancer"
 LANE = predict_queue(MODEL)
 
+#: Memory that a retraining of the shared trainer may take.
+LIMIT_MB = 1000
+
 #: Where a home keeps versions that are trained and signed but not in its store yet.
 SPARE = "spare"
 
@@ -158,7 +161,7 @@ class SharedStack(Workplace):
     def __init__(self, home: Path, server: RedisServer, ends: ExitStack) -> None:
         (home / "recipes").mkdir()
         churn.publish(Settings(home=str(home)))
-        super().__init__(home, server, ends, recipes=str(home / "recipes"), retrain_limit_mb=1000)
+        super().__init__(home, server, ends, recipes=str(home / "recipes"), retrain_limit_mb=LIMIT_MB)
         self.champion = str(self.store.champion(MODEL))
         self._serving: Process | None = None
         self._training: Process | None = None
