@@ -5,6 +5,7 @@ Redis is a real server on a free port; nothing needs a network.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -125,6 +126,7 @@ def shared_stack(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer(folder=folder / "redis"))
         yield SharedStack(folder / "home", server, ends)
+        gc.collect()  # results of stock Celery unsubscribe when they go, and Redis must be there
 
 
 @pytest.fixture

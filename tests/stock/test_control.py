@@ -254,8 +254,9 @@ def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lan
 def test_a_lane_says_nothing_while_events_are_disabled(caller, app, listener, worker):
     try:
         (told,) = app.control.disable_events([worker.name], reply=True)
-        unheard = caller.predict().delay()
+        unheard, after_it = (caller.predict().delay() for _ in range(2))
         assert get(unheard)
+        assert get(after_it)  # by then the lane has said all that it would say of the one before
     finally:
         app.control.enable_events([worker.name], reply=True)
     heard = caller.predict().delay()

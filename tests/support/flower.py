@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelane.local.die_with_parent import die_with_parent
 from modelane.local.ports import LOOPBACK, free_port
-from support.waiting import DEADLINE_S, eventually
+from support.processes import running
+from support.waiting import eventually
 
 
 class Flower:
@@ -50,19 +48,9 @@ def running_flower(environ: dict[str, str], worker: str, log: Path) -> Iterator[
     """One that has heard of a worker."""
     port = free_port()
     listen = [f"--address={LOOPBACK}", f"--port={port}"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            die_with_parent([sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]),
-            env=os.environ | environ | {"FLOWER_UNAUTHENTICATED_API": "true"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
+    command = [sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]
+    with running(command, log, environ | {"FLOWER_UNAUTHENTICATED_API": "true"}) as process:
         flower = Flower(port)
-        eventually(lambda: flower.sees(worker) or process.poll() is not None, "Flower")
-        assert process.poll() is None, log.read_text()
+        eventually(lambda: flower.sees(worker) or not process.runs, "Flower", poll_s=0.1)
+        assert process.runs, process.said
         yield flower
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)

@@ -75,9 +75,11 @@ class Process(Program):
 
 
 @contextmanager
-def running(command: Sequence[str | Path], log: Path, env: Mapping[str, str] = {}) -> Iterator[Program]:
+def running(
+    command: Sequence[str | Path], log: Path, env: Mapping[str, str] = {}, **popen: object
+) -> Iterator[Program]:
     """Run a program, and stop it at the end."""
-    program = Program(command, log, env)
+    program = Program(command, log, env, **popen)
     try:
         yield program
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from modelane.local.die_with_parent import die_with_parent
 from modelane.local.ports import LOOPBACK, free_port
+from support.processes import running
 from support.waiting import DEADLINE_S, eventually
 
 #: Not the one on PATH: that wants to change to a user of its own.
@@ -47,30 +46,13 @@ def running_rabbitmq(folder: Path) -> Iterator[str]:
     log = folder / "rabbitmq.log"
     # Erlang would start its port mapper by itself, and leave it running.
     with (
-        _running(["epmd", "-port", str(epmd_port)], env, folder / "epmd.log"),
-        _running([str(SERVER)], env, log) as server,
+        running(["epmd", "-port", str(epmd_port)], folder / "epmd.log", env),
+        running([SERVER], log, env) as server,
     ):
         url = f"amqp://guest:guest@{LOOPBACK}:{port}//"
-        eventually(lambda: server.poll() is not None or _answers(url), "RabbitMQ", 2 * DEADLINE_S)
-        assert server.poll() is None, log.read_text()
+        eventually(lambda: not server.runs or _answers(url), "RabbitMQ", 2 * DEADLINE_S)
+        assert server.runs, server.said
         yield url
-
-
-@contextmanager
-def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            die_with_parent(command),
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
 
 
 def _answers(url: str) -> bool:

@@ -27,6 +27,7 @@ STACKS = {
     "retraining": "shared trainer",
     "testing": "the plugin's stack",
     "examples": "the plugin's stack",
+    "docs": "the plugin's stack",
 }
 
 
