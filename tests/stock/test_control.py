@@ -181,16 +181,24 @@ def test_a_request_that_waits_for_its_time_can_be_revoked(caller, app, listener,
     assert listener.types(result.id) == ["received", "revoked"]
 
 
-def test_a_worker_that_starts_later_knows_what_was_revoked(caller, app, workplace, held_lane, worker):
+def test_a_worker_that_starts_later_knows_what_was_revoked_and_ends_warmly_when_it_is_told(
+    caller, app, workplace, held_lane, worker
+):
     with held_lane():
         result = caller.predict().delay()
         app.control.revoke(result.id, destination=[worker.name], reply=True)
-        other = workplace.worker()
+        other = workplace.worker("--include", "stock.tasks")
         eventually(lambda: result.id in app.control.inspect([other.name]).revoked()[other.name], "the id")
         eventually(lambda: not workplace.redis.llen(LANE), "an empty lane")
+        assert isinstance(refusal(result), TaskRevokedError)
 
-    assert isinstance(refusal(result), TaskRevokedError)
+        nap = caller.task("nap", 1.0, queue=LANE).delay()
+        eventually(lambda: not workplace.redis.llen(LANE), "the nap in its hand")
+        app.control.shutdown(destination=[other.name])
+        eventually(lambda: not other.runs, "its end")
+
     assert other.end() == 0, other.said
+    assert get(nap) == 1.0
 
 
 def test_cancel_consumer_stops_a_lane_and_add_consumer_starts_it(caller, app, worker, workplace):
@@ -221,17 +229,6 @@ def test_heartbeats_tell_what_is_active_and_what_was_processed(caller, ask, list
     done = sum(ask("stats")["total"].values())
     eventually(lambda: listener.heartbeats(worker.name)[-1]["processed"] == done, "the last count")
     assert listener.heartbeats(worker.name)[-1]["active"] == 0
-
-
-def test_shutdown_ends_a_worker_warmly(caller, app, workplace):
-    other = workplace.worker("--include", "stock.tasks")
-    nap = caller.task("nap", 1.0, queue=LANE).delay()
-
-    app.control.shutdown(destination=[other.name])
-
-    eventually(lambda: not other.runs, "its end")
-    assert other.end() == 0, other.said
-    assert get(nap) == 1.0
 
 
 def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lane, listener):
