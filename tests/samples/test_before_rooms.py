@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from modelane.cli import main
 from modelane.errors import Revoked
 from samples.conftest import Sample
 from support.waiting import DEADLINE_S, eventually
+
+IS_SAME_PYTHON = sys.version_info[:2] == (3, 11)
 
 
 @pytest.fixture
@@ -35,7 +38,8 @@ def run(sample: Sample, monkeypatch: pytest.MonkeyPatch):
 def worker(sample: Sample):
     """A worker of today on the sample; what waited in the lanes it answers."""
     worker = sample.workplace.worker(ready=False)
-    lanes = {f"modelane.predict.{model}" for model in sample.expected["versions"]}
+    models = set(sample.expected["versions"]) - (set() if IS_SAME_PYTHON else {"own-code"})
+    lanes = {f"modelane.predict.{model}" for model in models}
     eventually(lambda: lanes <= sample.workplace.queues(worker), f"the lanes: {worker.said}")
     return worker
 
@@ -84,7 +88,20 @@ def test_the_command_lists_the_dead_letter(sample: Sample, run):
     assert "came to nothing" in said
 
 
-@pytest.mark.parametrize("id_", ["waiting-ours", "waiting-low", "waiting-version", "waiting-own-code"])
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "waiting-ours",
+        "waiting-low",
+        "waiting-version",
+        pytest.param(
+            "waiting-own-code",
+            marks=pytest.mark.skipif(
+                not IS_SAME_PYTHON, reason="a model with code of its own binds Python 3.11"
+            ),
+        ),
+    ],
+)
 def test_a_waiting_request_of_our_client_is_answered(sample: Sample, worker, id_):
     answer = sample.workplace.client().attach(id_).result()
 
