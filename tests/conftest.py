@@ -50,8 +50,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[tiers.COUNTS] = tiers.count_full(items)
     items.sort(key=tiers.order_of)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(tiers.group_of(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> tiers.ByGroup:
+    return tiers.ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
