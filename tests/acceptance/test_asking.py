@@ -68,6 +68,8 @@ def test_a_mistyped_model_is_unknown_and_a_new_one_is_not(shared: SharedStack, r
     client = shared.client()
     mistyped = client.submit("breast-canser", rows[:1])
 
-    with pytest.raises(UnknownModel, match=r"models in service: breast-cancer,.*; did you mean 'breast-cancer'"):
+    with pytest.raises(
+        UnknownModel, match=r"models in service: breast-cancer,.*; did you mean 'breast-cancer'"
+    ):
         mistyped.result()
     assert len(client.predict(MODEL, rows[:1])) == 1
