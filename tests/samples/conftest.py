@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,20 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
 def load(document: dict[str, Any], client: redis.Redis) -> None:
     """Write the keys into an empty Redis, as if it had been stopped when they were read and started now.
 
-    Scores that are Redis times move by the time in between, so that nothing is older than it was then.
+    Scores that are Redis times, and deadlines of messages, move by the time in between, so that nothing is
+    older than it was then.
     """
     seconds, microseconds = client.time()
     later_s = seconds + microseconds / 1e6 - document["redis_time_s"]
+
+    def moved(found: re.Match[str]) -> str:
+        return f'"expires":"{(datetime.fromisoformat(found[1]) + timedelta(seconds=later_s)).isoformat()}"'
+
+    def as_bytes(value: str | dict[str, str]) -> bytes:
+        if isinstance(value, dict):
+            return base64.b64decode(value["base64"])
+        return re.sub(r'"expires": ?"([^"]+)"', moved, value).encode()
+
     for key, found in document["keys"].items():
         value = found["value"]
         match found["type"]:
@@ -69,7 +81,3 @@ def load(document: dict[str, Any], client: redis.Redis) -> None:
             client.hset(key, "until", float(value["until"]) + later_s)
         if ttl_s := found.get("ttl_s"):
             client.pexpire(key, int(ttl_s * 1000))
-
-
-def as_bytes(value: str | dict[str, str]) -> bytes:
-    return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])
