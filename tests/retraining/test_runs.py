@@ -59,8 +59,12 @@ def workplace(shared_stack: SharedStack) -> SharedStack:
 
 
 @pytest.fixture
-def trainer(workplace: SharedStack) -> Process:
-    return workplace.training
+def trainer(workplace: SharedStack) -> Iterator[Process]:
+    trainer = workplace.training
+    yield trainer
+    if busy(trainer):  # a test has failed: its run is no concern of the next test
+        trainer.kill()
+        workplace.redis.delete(*workplace.redis.keys("modelane.r*"))
 
 
 @pytest.fixture(scope="module")
