@@ -89,7 +89,9 @@ def told(listener: Listener, id_: str) -> list[str]:
     [
         ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
         # Without a trainer, each is proven in tests/training/test_process.py
-        pytest.param("exits", RunEnded, "exited with status 5 and reported no result", marks=pytest.mark.full),
+        pytest.param(
+            "exits", RunEnded, "exited with status 5 and reported no result", marks=pytest.mark.full
+        ),
         pytest.param("crashes", RunEnded, "crashed (SIGSEGV)", marks=pytest.mark.full),
         pytest.param(
             "greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB", marks=pytest.mark.full
