@@ -16,7 +16,6 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from modelane.app import build
 from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
@@ -319,15 +318,11 @@ def test_a_redis_that_is_away_is_waited_for_as_long_as_told(desk, monkeypatch, f
     assert "Error: Redis does not answer" in gave_up.output
 
 
-def test_a_worker_that_is_away_is_waited_for_as_long_as_told(desk, served):
+def test_a_worker_that_is_away_is_waited_for_as_long_as_told(desk, shared_stack):
     # Given a worker that was told to leave the lane
     pq.write_table(table(10), "in.parquet")
-    control = build(served).control
-    control.cancel_consumer(predict_queue(MODEL), reply=True)
-    try:
+    with shared_stack.held(shared_stack.serving, predict_queue(MODEL)):
         gave_up = score("in.parquet", "out.parquet", "--timeout", "1")
-    finally:
-        control.add_consumer(predict_queue(MODEL), reply=True)
 
     assert gave_up.exit_code == 6
     assert "check that a worker serves this model" in gave_up.output
