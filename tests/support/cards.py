@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from modelane.data.features import Feature
 from modelane.settings import Settings
 from modelane_worker.registry import artifact
-from modelane.data.features import Feature
 from modelane_worker.registry.card import Card, DataFingerprint
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
