@@ -5,10 +5,15 @@ Redis is a real server on a free port; nothing needs a network.
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -17,6 +22,9 @@ from modelane.local import ports
 from modelane.local.redis_server import RedisServer
 from modelane.settings import ENV_PREFIX
 from support import tiers
+
+if TYPE_CHECKING:
+    from support.workplace import SharedStack, Workplace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,8 +50,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[tiers.COUNTS] = tiers.count_full(items)
     items.sort(key=tiers.order_of)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(tiers.group_of(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> tiers.ByGroup:
+    return tiers.ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -85,6 +96,47 @@ def redis_url(redis_server: RedisServer) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a trained model, its keys and a spare version; tests work on copies."""
+    from support.workplace import prepare_home
+
+    home = tmp_path_factory.mktemp("trained") / "home"
+    prepare_home(home)
+    return home
+
+
+@pytest.fixture
+def workplace(trained: Path, tmp_path: Path) -> Iterator[Workplace]:
+    """A Redis and a home for one test, without a worker: for tests that break something."""
+    from support.workplace import Workplace
+
+    shutil.copytree(trained, tmp_path / "home")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
+        yield Workplace(tmp_path / "home", server, ends)
+
+
+@pytest.fixture(scope="session")
+def shared_stack(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStack]:
+    """One Redis, worker and trainer for all tests of this process that leave them as they found them."""
+    from support.workplace import SharedStack
+
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(trained, folder / "home")
+    with ExitStack() as ends:
+        server = ends.enter_context(RedisServer(folder=folder / "redis"))
+        yield SharedStack(folder / "home", server, ends)
+        gc.collect()  # results of stock Celery unsubscribe when they go, and Redis must be there
+
+
+@pytest.fixture
+def shared(shared_stack: SharedStack) -> Iterator[SharedStack]:
+    """The shared stack, with its champion put back afterwards."""
+    yield shared_stack
+    shared_stack.restore()
 
 
 @pytest.fixture

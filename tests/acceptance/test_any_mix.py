@@ -57,13 +57,13 @@ def refusal(wish: Wish) -> type[ModelaneError] | None:
 
 
 @pytest.mark.timeout(300)
-def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
-    first = workplace.store.champion(MODEL)
-    versions = [first, workplace.retrain_elsewhere()]
-    columns = workplace.columns()
-    workplace.worker(max_batch_requests=50)
-    client = workplace.client()
-    stock = Celery(broker=workplace.server.url, backend=workplace.server.url)
+def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows):
+    versions = [shared.champion, shared.bring_spare()]
+    columns = shared.columns()
+    assert shared.serving.runs
+    client = shared.client()
+    stock = Celery(broker=shared.server.url, backend=shared.server.url)
+    model = {version: shared.model(version) for version in versions}
 
     def sent(wish: Wish) -> Any:
         data = rows[wish.first : wish.first + wish.n].astype(wish.dtype)
@@ -116,7 +116,7 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
             data = np.where(np.arange(30) == 4, np.nan, data)
         if wish.caller == "stock" or wish.form == "records":
             data = data.astype(float)  # arrays alone keep their dtype on the way
-        expected = workplace.expected(version, data, wish.method)
+        expected = getattr(model[version], wish.method)(data)
         # JSON has no infinity: the logarithm of nought comes back as nothing.
         values = np.where(np.equal(values, None), -np.inf, values).astype(float)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-9)
@@ -128,7 +128,7 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
         results = []
         for wish in asked:
             if wish.caller == "swap":
-                workplace.store.promote(MODEL, versions[wish.first % 2])
+                shared.store.promote(MODEL, versions[wish.first % 2])
             else:
                 results.append((wish, sent(wish)))
         for wish, result in results:
@@ -136,5 +136,5 @@ def test_any_mix_of_callers_forms_priorities_and_versions(workplace, rows):
 
     mix()
     for version in versions:  # both have answered as champion, so the swaps above were heard
-        workplace.store.promote(MODEL, version)
+        shared.store.promote(MODEL, version)
         eventually(lambda v=version: client.predict(MODEL, rows[:1]).version == v, f"an answer of {version}")

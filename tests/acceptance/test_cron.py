@@ -7,13 +7,14 @@ import pwd
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support.waiting import eventually
-from support.workplace import MODEL
+from support.workplace import MODEL, SharedStack
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "retrain.md"
 
@@ -55,26 +56,38 @@ def on_this_machine(command: str, broker_url: str) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_the_crontab_line_ends_in_another_answer_of_a_worker_that_never_restarted(workplace, rows, tmp_path):
+def test_the_crontab_line_replaces_the_version_of_a_running_worker_without_a_failed_or_mixed_request(
+    shared: SharedStack, rows
+):
     # Given a worker that answers, and a trainer
-    worker = workplace.worker()
-    trainer = workplace.trainer()
-    client = workplace.client()
-    before = client.predict(MODEL, rows[:50], method="predict_proba")
+    worker, trainer = shared.serving, shared.training
+    client = shared.client()
+    old = client.predict(MODEL, rows[:1]).version
 
-    # When cron runs the line
-    done = run_as_cron(on_this_machine(crontab_line(), workplace.settings.broker_url), Path("/"))
+    # When cron runs the line while requests go on
+    command = on_this_machine(crontab_line(), shared.settings.broker_url)
+    with ThreadPoolExecutor(1) as pool:
+        cron = pool.submit(run_as_cron, command, Path("/"))
+        answers = []
+        while not (cron.done() and answers and answers[-1][1].version != old):
+            sent = [(n, client.submit(MODEL, rows[n : n + 2], method="predict_proba")) for n in range(50)]
+            answers += [(n, prediction.result()) for n, prediction in sent]
+            time.sleep(0.02)  # leave the trainer its share of the processor
+        done = cron.result()
 
-    # Then cron has nothing to mail, and the answers are another version's
+    # Then cron has nothing to mail, and a worker that never restarted answers with another version
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    eventually(lambda: client.predict(MODEL, rows[:1]).version != before.version, "another version")
-    after = client.predict(MODEL, rows[:50], method="predict_proba")
-    assert after.version == workplace.store.champion(MODEL)
-    assert workplace.store.aliases(MODEL).previous == before.version
-    assert not np.array_equal(after.values, before.values)
-    np.testing.assert_array_equal(after.values, workplace.expected(after.version, rows[:50]))
-    assert worker.said.count(" ready.") == 1
-    assert (trainer.end(), worker.end()) == (0, 0)
+    new = shared.store.champion(MODEL)
+    assert answers[-1][1].version == new
+    assert shared.store.aliases(MODEL).previous == old
+    assert worker.said.count(" ready.") == trainer.said.count(" ready.") == 1
+    # And each request was answered by one version, as that version answers
+    assert {answer.version for _, answer in answers} == {old, new}
+    expected = {version: shared.expected(version, rows) for version in (old, new)}
+    assert not np.array_equal(expected[old], expected[new])
+    for n, answer in answers:
+        np.testing.assert_array_equal(answer.values, expected[answer.version][n : n + 2])
+    assert trainer.end() == 0, trainer.said  # it would take ordinary tasks of other tests, too
 
 
 def test_what_goes_wrong_is_printed_so_that_cron_mails_it(free_port, tmp_path):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
@@ -14,14 +12,11 @@ import pytest
 
 from modelane.errors import BadInput
 from modelane.keys import predict_queue
-from modelane.local.redis_server import RedisServer
-from modelane_training.pipeline import local_run
-from modelane_training.recipe_loader import recipe_of
 from modelane_worker.inference.feature_frame import frame
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
 from support.waiting import eventually
-from support.workplace import Workplace
+from support.workplace import SharedStack, Workplace, train
 
 RECIPE = """
 from sklearn.compose import make_column_transformer
@@ -59,20 +54,17 @@ def customers(n: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def travel(tmp_path_factory) -> Iterator[Workplace]:
+def travel(shared_stack: SharedStack, tmp_path_factory) -> SharedStack:
     folder = tmp_path_factory.mktemp("travel")
     data = customers(400, seed=1)
     data["left"] = np.where(data["age"] + 30 * (data["city"] == "Oslo") > 60, "stays", "leaves")
     data.to_csv(folder / "travel.csv", index=False)
     (folder / "recipes").mkdir()
     (folder / "recipes" / "travel.py").write_text(RECIPE.format(data=str(folder / "travel.csv")))
-    with ExitStack() as ends:
-        server = ends.enter_context(RedisServer(folder=folder / "redis"))
-        workplace = Workplace(folder / "home", server, ends)
-        local_run.train(workplace.settings, recipe_of("travel", folder / "recipes"), lambda *_: None)
-        worker = workplace.worker(ready=False)
-        eventually(lambda: predict_queue("travel") in workplace.queues(worker), "the lane of travel")
-        yield workplace
+    train(shared_stack.settings, "travel", folder / "recipes")
+    queue = predict_queue("travel")
+    eventually(lambda: queue in shared_stack.queues(shared_stack.serving), "the lane of travel")
+    return shared_stack
 
 
 def published(workplace: Workplace):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bulk.churn import COLUMNS, MODEL, estimator
 from modelane.cli import main
+from support.churn import COLUMNS, MODEL, estimator
 
 
 def predict(*arguments: str, stdin: str | None = None):
@@ -78,10 +78,8 @@ def test_the_error_about_an_unknown_model_lists_the_models_in_service(desk):
     refused = CliRunner().invoke(main, ["predict", "chrun", "[1]"])
 
     assert refused.exit_code == 4
-    assert (
-        refused.stderr
-        == "Error: no worker serves the model 'chrun'; models in service: churn; did you mean 'churn'?\n"
-    )
+    assert refused.stderr.startswith("Error: no worker serves the model 'chrun'; models in service: ")
+    assert refused.stderr.endswith("; did you mean 'churn'?\n")
 
 
 def test_the_exit_code_says_to_try_later_if_redis_does_not_answer(desk, monkeypatch, free_port):

@@ -16,11 +16,10 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from bulk.churn import MODEL, estimator, publish, rows_of, table
-from modelane.app import build
 from modelane.broker.served_models import served_model
 from modelane.cli import main
 from modelane.keys import predict_queue
+from support.churn import MODEL, estimator, publish, rows_of, table
 from support.waiting import eventually
 
 #: A run that saves its rows often, so that a killed run has saved some.
@@ -329,15 +328,11 @@ def test_a_run_waits_for_redis_until_its_timeout(desk, monkeypatch, free_port):
     assert "Error: Redis does not answer" in gave_up.output
 
 
-def test_a_run_waits_for_a_worker_until_its_timeout(desk, served):
+def test_a_run_waits_for_a_worker_until_its_timeout(desk, shared_stack):
     # Given a worker that has closed the lane
     pq.write_table(table(10), "in.parquet")
-    control = build(served).control
-    control.cancel_consumer(predict_queue(MODEL), reply=True)
-    try:
+    with shared_stack.held(shared_stack.serving, predict_queue(MODEL)):
         gave_up = score("in.parquet", "out.parquet", "--timeout", "1")
-    finally:
-        control.add_consumer(predict_queue(MODEL), reply=True)
 
     assert gave_up.exit_code == 6
     assert "check that a worker serves this model" in gave_up.output

@@ -14,6 +14,7 @@ from modelane.errors import BrokerUnavailable, ModelaneError
 from modelane.keys import QueueKeys, predict_queue
 from modelane.protocol import message, result
 from modelane.protocol.predict_request import read_request
+from support.waiting import eventually
 
 MODEL = "sums"
 
@@ -31,11 +32,12 @@ class Lane:
     def take(self, n: int = 1) -> list[Lease]:
         """Wait for ``n`` requests."""
         taken: list[Lease] = []
-        until_s = time.monotonic() + DEADLINE_S
-        while len(taken) < n:
-            assert time.monotonic() < until_s, f"{len(taken)} of {n} requests came"
-            taken += self._reserve()
-            time.sleep(0.001)
+
+        def is_enough() -> bool:
+            taken.extend(self._reserve())
+            return len(taken) >= n
+
+        eventually(is_enough, f"{n} requests", DEADLINE_S, poll_s=0.001)
         return taken
 
     def answer(self, leases: list[Lease], error: ModelaneError | None = None) -> None:

@@ -17,6 +17,7 @@ from client.lane import MODEL
 from modelane.client.transport import reply_listener
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
+from support.waiting import eventually
 
 ROWS = np.ones((2, 3))
 
@@ -34,9 +35,7 @@ class Promptly:
 class TestTheSameIdTwice:
     def test_while_the_first_waits_it_is_put_once_and_both_are_answered_promptly(self, opened, lane, server):
         first, second = (opened().submit(MODEL, ROWS, id="order-17") for _ in range(2))
-        deadline_s = time.monotonic() + 10
-        while not (first.sent and second.sent) and time.monotonic() < deadline_s:
-            time.sleep(0.001)
+        until(lambda: first.sent and second.sent)
         assert server.llen(predict_queue(MODEL)) == 1
         until(lambda: server.exists(ATTACHED_KEY))
 
@@ -431,8 +430,5 @@ class TestCancel:
             asyncio.run(main())
 
 
-def until(condition, deadline_s: float = 10.0) -> None:
-    until_s = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < until_s, "the condition was not met"
-        time.sleep(0.005)
+def until(condition) -> None:
+    eventually(condition, "what the test waits for", poll_s=0.005)

@@ -15,6 +15,7 @@ from modelane.client.transport import reply_listener, resend_buffer
 from modelane.client.transport.backlog import Outgoing
 from modelane.keys import REPLY_CHANNEL_PREFIX, predict_queue
 from modelane.local.redis_server import RedisServer
+from support.waiting import eventually
 
 ROWS = np.ones((2, 3))
 
@@ -59,10 +60,7 @@ def test_puts_that_a_killed_redis_has_lost_are_repeated_and_others_are_not(clien
     kill_connections(server)
 
     # Then Redis has each once
-    until_s = time.monotonic() + 10
-    while server.llen(predict_queue(MODEL)) < 2:
-        assert time.monotonic() < until_s, "the put was not repeated"
-        time.sleep(0.01)
+    eventually(lambda: server.llen(predict_queue(MODEL)) >= 2, "the put is repeated")
     lane.answer(lane.take(2))
     assert [future.result(10).values[0] for future in (kept, lost)] == [3.0, 6.0]
     assert server.llen(predict_queue(MODEL)) == 0
@@ -86,10 +84,7 @@ def test_lost_puts_are_repeated_however_long_redis_was_away(client, lane, server
     kill_connections(server)
 
     # Then Redis has all of them once
-    until_s = time.monotonic() + 10
-    while server.llen(predict_queue(MODEL)) < 5:
-        assert time.monotonic() < until_s, "the put was not repeated"
-        time.sleep(0.01)
+    eventually(lambda: server.llen(predict_queue(MODEL)) >= 5, "the put is repeated")
     lane.answer(lane.take(5))
     assert [future.result(10).values[0] for future in (lost, *others)] == [3.0, 0.0, 3.0, 6.0, 9.0]
     assert server.llen(predict_queue(MODEL)) == 0
@@ -136,10 +131,7 @@ def test_a_lost_subscription_is_renewed(client, worker, server):
     listening = server.pubsub_channels(f"{REPLY_CHANNEL_PREFIX}*")
     server.client_kill_filter(_type="pubsub")
 
-    until_s = time.monotonic() + 10
-    while server.pubsub_numsub(*listening)[0][1] != 1:
-        assert time.monotonic() < until_s, "the client did not subscribe again"
-        time.sleep(0.01)
+    eventually(lambda: server.pubsub_numsub(*listening)[0][1] == 1, "it subscribes again")
 
     # Answers arrive through it again, not by the periodic check
     started_s = time.monotonic()

@@ -42,7 +42,9 @@ itself.append(itself)
         ({"columns": ("a", "b", HALF_A_PAIR)}, "the request cannot be encoded"),
         ({"params": [1]}, "params=[1]: expected a dictionary of keyword arguments"),
         ({"params": {1: 2}}, "params={1: 2}"),
-        ({"params": {"x": object()}}, "object cannot be sent"),
+        pytest.param(
+            {"params": {"x": object()}}, "object cannot be sent", id="an object"
+        ),  # the same name in each run
         ({"model": None}, "None is not a model's name"),
         ({"model": HALF_A_PAIR}, "not a model's name"),
         ({"rows": None}, "two dimensions"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -15,6 +14,7 @@ from celery import Celery
 from werkzeug.serving import make_server
 
 from examples.conftest import MAX_DEPTH
+from support.waiting import eventually
 
 DEADLINE_S = 30.0
 
@@ -24,11 +24,8 @@ def under_uvicorn(module) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until_s = time.monotonic() + DEADLINE_S
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+        eventually(lambda: server.started or not thread.is_alive(), "the server")
+        assert server.started
         (socket,) = server.servers[0].sockets
         yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:

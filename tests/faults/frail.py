@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from modelane.data.features import Feature
 from modelane.settings import Settings
-from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint
-from modelane_worker.registry.signing import SigningKey
-from modelane_worker.registry.store import Store
-from modelane_worker.registry.version_id import new_version
+from support import cards
 
 MODEL = "frail"
 
@@ -68,23 +63,13 @@ def telling(order: float) -> NDArray[np.float64]:
 
 def publish(settings: Settings, model: str = MODEL) -> None:
     """Make it the champion of a model that is new in the store."""
-    now = datetime.now(UTC)
-    card = Card(
-        model=model,
-        version=new_version(now, b"\0\0\0\0"),
-        created=now,
+    cards.publish(
+        settings,
+        model,
+        Frail(),
         task="regression",
-        target="number",
         features=tuple(Feature(f"x{number}", "float64") for number in range(rows().shape[1])),
         classes=(),
         methods=("predict",),
-        metrics={},
-        data=DataFingerprint(source="scikit-learn's breast-cancer data", n_rows=len(rows()), sha256=""),
-        libraries=artifact.libraries(),
         example=tuple(rows()[0].tolist()),
     )
-    path = settings.signing_key_path
-    key = SigningKey.load(path) if path.exists() else SigningKey.create(path, settings.trusted_keys_path)
-    store = Store(settings.store_path)
-    store.publish(card, {artifact.MODEL_FILE: artifact.dump(Frail())}, key)
-    store.promote(model, card.version)

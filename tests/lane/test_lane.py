@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -21,6 +20,7 @@ from modelane_worker.lanes.lane import Lane
 from modelane_worker.lanes.prefetch import Prefetcher
 from modelane_worker.lanes.service import Call
 from modelane_worker.lanes.settler import RETRY_DELAY_S
+from support.waiting import eventually
 
 NAME = "modelane.predict.m"
 DEADLINE_S = 20.0
@@ -65,15 +65,6 @@ def a_message(id_: str, n_rows: int = 1, model: str = "m", **options: object) ->
         origin="",
         **options,
     )
-
-
-def eventually(question, what: str):
-    """Return the answer as soon as it is not empty."""
-    until_s = time.monotonic() + DEADLINE_S
-    while not (answer := question()):
-        assert time.monotonic() < until_s, what
-        time.sleep(0.005)
-    return answer
 
 
 class TestPrefetchedRequests:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -11,10 +10,10 @@ import pytest
 
 from modelane.client.answer import Progress
 from modelane.errors import RecipeError, Revoked, RunEnded
-from modelane.local.redis_server import RedisServer
 from support.event_listener import Listener
+from support.processes import Process
 from support.waiting import eventually
-from support.workplace import Workplace
+from support.workplace import LIMIT_MB, SharedStack
 
 HEAD = """
 import ctypes, os, time
@@ -50,25 +49,22 @@ ORDERS = {
     "loops": "forever()",
     "slow": "held_up()",
 }
-LIMIT_MB = 1000
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    folder = tmp_path_factory.mktemp("runs")
-    for name in ("home", "recipes"):
-        (folder / name).mkdir()
+def workplace(shared_stack: SharedStack) -> SharedStack:
     for model, order in ORDERS.items():
-        (folder / "recipes" / f"{model}.py").write_text(HEAD.replace("{order}", order))
-    with ExitStack() as ends:
-        server = ends.enter_context(RedisServer())
-        settings = {"recipes": str(folder / "recipes"), "retrain_limit_mb": LIMIT_MB}
-        yield Workplace(folder / "home", server, ends, **settings)
+        (shared_stack.recipes / f"{model}.py").write_text(HEAD.replace("{order}", order))
+    return shared_stack
 
 
-@pytest.fixture(scope="module")
-def trainer(workplace):
-    return workplace.trainer()
+@pytest.fixture
+def trainer(workplace: SharedStack) -> Iterator[Process]:
+    trainer = workplace.training
+    yield trainer
+    if busy(trainer):  # a test has failed: its run is no concern of the next test
+        trainer.kill()
+        workplace.redis.delete(*workplace.redis.keys("modelane.r*"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +73,7 @@ def client(workplace):
 
 
 @pytest.fixture(scope="module")
-def listener(workplace, trainer) -> Iterator[Listener]:
+def listener(workplace) -> Iterator[Listener]:
     with Listener(workplace.celery) as listener:
         yield listener
 
@@ -92,9 +88,14 @@ def told(listener: Listener, id_: str) -> list[str]:
     ("model", "error", "sentence"),
     [
         ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
-        ("exits", RunEnded, "exited with status 5 and reported no result"),
-        ("crashes", RunEnded, "crashed (SIGSEGV)"),
-        ("greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB"),
+        # Without a trainer, each is proven in tests/training/test_process.py
+        pytest.param(
+            "exits", RunEnded, "exited with status 5 and reported no result", marks=pytest.mark.full
+        ),
+        pytest.param("crashes", RunEnded, "crashed (SIGSEGV)", marks=pytest.mark.full),
+        pytest.param(
+            "greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB", marks=pytest.mark.full
+        ),
         ("absent", RecipeError, "no recipe for absent"),
     ],
 )
@@ -146,7 +147,7 @@ def test_how_far_it_is_shows_in_the_client_in_a_stock_result_and_in_events(
         assert told(listener, id_) == ["received", "started", "succeeded"]
 
 
-@pytest.mark.parametrize("way", ["future", "control"])
+@pytest.mark.parametrize("way", ["future", pytest.param("control", marks=pytest.mark.full)])
 def test_a_run_that_is_cancelled_stops_and_leaves_nothing(workplace, trainer, client, listener, way):
     looping = Path(workplace.settings.recipes) / "looping"
     looping.unlink(missing_ok=True)

@@ -155,8 +155,8 @@ def test_registered_tasks_and_statistics_are_shown(caller, ask):
     stats = ask("stats")
     assert {"modelane.predict", "stock.tasks.echo"} <= set(registered)
     assert stats["total"]["modelane.predict"] == before + 20
-    assert stats["lanes"] == [LANE]
-    assert {queue["name"] for queue in ask("active_queues")} == {LANE, TASKS}
+    assert LANE in stats["lanes"]
+    assert {queue["name"] for queue in ask("active_queues")} >= {LANE, TASKS}
 
 
 def test_a_revoked_request_is_not_computed(caller, app, held_lane, listener):
@@ -181,16 +181,24 @@ def test_a_request_that_waits_for_its_eta_can_be_revoked(caller, app, listener, 
     assert listener.types(result.id) == ["received", "revoked"]
 
 
-def test_a_worker_that_starts_later_knows_what_was_revoked(caller, app, workplace, held_lane, worker):
+def test_a_worker_that_starts_later_knows_what_was_revoked_and_ends_warmly_when_it_is_told(
+    caller, app, workplace, held_lane, worker
+):
     with held_lane():
         result = caller.predict().delay()
         app.control.revoke(result.id, destination=[worker.name], reply=True)
-        other = workplace.worker()
+        other = workplace.worker("--include", "stock.tasks")
         eventually(lambda: result.id in app.control.inspect([other.name]).revoked()[other.name], "the id")
         eventually(lambda: not workplace.redis.llen(LANE), "an empty lane")
+        assert isinstance(refusal(result), TaskRevokedError)
 
-    assert isinstance(refusal(result), TaskRevokedError)
+        nap = caller.task("nap", 1.0, queue=LANE).delay()
+        eventually(lambda: not workplace.redis.llen(LANE), "the nap in its hand")
+        app.control.shutdown(destination=[other.name])
+        eventually(lambda: not other.runs, "its end")
+
     assert other.end() == 0, other.said
+    assert get(nap) == 1.0
 
 
 def test_cancel_consumer_stops_a_lane_and_add_consumer_starts_it(caller, app, worker, workplace):
@@ -223,17 +231,6 @@ def test_heartbeats_count_active_and_processed_tasks(caller, ask, listener, work
     assert listener.heartbeats(worker.name)[-1]["active"] == 0
 
 
-def test_shutdown_lets_a_worker_finish_its_tasks(caller, app, workplace):
-    other = workplace.worker("--include", "stock.tasks")
-    nap = caller.task("nap", 1.0, queue=LANE).delay()
-
-    app.control.shutdown(destination=[other.name])
-
-    eventually(lambda: not other.runs, "its end")
-    assert other.end() == 0, other.said
-    assert get(nap) == 1.0
-
-
 def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lane, listener):
     order = app.signature("modelane.predict", args=(MODEL, caller.rows[:1]), queue=LANE)
     with held_lane():
@@ -254,8 +251,9 @@ def test_a_request_whose_stamp_was_revoked_is_not_computed(caller, app, held_lan
 def test_a_lane_sends_no_events_while_they_are_disabled(caller, app, listener, worker):
     try:
         (told,) = app.control.disable_events([worker.name], reply=True)
-        unheard = caller.predict().delay()
+        unheard, after_it = (caller.predict().delay() for _ in range(2))
         assert get(unheard)
+        assert get(after_it)  # by then the lane has said all that it would say of the one before
     finally:
         app.control.enable_events([worker.name], reply=True)
     heard = caller.predict().delay()

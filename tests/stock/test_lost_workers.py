@@ -17,9 +17,9 @@ from support.workplace import Workplace
 
 
 @pytest.fixture
-def alone(published, tmp_path):
+def alone(trained, tmp_path):
     """Return a workplace for one test: its workers die."""
-    shutil.copytree(published, tmp_path / "home")
+    shutil.copytree(trained, tmp_path / "home")
     with ExitStack() as ends:
         server = ends.enter_context(RedisServer(folder=tmp_path / "redis"))
         yield Workplace(tmp_path / "home", server, ends, max_attempts=2, lease_s=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from stock.caller import LANE, MODEL, TASKS, Caller, get, refusal
 from stock.scenario import everything
 from support import rabbitmq
 from support.event_listener import Listener
+from support.processes import TESTS, Process
 from support.services import is_missing
 from support.waiting import eventually
-from support.workplace import Process
 
 Start = Callable[..., Process]
 
@@ -42,8 +43,8 @@ def rabbit_url(tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def home(published: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(published, tmp_path / "home")
+def home(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "home")
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def test_rabbitmq_gives_the_same_answers_and_errors_as_lanes(rabbit, start, rows
 def test_the_in_memory_broker_gives_the_same_answers_and_errors_as_lanes(home, rows, on_lanes):
     done = subprocess.run(
         [sys.executable, "-m", "stock.scenario", home],
+        env=os.environ | {"PYTHONPATH": str(TESTS)},
         input=json.dumps(rows),
         capture_output=True,
         text=True,

@@ -1,11 +1,15 @@
-"""Cards for tests, and a publisher that runs in a process of its own."""
+"""Cards for tests, and one way to publish a fitted estimator without a training."""
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from modelane.data.features import Feature
+from modelane.settings import Settings
+from modelane_worker.registry import artifact
 from modelane_worker.registry.card import Card, DataFingerprint
 from modelane_worker.registry.signing import SigningKey
 from modelane_worker.registry.store import Store
@@ -36,8 +40,23 @@ def a_card(version: str = "", *, model: str = "churn", **changes: object) -> Car
     return Card(**(facts | changes))
 
 
+def publish(settings: Settings, model: str, estimator: Any, **changes: object) -> str:
+    """Publish a fitted estimator as a new version that takes over, and return the version."""
+    now = datetime.now(UTC)
+    card = a_card(
+        new_version(now, os.urandom(4)), model=model, created=now, libraries=artifact.libraries(), **changes
+    )
+    path = settings.signing_key_path
+    key = SigningKey.load(path) if path.exists() else SigningKey.create(path, settings.trusted_keys_path)
+    store = Store(settings.store_path)
+    store.publish(card, {artifact.MODEL_FILE: artifact.dump(estimator)}, key)
+    store.promote(model, card.version)
+    return card.version
+
+
 def publish_and_promote(root: Path, key_path: Path, number: int) -> str:
+    """Publish a version whose artefact nobody loads; for tests that do it in several processes."""
     store, version = Store(root), a_version(number)
-    store.publish(a_card(version), {"model.joblib": bytes(100_000)}, SigningKey.load(key_path))
+    store.publish(a_card(version), {artifact.MODEL_FILE: bytes(100_000)}, SigningKey.load(key_path))
     store.promote("churn", version)
     return version

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelane.local.logged_process import LoggedProcess
 from modelane.local.ports import LOOPBACK, free_port
-from support.waiting import DEADLINE_S
+from support.processes import running
+from support.waiting import eventually
 
 
 class Flower:
@@ -50,11 +49,8 @@ def running_flower(environ: dict[str, str], worker: str, log: Path) -> Iterator[
     port = free_port()
     listen = [f"--address={LOOPBACK}", f"--port={port}"]
     command = [sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]
-    env = os.environ | environ | {"FLOWER_UNAUTHENTICATED_API": "true"}
-    process = LoggedProcess("Flower", command, log, env=env)
-    try:
+    with running(command, log, environ | {"FLOWER_UNAUTHENTICATED_API": "true"}) as process:
         flower = Flower(port)
-        process.wait_until(lambda: flower.sees(worker), what=f"see {worker}", deadline_s=DEADLINE_S)
+        eventually(lambda: flower.sees(worker) or not process.runs, "Flower", poll_s=0.1)
+        assert process.runs, process.said
         yield flower
-    finally:
-        process.stop(DEADLINE_S)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelane.local.ports import LOOPBACK, free_port
-from support.waiting import DEADLINE_S, eventually
+from support.processes import running
+from support.waiting import eventually
 
 PASSWORD = "s3cret/word"
 
@@ -38,22 +39,12 @@ def running_postgres() -> Iterator[str]:
         init = ["-D", data, "-U", "modelane", "-A", "scram-sha-256", f"--pwfile={folder}/password", "-N"]
         subprocess.run(_as_nobody([bin_ / "initdb", *init]), cwd=folder, capture_output=True, check=True)
         options = ["-D", data, "-k", folder, "-p", str(port), "-c", f"listen_addresses={LOOPBACK}"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                _as_nobody([bin_ / "postgres", *options, "-c", "fsync=off"]),
-                cwd=folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
-        try:
+        command = _as_nobody([bin_ / "postgres", *options, "-c", "fsync=off"])
+        with running(command, folder / "log", cwd=folder) as server:
             ready = [bin_ / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(port)]
-            eventually(lambda: server.poll() is not None or subprocess.call(ready) == 0, "PostgreSQL")
-            assert server.poll() is None, (folder / "log").read_text()
+            eventually(lambda: not server.runs or subprocess.call(ready) == 0, "PostgreSQL")
+            assert server.runs, server.said
             yield f"postgresql+psycopg://modelane:{PASSWORD.replace('/', '%2F')}@{LOOPBACK}:{port}/postgres"
-        finally:
-            server.terminate()
-            server.wait(DEADLINE_S)
     finally:
         shutil.rmtree(folder)
 

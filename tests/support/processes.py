@@ -1,28 +1,102 @@
-"""Which processes run."""
+"""Programs that tests start: kept output, signals, and whether any of their processes is left."""
 
 from __future__ import annotations
 
-import time
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
-DEADLINE_S = 20
+from modelane.local.die_with_parent import die_with_parent
+from support.waiting import DEADLINE_S, eventually
+
+TESTS = Path(__file__).parents[1]
+
+
+class Program:
+    """A running program whose output goes to a file; it dies with the tests."""
+
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] = {}, **popen: object
+    ) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                die_with_parent([str(word) for word in command]),
+                env={**os.environ, **env},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                **popen,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, how: signal.Signals) -> None:
+        if self.runs:
+            self._process.send_signal(how)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self._process.wait(DEADLINE_S)
+
+    def end(self) -> int:
+        """Stop it warmly; return its exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return its exit code when it has ended by itself."""
+        return self._process.wait(DEADLINE_S)
+
+
+class Process(Program):
+    """A Celery worker of one of our packages; it finds the modules of the tests."""
+
+    def __init__(self, package: str, name: str, env: Mapping[str, str], log: Path, *args: str) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]
+        super().__init__(command, log, {"PYTHONPATH": str(TESTS)} | env)
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], log: Path, env: Mapping[str, str] = {}, **popen: object
+) -> Iterator[Program]:
+    """Run a program, and stop it at the end."""
+    program = Program(command, log, env, **popen)
+    try:
+        yield program
+    finally:
+        program.end()
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Process id → command of everything that ``pid`` has started, directly or not."""
+    """Return the id and command of each process that ``pid`` has started, directly or not."""
     return {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True)}
 
 
 def assert_gone(pid: int) -> None:
-    """Within the deadline; one that its new parent has not reaped yet is gone, too."""
-    give_up_at = time.monotonic() + DEADLINE_S
-    while _runs(pid):
-        assert time.monotonic() < give_up_at, f"process {pid} still runs"
-        time.sleep(0.01)
+    """Wait until a process has ended; one that its new parent has not reaped yet has ended, too."""
+    eventually(lambda: not is_running(pid), f"the end of process {pid}", 20.0)
 
 
-def _runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

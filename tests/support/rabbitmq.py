@@ -10,9 +10,9 @@ from pathlib import Path
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from modelane.local.logged_process import LoggedProcess
 from modelane.local.ports import LOOPBACK, free_port
-from support.waiting import DEADLINE_S
+from support.processes import running
+from support.waiting import DEADLINE_S, eventually
 
 #: Not the one on PATH: that wants to change to a user of its own.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -46,21 +46,13 @@ def running_rabbitmq(folder: Path) -> Iterator[str]:
     log = folder / "rabbitmq.log"
     # Erlang would start its port mapper by itself, and leave it running.
     with (
-        _running(["epmd", "-port", str(epmd_port)], env, folder / "epmd.log"),
-        _running([str(SERVER)], env, log) as server,
+        running(["epmd", "-port", str(epmd_port)], folder / "epmd.log", env),
+        running([SERVER], log, env) as server,
     ):
         url = f"amqp://guest:guest@{LOOPBACK}:{port}//"
-        server.wait_until(lambda: _answers(url), what="answer", deadline_s=2 * DEADLINE_S)
+        eventually(lambda: not server.runs or _answers(url), "RabbitMQ", 2 * DEADLINE_S)
+        assert server.runs, server.said
         yield url
-
-
-@contextmanager
-def _running(command: list[str], env: dict[str, str], log: Path) -> Iterator[LoggedProcess]:
-    process = LoggedProcess(Path(command[0]).name, command, log, env=env)
-    try:
-        yield process
-    finally:
-        process.stop(DEADLINE_S)
 
 
 def _answers(url: str) -> bool:

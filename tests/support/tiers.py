@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parents[1]
 COUNTS = pytest.StashKey[Counter[str]]()
@@ -27,23 +28,31 @@ STACKS = {
     "retraining": "shared trainer",
     "testing": "the plugin's stack",
     "examples": "the plugin's stack",
+    "docs": "the plugin's stack",
 }
+ORDER = list(dict.fromkeys(STACKS.values()))
 
 
-def group_of(item: pytest.Item) -> str:
+def group_of(nodeid: str) -> str:
     """Return the name of the group of tests that run in one process, in their order."""
-    path = item.path.relative_to(TESTS)
-    for place in (str(path), path.parts[0]):
+    file = nodeid.partition("::")[0].removeprefix(f"{TESTS.name}/")
+    for place in (file, file.partition("/")[0]):
         if place in STACKS:
             return STACKS[place]
-    return str(path)
+    return file
 
 
 def order_of(item: pytest.Item) -> int:
     """Return a number that sorts groups: those with processes first, in the order of ``STACKS``."""
-    names = list(dict.fromkeys(STACKS.values()))
-    group = group_of(item)
-    return names.index(group) if group in names else len(names)
+    group = group_of(item.nodeid)
+    return ORDER.index(group) if group in ORDER else len(ORDER)
+
+
+class ByGroup(LoadScopeScheduling):
+    """Give each process of xdist a whole group of tests at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
 def count_full(items: list[pytest.Item]) -> Counter[str]:

@@ -1,14 +1,14 @@
-"""A real stack for each test: its own Redis, its own store with a trained model, real worker processes."""
+"""Real surroundings of a test: a Redis, a store with a trained model, worker and trainer processes."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import sys
-import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -19,49 +19,52 @@ from kombu.exceptions import OperationalError
 from modelane import app as modelane_app
 from modelane.client import Client
 from modelane.keys import predict_queue
-from modelane.local.logged_process import LoggedProcess
 from modelane.local.redis_server import RedisServer
 from modelane.settings import Settings
-from modelane_training.pipeline import local_run as trainer
+from modelane_training.pipeline import local_run, run
 from modelane_training.recipe_loader import recipe_of
 from modelane_worker.registry import artifact
 from modelane_worker.registry.signing import TrustedKeys
 from modelane_worker.registry.store import Store
+from support import churn
+from support.processes import Process
 from support.waiting import DEADLINE_S, eventually
 
 MODEL = "breast-cancer"
+LANE = predict_queue(MODEL)
+
+#: Memory that a retraining of the shared trainer may take.
+LIMIT_MB = 1000
+
+#: Where a home keeps versions that are trained and signed but not in its store yet.
+SPARE = "spare"
 
 
-class Process(LoggedProcess):
-    """A Celery program of ours; its log is shown when it fails."""
+def train(settings: Settings, model: str = MODEL, recipes: str | Path = "no recipes") -> str:
+    """Train, publish and promote a version in this process, without its report; return the version."""
+    with patch.object(run, "run", partial(run.run, report=False)):
+        return local_run.train(settings, recipe_of(model, Path(recipes)), lambda *_: None).version
 
-    def __init__(self, package: str, name: str, env: dict[str, str], log: Path, *args: str) -> None:
-        command = [sys.executable, "-m", "celery", "-A", package, "worker", "-n", name, *args]
-        super().__init__(name, command, log, env=os.environ | env)
 
-    @property
-    def said(self) -> str:
-        return self.output
+def prepare_home(home: Path) -> None:
+    """Make a home with keys, a champion of the model, and two spare versions; tests work on copies."""
+    # Redis is not there: a notification that nobody receives must not stop a training.
+    settings = Settings(home=str(home), broker_url="redis://127.0.0.1:1/0")
+    train(settings)
+    other = home.with_name(f"{home.name} elsewhere")  # so that the alias never moves here
+    shutil.copytree(home, other)
+    for number in range(2):
+        spare = train(msgspec.structs.replace(settings, home=str(other)))
+        shutil.copytree(other / "models" / MODEL / spare, home / SPARE / str(number) / spare)
 
-    @property
-    def runs(self) -> bool:
-        return self.is_running
 
-    def send(self, how: signal.Signals) -> None:
-        self.send_signal(how)
-
-    def end(self) -> int:
-        """Stop it warmly; return the exit code."""
-        self.send(signal.SIGTERM)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Return the exit code when it has exited by itself."""
-        return self._process.wait(DEADLINE_S)
+@cache
+def breast_cancer_rows() -> np.ndarray:
+    return recipe_of(MODEL, Path("no recipes")).collect().matrix()
 
 
 class Workplace:
-    """One test's surroundings."""
+    """A Redis and a home, and the programs that a test starts there."""
 
     def __init__(self, home: Path, server: RedisServer, ends: ExitStack, **settings: object) -> None:
         self.home = home
@@ -76,10 +79,10 @@ class Workplace:
         self._number = 0
 
     def worker(self, *args: str, ready: bool = True, **settings: object) -> Process:
+        """Start a worker; with ``ready``, return when it has opened the model's lane."""
         process = self._start("modelane_worker", settings, *args)
         if ready:
-            queue = predict_queue(MODEL)
-            eventually(lambda: queue in self.queues(process), f"the lane of {process.name}")
+            eventually(lambda: LANE in self.queues(process), f"the lane of {process.name}")
         return process
 
     def trainer(self) -> Process:
@@ -88,8 +91,10 @@ class Workplace:
         return process
 
     def queues(self, process: Process) -> set[str]:
-        """What the process's worker says it consumes; nothing, when the question is lost on its way."""
+        """Return what the process's worker says it consumes; nothing when the question is lost."""
         assert process.runs, process.said
+        if " ready." not in process.said:
+            return set()
         inspect = self.celery.control.inspect(destination=[process.name], timeout=1.0)
         try:
             answers = inspect.active_queues() or {}
@@ -97,35 +102,45 @@ class Workplace:
             return set()
         return {queue["name"] for queues in answers.values() for queue in queues}
 
+    @contextmanager
+    def held(self, worker: Process, queue: str = LANE) -> Iterator[None]:
+        """Keep requests waiting: the worker leaves the lane as long as the context is open."""
+        self.celery.control.cancel_consumer(queue, destination=[worker.name], reply=True)
+        eventually(lambda: queue not in self.queues(worker), "the lane's end")
+        try:
+            yield
+        finally:
+            self.celery.control.add_consumer(queue, destination=[worker.name], reply=True)
+            eventually(lambda: queue in self.queues(worker), "the lane's return")
+
     def client(self, **options: object) -> Client:
         return self._ends.enter_context(Client(settings=self.settings, **{"timeout_s": DEADLINE_S} | options))
 
-    def retrain_here(self) -> str:
-        """Train, publish and promote another version; its id."""
-        recipe = recipe_of(MODEL, Path("no recipes"))
-        return trainer.train(self.settings, recipe, lambda step, detail: None).version
+    def bring_spare(self, number: int = 0) -> str:
+        """Bring another trained version into the store; its alias does not move. Return the version."""
+        (spare,) = (self.home / SPARE / str(number)).iterdir()
+        if not (target := self.store.root / MODEL / spare.name).exists():
+            shutil.copytree(spare, target)
+        return spare.name
 
-    def retrain_elsewhere(self) -> str:
-        """Bring in another version, its alias not moved, not even for a moment; the version's id."""
-        with tempfile.TemporaryDirectory() as folder:
-            other = Path(folder, "home")
-            shutil.copytree(self.home, other, ignore=shutil.ignore_patterns("*.log"))
-            settings = msgspec.structs.replace(self.settings, home=str(other))
-            recipe = recipe_of(MODEL, Path("no recipes"))
-            version = trainer.train(settings, recipe, lambda step, detail: None).version
-            shutil.copytree(other / "models" / MODEL / version, self.store.root / MODEL / version)
+    def promote(self, version: str) -> str:
+        self.store.promote(MODEL, version)
         return version
 
     def columns(self) -> list[str]:
-        """Names of the model's columns, in their order."""
+        """Return the names of the model's columns, in their order."""
         champion = str(self.store.champion(MODEL))
         trusted = TrustedKeys.load(self.settings.trusted_keys_path)
         return [feature.name for feature in self.store.read(MODEL, champion, trusted).card.features]
 
     def expected(self, version: str, rows: np.ndarray, method: str = "predict_proba") -> np.ndarray:
-        """What a version says in this process."""
+        """Return what a version answers in this process."""
+        return getattr(self.model(version), method)(rows)
+
+    def model(self, version: str) -> Any:
+        """Return the estimator of a version."""
         trusted = TrustedKeys.load(self.settings.trusted_keys_path)
-        return getattr(artifact.load(self.store.read(MODEL, version, trusted)), method)(rows)
+        return artifact.load(self.store.read(MODEL, version, trusted))
 
     def _start(self, package: str, settings: dict[str, object], *args: str) -> Process:
         self._number += 1
@@ -134,3 +149,46 @@ class Workplace:
         process = Process(package, name, env, self.home / f"{name}.log", "--loglevel=INFO", *args)
         self._ends.callback(process.kill)
         return process
+
+
+class SharedStack(Workplace):
+    """One Redis, worker and trainer for all tests of a process; a test leaves it as it found it.
+
+    The worker serves breast-cancer and churn. A test that ends a worker starts one of its own beside the
+    shared one, and holds the shared one's lane.
+    """
+
+    def __init__(self, home: Path, server: RedisServer, ends: ExitStack) -> None:
+        (home / "recipes").mkdir()
+        churn.publish(Settings(home=str(home)))
+        super().__init__(home, server, ends, recipes=str(home / "recipes"), retrain_limit_mb=LIMIT_MB)
+        self.champion = str(self.store.champion(MODEL))
+        self._serving: Process | None = None
+        self._training: Process | None = None
+
+    @property
+    def recipes(self) -> Path:
+        return Path(self.settings.recipes)
+
+    @property
+    def serving(self) -> Process:
+        """The shared worker; another one when it has ended."""
+        if self._serving is None or not self._serving.runs:
+            self._serving = self.worker("--include", "stock.tasks")
+        return self._serving
+
+    @property
+    def training(self) -> Process:
+        """The shared trainer; another one when it has ended."""
+        if self._training is None or not self._training.runs:
+            self._training = self.trainer()
+        return self._training
+
+    def restore(self) -> None:
+        """Put the champion back that was in service before a test."""
+        if self.store.champion(MODEL) == self.champion:
+            return
+        self.store.promote(MODEL, self.champion)
+        row = breast_cancer_rows()[:1]
+        with Client(settings=self.settings, timeout_s=DEADLINE_S) as client:
+            eventually(lambda: client.predict(MODEL, row).version == self.champion, "the champion as before")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,9 +13,9 @@ import numpy as np
 from modelane import Client, Settings, app, testing
 from modelane.keys import predict_queue
 from modelane_worker.testing import Stack
+from support.waiting import eventually
 from testing.models import Customers, Labels, Short, Sums
 
-DEADLINE_S = 60.0
 ABC = [{"a": 1.0, "b": 2.0, "c": 3.0}]
 #: Model, estimator, example rows.
 MODELS = [
@@ -55,7 +54,7 @@ class Fake:
             yield
 
     def until_revoked(self, id_: str) -> None:
-        _until(lambda: id_ in self._lanes.memory.revoked)
+        eventually(lambda: id_ in self._lanes.memory.revoked, "the revocation")
 
 
 class Real:
@@ -75,14 +74,14 @@ class Real:
     def held(self, model: str) -> Iterator[None]:
         queue = predict_queue(model)
         self._control.cancel_consumer(queue, reply=True, timeout=10.0, limit=1)
-        _until(lambda: queue not in self._open())
+        eventually(lambda: queue not in self._open(), "the lane's end")
         try:
             yield
         finally:
             self._control.add_consumer(queue, reply=True, timeout=10.0, limit=1)
 
     def until_revoked(self, id_: str) -> None:
-        _until(lambda: id_ in self._ask("revoked"))
+        eventually(lambda: id_ in self._ask("revoked"), "the revocation")
 
     def _open(self) -> set[str]:
         return {queue["name"] for queue in self._ask("active_queues")}
@@ -90,10 +89,3 @@ class Real:
     def _ask(self, question: str) -> Any:
         (answer,) = getattr(self._control.inspect(timeout=10.0, limit=1), question)().values()
         return answer
-
-
-def _until(happens: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + DEADLINE_S
-    while not happens():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)

@@ -17,6 +17,7 @@ from modelane_training.trainer import memory_limit, run_process
 from modelane_training.trainer.run_process import run_in_subprocess
 from modelane_training.trainer.run_protocol import RunOrder
 from support.processes import assert_gone
+from support.waiting import eventually
 
 #: What a child of ours does at first; kept free of imports that take long.
 HEAD = """
@@ -126,10 +127,7 @@ subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
 time.sleep(99)
 """
     trainer = subprocess.Popen([sys.executable, "-Ic", outer])
-    until_s = time.monotonic() + 20
-    while not pids.exists():
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
+    eventually(pids.exists, "the ids of its processes", 20)
 
     trainer.kill()
     trainer.wait()

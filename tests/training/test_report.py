@@ -441,7 +441,8 @@ def test_a_report_that_was_changed_after_signing_is_not_shown(shop):
 @pytest.mark.full
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
 def test_a_browser_shows_it_without_a_request_or_an_error(two_classes, tmp_path, scheme, width):
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser_path = next(filter(None, map(shutil.which, names)), None)
     if browser_path is None:
         is_missing("no Chromium here (Debian: apt-get install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
-import psutil
 import pytest
 import redis
 
 from modelane.keys import RETRAIN_QUEUE
-from modelane.local.die_with_parent import die_with_parent
 from modelane.protocol import message as wire
 from modelane.settings import Settings
 from modelane_training.celery import build
 from modelane_training.trainer import beat_scheduler, recipe_schedules
 from modelane_training.trainer.beat_scheduler import RecipeScheduler
 from modelane_training.trainer.recipe_schedules import RecipeSchedule, read_schedules
+from support.processes import Program, assert_gone
 from support.waiting import eventually
 
 RECIPE = 'recipe = Recipe(model="{model}", source=scikit_learn("iris"), schedule="{schedule}")'
@@ -64,17 +60,11 @@ def until_planned(beat: RecipeScheduler, plan: dict[str, str]) -> None:
     eventually(is_planned, f"the plan {plan}")
 
 
-def runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write, monkeypatch):
+def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write):
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
     write('recipe = Recipe(model="calm", source=scikit_learn("iris"))', "calm.py")
     write("print('hello'); 1 / 0", "broken.py")
     write("import os; os._exit(3)", "exits.py")
-    write("import time; time.sleep(600)", "hangs.py")
-    monkeypatch.setattr(recipe_schedules, "READ_LIMIT_S", 20.0)
 
     found = {recipe.file: recipe for recipe in read_schedules(settings)}
 
@@ -82,6 +72,17 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
     assert found["calm.py"] == RecipeSchedule("calm.py", "calm")
     assert "ZeroDivisionError" in found["broken.py"].error
     assert "exit status 3" in found["exits.py"].error
+
+
+@pytest.mark.full
+def test_a_recipe_that_hangs_is_passed_over_after_its_limit(settings, write, monkeypatch):
+    write("import time; time.sleep(600)", "hangs.py")
+    write(RECIPE.format(model="iris", schedule="0 3 * * *"))
+    monkeypatch.setattr(recipe_schedules, "READ_LIMIT_S", 20.0)
+
+    found = {recipe.file: recipe for recipe in read_schedules(settings)}
+
+    assert found["iris.py"] == RecipeSchedule("iris.py", "iris", "0 3 * * *")
     assert "could not be read within 20 s" in found["hangs.py"].error
 
 
@@ -149,7 +150,7 @@ def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_pa
 
     read_schedules(settings)
 
-    eventually(lambda: not runs(int(pid.read_text())), "the end of what it has started")
+    assert_gone(int(pid.read_text()))
 
 
 def test_what_is_due_is_asked_for_once_and_what_was_missed_after_a_restart_too(settings, recipes, tmp_path):
@@ -176,25 +177,10 @@ def test_what_is_due_is_asked_for_once_and_what_was_missed_after_a_restart_too(s
 
 def test_beat_runs_as_compose_and_up_run_it(settings, write, tmp_path):
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
-    log = tmp_path / "beat.log"
-    with log.open("wb") as output:
-        beat = subprocess.Popen(
-            die_with_parent(
-                [
-                    *(sys.executable, "-m", "celery", "-A", "modelane_training", "beat"),
-                    *(f"--schedule={tmp_path / 'beat'}", "--loglevel=INFO"),
-                ]
-            ),
-            env=os.environ,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until_s = time.monotonic() + 60
-        while b"scheduled: iris at '0 3 * * *'" not in log.read_bytes():
-            assert beat.poll() is None, log.read_text()
-            assert time.monotonic() < until_s, log.read_text()
-            time.sleep(0.05)
-    finally:
-        beat.terminate()
-        assert beat.wait(20) == 0
+    command = [sys.executable, "-m", "celery", "-A", "modelane_training", "beat"]
+    beat = Program([*command, f"--schedule={tmp_path / 'beat'}", "--loglevel=INFO"], tmp_path / "beat.log")
+
+    eventually(lambda: "scheduled: iris at '0 3 * * *'" in beat.said or not beat.runs, "the plan")
+
+    assert beat.runs, beat.said
+    assert beat.end() == 0

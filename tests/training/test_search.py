@@ -162,7 +162,7 @@ def tree(depth):
 """
 
 
-def from_file(recipe_from, candidates, budget="Budget(trials=4, minutes=30)"):
+def from_file(recipe_from, candidates, budget="Budget(trials=2, minutes=30)"):
     recipe = recipe_from(
         f"{OWN}\nrecipe = Recipe(model='iris', source=scikit_learn('iris'),"
         f" candidates={candidates}, budget={budget})"
@@ -173,7 +173,7 @@ def from_file(recipe_from, candidates, budget="Budget(trials=4, minutes=30)"):
 
 def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_from, monkeypatch):
     monkeypatch.setattr(trials, "_MAX_SHARE", 1 / 600)  # of half an hour: three seconds
-    table, recipe = from_file(recipe_from, "(Endless(), 'linear')", "Budget(trials=3, minutes=30)")
+    table, recipe = from_file(recipe_from, "(Endless(), 'linear')")
 
     found = find(recipe, table=table)
 

@@ -152,7 +152,7 @@ def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_u
 
 
 def test_a_line_whose_answer_was_lost_is_not_written_twice(settings, redis_url, monkeypatch):
-    def lossy(self, key, line, real=redis.Redis.rpushx, lost=set()):  # noqa: B006
+    def lossy(self, key, line, real=redis.Redis.rpushx, lost=set()):
         found = real(self, key, line)
         if line not in lost:
             lost.add(line)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +16,7 @@ from modelane_training.pipeline.local_run import signing_key
 from modelane_worker.registry.signing import SigningKey, TrustedKeys
 from modelane_worker.registry.store import Store
 from support.processes import assert_gone
+from support.waiting import eventually
 
 IRIS = """
 recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=LogisticRegression(max_iter=500))
@@ -171,9 +171,7 @@ def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 60
-        while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: marker.exists() or process.poll() is not None, "the fit")
 
         # When it gets a signal
         process.send_signal(which)

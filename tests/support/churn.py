@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -12,11 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from modelane.data.features import Feature
 from modelane.settings import Settings
-from modelane_worker.registry import artifact
-from modelane_worker.registry.card import Card, DataFingerprint
-from modelane_worker.registry.signing import SigningKey
-from modelane_worker.registry.store import Store
-from modelane_worker.registry.version_id import new_version
+from support import cards
 
 MODEL = "churn"
 COLUMNS = ("age", "visits", "balance")
@@ -30,31 +25,15 @@ def estimator(seed: int = 0) -> LogisticRegression:
 
 
 def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
-    """Publish and promote a new version; return its id."""
-    now, fitted = datetime.now(UTC), model or estimator(seed)
-    card = Card(
-        model=MODEL,
-        version=new_version(now, seed.to_bytes(4, "big")),
-        created=now,
-        task="classification",
-        target="left",
+    """Publish and promote another version, and return it."""
+    return cards.publish(
+        settings,
+        MODEL,
+        model or estimator(seed),
         features=tuple(Feature(name, "float64") for name in COLUMNS),
         classes=("no", "yes"),
-        methods=("predict", "predict_proba"),
-        metrics={},
-        data=DataFingerprint(source="nowhere", n_rows=300, sha256=""),
-        libraries=artifact.libraries(),
         example=(0.0, 0.0, 0.0),
     )
-    store = Store(settings.store_path)
-    key = (
-        SigningKey.load(settings.signing_key_path)
-        if settings.signing_key_path.exists()
-        else SigningKey.create(settings.signing_key_path, settings.trusted_keys_path)
-    )
-    store.publish(card, {artifact.MODEL_FILE: artifact.dump(fitted)}, key)
-    store.promote(MODEL, card.version)
-    return card.version
 
 
 def table(n_rows: int, *, seed: int = 1) -> pa.Table:
