@@ -23,7 +23,7 @@ from modelane.keys import check_model_name
 from modelane_training.dataset.build_table import tabulate
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.evaluate import METRICS
-from modelane_training.evaluation.predictions import looked_for
+from modelane_training.evaluation.predictions import positive_class
 from modelane_training.gate import Gate
 from modelane_training.sources import Source, function
 from modelane_worker.registry.artifact import Estimator
@@ -173,7 +173,7 @@ class Recipe:
         """Once for all rows: parts of them have other shares, in which another class may be the rarer one."""
         classes = np.unique(targets).tolist()
         if self.positive is None:
-            return looked_for(targets)
+            return positive_class(targets)
         if self.positive not in classes or len(classes) != 2:
             raise RecipeError(
                 f"positive {self.positive!r}: expected one of two classes, the target has "

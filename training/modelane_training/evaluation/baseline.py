@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.predictions import Predictions, predict
 from modelane_worker.registry.card import Scalar, Task
 
 #: Of these the median is the best constant; of squares it is the mean.
@@ -17,8 +17,8 @@ _BY_MEDIAN = frozenset({"mae", "median_ae"})
 
 def baseline(
     training: NDArray[Any], truth: NDArray[Any], task: Task, metric: str, *, positive: Scalar
-) -> Answers:
-    """Answers that know the targets trained on, and nothing of the rows.
+) -> Predictions:
+    """Predictions that know the targets trained on, and nothing of the rows.
 
     Of a classification: the most frequent class, each class by its share.  Of a regression: the mean, or
     the median if that is what ``metric`` asks for.
@@ -26,11 +26,11 @@ def baseline(
     Args:
         training: targets trained on.
         truth: targets held out.
-        positive: see :func:`~modelane_training.evaluation.predictions.ask`.
+        positive: see :func:`~modelane_training.evaluation.predictions.predict`.
     """
     if task == "classification":
         constant = DummyClassifier(strategy="prior")
     else:
         constant = DummyRegressor(strategy="median" if metric in _BY_MEDIAN else "mean")
     constant.fit(np.zeros((len(training), 1)), training)
-    return ask(constant, np.zeros((len(truth), 1)), truth, task, positive=positive)
+    return predict(constant, np.zeros((len(truth), 1)), truth, task, positive=positive)

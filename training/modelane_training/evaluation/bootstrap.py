@@ -30,14 +30,14 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Draws:
+class Resamples:
     """How often each unit was drawn in each resample."""
 
     units: NDArray[np.intp]  #: (n,) the unit of each row
     weights: Floats  #: (b, g): resamples, units
     n_units: int  #: of how many the rows are; what an interval's width is judged by
 
-    def take(self, index: NDArray[np.intp]) -> Draws:
+    def take(self, index: NDArray[np.intp]) -> Resamples:
         """Of these rows alone; the same resamples."""
         units = self.units[index]
         return replace(self, units=units, n_units=len(np.unique(units)))
@@ -59,14 +59,14 @@ class Draws:
         sums = np.bincount(places, weights=values, minlength=g * n_cells).reshape(g, n_cells)
         return self.weights @ sums
 
-    def first(self, n_resamples: int) -> Draws:
+    def first(self, n_resamples: int) -> Resamples:
         """Fewer resamples."""
         return replace(self, weights=self.weights[:n_resamples])
 
 
-def once(n_rows: int) -> Draws:
+def once(n_rows: int) -> Resamples:
     """The hold-out itself: every row once."""
-    return Draws(units=np.zeros(n_rows, dtype=np.intp), weights=np.ones((1, 1)), n_units=1)
+    return Resamples(units=np.zeros(n_rows, dtype=np.intp), weights=np.ones((1, 1)), n_units=1)
 
 
 def draw(
@@ -76,7 +76,7 @@ def draw(
     groups: NDArray[Any] | None = None,
     times: NDArray[Any] | None = None,
     n_resamples: int = RESAMPLES,
-) -> Draws:
+) -> Resamples:
     """Resamples of ``n_rows`` rows.
 
     Args:
@@ -88,7 +88,7 @@ def draw(
     g = int(units.max(initial=-1)) + 1
     drawn = random.integers(g, size=(n_resamples, g)) + g * np.arange(n_resamples)[:, None]
     weights = np.bincount(drawn.ravel(), minlength=n_resamples * g).reshape(n_resamples, g)
-    return Draws(units=units, weights=weights.astype(np.float64), n_units=g)
+    return Resamples(units=units, weights=weights.astype(np.float64), n_units=g)
 
 
 def interval(values: Floats, n_units: int, level: float = LEVEL) -> tuple[float, float] | None:

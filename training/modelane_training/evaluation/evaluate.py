@@ -14,9 +14,9 @@ import numpy as np
 from scipy import stats
 
 from modelane.errors import RecipeError
-from modelane_training.evaluation.bootstrap import LEVEL, Draws, Floats, interval
+from modelane_training.evaluation.bootstrap import LEVEL, Floats, Resamples, interval
 from modelane_training.evaluation.metrics import LOSSES, METRICS, measure
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.predictions import Predictions
 from modelane_training.evaluation.results import Evaluation, Gain, Interval, Scores, SliceScores
 from modelane_training.evaluation.slices import NO_SLICES, Slice, Slices
 from modelane_worker.registry.card import Scalar
@@ -31,11 +31,11 @@ _UNBOUNDED = frozenset({"log_loss", "rmse", "mae", "median_ae", "r2"})
 
 def assess(  # noqa: PLR0913  # who is compared, and on what
     metric: str,
-    candidate: Answers,
-    draws: Draws,
+    candidate: Predictions,
+    resamples: Resamples,
     *,
-    baseline: Answers | None = None,
-    champion: Answers | None = None,
+    baseline: Predictions | None = None,
+    champion: Predictions | None = None,
     slices: Slices = NO_SLICES,
 ) -> Evaluation:
     """All that the gate and the report need to know.
@@ -43,22 +43,22 @@ def assess(  # noqa: PLR0913  # who is compared, and on what
     Args:
         metric: what the gate compares.
         candidate: its answers to the hold-out; the others' are to the same rows.
-        draws: resamples of these rows.
+        resamples: resamples of these rows.
 
     Raises:
         RecipeError: the candidate has no such metric.
     """
-    ours = _measured(candidate, draws)
+    ours = _measured(candidate, resamples)
     if metric not in ours.points:
         raise RecipeError(
             f"{metric} cannot be computed for this estimator on these rows; it has {', '.join(ours.points)}"
         )
-    floor = None if baseline is None else _measured(baseline, draws)
-    theirs = None if champion is None else _measured(champion, draws)
+    floor = None if baseline is None else _measured(baseline, resamples)
+    theirs = None if champion is None else _measured(champion, resamples)
     return Evaluation(
         metric=metric,
         n_rows=len(candidate),
-        n_units=draws.n_units,
+        n_units=resamples.n_units,
         scores=ours.scores(),
         positive=candidate.positive_label,
         baseline=None if floor is None else floor.scores(),
@@ -66,7 +66,7 @@ def assess(  # noqa: PLR0913  # who is compared, and on what
         champion=None if theirs is None else theirs.scores(),
         forgotten=_forgotten(candidate, champion),
         gains=_gains(ours, theirs),
-        slices=_slices(metric, candidate, champion, draws, slices.judged),
+        slices=_slices(metric, candidate, champion, resamples, slices.judged),
         unjudged=slices.left_out,
     )
 
@@ -103,10 +103,10 @@ class _Measured:
         return Gain(value=value, low=ends[0], high=ends[1])
 
 
-def _measured(answers: Answers, draws: Draws, only: frozenset[str] | None = None) -> _Measured:
+def _measured(answers: Predictions, resamples: Resamples, only: frozenset[str] | None = None) -> _Measured:
     points = _points(measure(answers, only=only))
-    resampled = measure(answers, draws, only)
-    return _Measured(points, {name: resampled[name] for name in points}, draws.n_units)
+    resampled = measure(answers, resamples, only)
+    return _Measured(points, {name: resampled[name] for name in points}, resamples.n_units)
 
 
 def _points(measured: Mapping[str, Floats]) -> dict[str, float]:
@@ -120,20 +120,24 @@ def _gains(ours: _Measured, theirs: _Measured | None) -> dict[str, Gain]:
     return {name: gain for name, gain in found.items() if gain is not None}
 
 
-def _forgotten(candidate: Answers, champion: Answers | None) -> tuple[Scalar, ...]:
+def _forgotten(candidate: Predictions, champion: Predictions | None) -> tuple[Scalar, ...]:
     if champion is None or champion.classes is None or candidate.classes is None:
         return ()
     return tuple(np.setdiff1d(champion.classes, candidate.classes).tolist())
 
 
 def _slices(
-    metric: str, candidate: Answers, champion: Answers | None, draws: Draws, slices: tuple[Slice, ...]
+    metric: str,
+    candidate: Predictions,
+    champion: Predictions | None,
+    resamples: Resamples,
+    slices: tuple[Slice, ...],
 ) -> tuple[SliceScores, ...]:
-    draws = draws.first(_SLICE_RESAMPLES)
+    resamples = resamples.first(_SLICE_RESAMPLES)
     only = frozenset({metric})
     found = []
     for part in slices:
-        there = draws.take(part.index)
+        there = resamples.take(part.index)
         ours = _measured(candidate.take(part.index), there, only)
         theirs = None if champion is None else _measured(champion.take(part.index), there, only)
         found.append(

@@ -12,8 +12,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from modelane_training.evaluation.bootstrap import Draws, once
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.bootstrap import Resamples, once
+from modelane_training.evaluation.predictions import Predictions
 from modelane_worker.registry.card import Task
 
 METRICS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
@@ -70,7 +70,7 @@ Floats = NDArray[np.float64]
 
 
 def measure(
-    answers: Answers, draws: Draws | None = None, only: frozenset[str] | None = None
+    answers: Predictions, resamples: Resamples | None = None, only: frozenset[str] | None = None
 ) -> dict[str, Floats]:
     """Every metric that can be computed, in each resample: (b,), NaN where a resample has no value.
 
@@ -78,33 +78,33 @@ def measure(
     neither ranking metric.
 
     Args:
-        draws: resamples of the very rows of ``answers``; by default the rows themselves, exactly (b = 1).
+        resamples: resamples of the very rows of ``answers``; by default the rows themselves, exactly (b = 1).
         only: metrics that are asked for, if not all are; there may be more.
     """
     bins = len(answers)
-    if draws is None:
-        draws = once(len(answers))
+    if resamples is None:
+        resamples = once(len(answers))
     elif answers.classes is None or answers.positive is not None:
         bins = _BINS // 2
     else:
         bins = max(_BINS // len(answers.classes), _MIN_BINS)
     with np.errstate(divide="ignore", invalid="ignore"):
         if answers.classes is None:
-            return _regression(answers, draws, bins)
-        found = _labels(answers, draws, len(answers.classes))
+            return _regression(answers, resamples, bins)
+        found = _labels(answers, resamples, len(answers.classes))
         if answers.scores is not None and (only is None or only & _RANKING):
-            found |= _ranking(answers, answers.scores, draws, bins)
-        if answers.shares is not None:
-            found |= _shares(answers, answers.shares, draws)
+            found |= _ranking(answers, answers.scores, resamples, bins)
+        if answers.probabilities is not None:
+            found |= _shares(answers, answers.probabilities, resamples)
         return found
 
 
-def _labels(answers: Answers, draws: Draws, k: int) -> dict[str, Floats]:
+def _labels(answers: Predictions, resamples: Resamples, k: int) -> dict[str, Floats]:
     truth, predicted = answers.truth, answers.predicted
     right = truth == predicted
-    there = draws.sum(cells=truth, n_cells=k)
-    said = draws.sum(cells=predicted, n_cells=k)
-    found = draws.sum(right, cells=truth, n_cells=k)
+    there = resamples.sum(cells=truth, n_cells=k)
+    said = resamples.sum(cells=predicted, n_cells=k)
+    found = resamples.sum(right, cells=truth, n_cells=k)
     # A class that no row has is nothing to find: who names it is wrong about a row of another one.
     concerned = (there + said > 0) & (np.bincount(truth, minlength=k) > 0)
     precision, recall, f1 = (
@@ -126,30 +126,30 @@ def _labels(answers: Answers, draws: Draws, k: int) -> dict[str, Floats]:
     }
 
 
-def _shares(answers: Answers, shares: Floats, draws: Draws) -> dict[str, Floats]:
+def _shares(answers: Predictions, probabilities: Floats, resamples: Resamples) -> dict[str, Floats]:
     truth = answers.truth
-    n = draws.sum()[:, 0]
-    of_truth = shares[np.arange(len(truth)), truth]
+    n = resamples.sum()[:, 0]
+    of_truth = probabilities[np.arange(len(truth)), truth]
     surprise = -np.log(np.clip(of_truth, np.finfo(np.float64).eps, 1.0))
-    squares = (shares**2).sum(1) - 2 * of_truth + 1
+    squares = (probabilities**2).sum(1) - 2 * of_truth + 1
     if answers.positive is not None:  # both columns say the same
         squares = squares / 2
-    confidence, bins = confidences(answers, shares)
-    gap = draws.sum(confidence - (answers.predicted == truth), cells=bins, n_cells=CALIBRATION_BINS)
+    confidence, bins = confidences(answers, probabilities)
+    gap = resamples.sum(confidence - (answers.predicted == truth), cells=bins, n_cells=CALIBRATION_BINS)
     return {
-        "log_loss": draws.sum(surprise)[:, 0] / n,
-        "brier": draws.sum(squares)[:, 0] / n,
+        "log_loss": resamples.sum(surprise)[:, 0] / n,
+        "brier": resamples.sum(squares)[:, 0] / n,
         "ece": np.abs(gap).sum(1) / n,
     }
 
 
-def confidences(answers: Answers, shares: Floats) -> tuple[Floats, NDArray[np.intp]]:
+def confidences(answers: Predictions, probabilities: Floats) -> tuple[Floats, NDArray[np.intp]]:
     """The share that the predicted class was given, and its bin (C. Guo et al., 2017)."""
-    confidence = shares[np.arange(len(answers)), answers.predicted]
+    confidence = probabilities[np.arange(len(answers)), answers.predicted]
     return confidence, np.minimum((confidence * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
 
 
-def ranked_classes(answers: Answers) -> Iterator[int]:
+def ranked_classes(answers: Predictions) -> Iterator[int]:
     """Of two classes the positive one; of more each that is among the truth, and not all of it."""
     assert answers.classes is not None
     if answers.positive is not None:
@@ -159,13 +159,13 @@ def ranked_classes(answers: Answers) -> Iterator[int]:
         yield from np.flatnonzero((counts > 0) & (counts < len(answers))).tolist()
 
 
-def _ranking(answers: Answers, scores: Floats, draws: Draws, max_bins: int) -> dict[str, Floats]:
+def _ranking(answers: Predictions, scores: Floats, resamples: Resamples, max_bins: int) -> dict[str, Floats]:
     areas, precisions = [], []
     for place in ranked_classes(answers):
         is_it = answers.truth == place
         bins, n_bins = _binned(scores[:, place], is_it, max_bins)
-        hits = draws.sum(is_it, cells=bins, n_cells=n_bins)
-        misses = draws.sum(~is_it, cells=bins, n_cells=n_bins)
+        hits = resamples.sum(is_it, cells=bins, n_cells=n_bins)
+        misses = resamples.sum(~is_it, cells=bins, n_cells=n_bins)
         areas.append(_roc_auc(hits, misses))
         precisions.append(_average_precision(hits, misses))
     if not areas:
@@ -206,27 +206,27 @@ def _average_precision(hits: Floats, misses: Floats) -> Floats:
     return area
 
 
-def _regression(answers: Answers, draws: Draws, max_bins: int) -> dict[str, Floats]:
+def _regression(answers: Predictions, resamples: Resamples, max_bins: int) -> dict[str, Floats]:
     error = answers.truth - answers.predicted
     # R² does not change with the origin, and sums of squares far from it lose their digits.
     centred = answers.truth - answers.truth.mean()
-    n = draws.sum()[:, 0]
-    squares = draws.sum(error**2)[:, 0]
-    spread = draws.sum(centred**2)[:, 0] - draws.sum(centred)[:, 0] ** 2 / n
+    n = resamples.sum()[:, 0]
+    squares = resamples.sum(error**2)[:, 0]
+    spread = resamples.sum(centred**2)[:, 0] - resamples.sum(centred)[:, 0] ** 2 / n
     return {
         "r2": np.where(spread > 0, 1 - squares / spread, np.nan),
         "rmse": np.sqrt(squares / n),
-        "mae": draws.sum(np.abs(error))[:, 0] / n,
-        "median_ae": _median(np.abs(error), draws, max_bins),
+        "mae": resamples.sum(np.abs(error))[:, 0] / n,
+        "median_ae": _median(np.abs(error), resamples, max_bins),
     }
 
 
-def _median(values: Floats, draws: Draws, max_bins: int) -> Floats:
+def _median(values: Floats, resamples: Resamples, max_bins: int) -> Floats:
     """Of bins of as many rows each, the middle of the one in which half of the rows are reached."""
     n_bins = min(max_bins, len(values))
     ranks = np.argsort(np.argsort(values, kind="stable"))
     middles = np.sort(values)[((np.arange(n_bins) + 0.5) * len(values) / n_bins).astype(np.intp)]
-    counts = np.cumsum(draws.sum(cells=ranks * n_bins // len(values), n_cells=n_bins), 1)
+    counts = np.cumsum(resamples.sum(cells=ranks * n_bins // len(values), n_cells=n_bins), 1)
     half = counts[:, -1:] / 2
     reached, passed = np.argmax(counts >= half, axis=1), np.argmax(counts > half, axis=1)
     medians: Floats = (middles[reached] + middles[passed]) / 2

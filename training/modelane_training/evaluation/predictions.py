@@ -17,13 +17,13 @@ _RARE = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
+class Predictions:
     """Truth and answers, row by row; of a classification as places in ``classes``."""
 
     truth: NDArray[Any]  #: (n,); float64, or intp for a classification
     predicted: NDArray[Any]  #: (n,); as ``truth``
     classes: NDArray[Any] | None = None  #: (k,) labels, sorted; None for a regression
-    shares: NDArray[np.float64] | None = None  #: (n, k) probabilities; None if the estimator has none
+    probabilities: NDArray[np.float64] | None = None  #: (n, k) probabilities; None if the estimator has none
     scores: NDArray[np.float64] | None = None  #: (n, k); more is more of the class; what ranks rows
     positive: int | None = None  #: of two classes, the one that is looked for
 
@@ -38,18 +38,18 @@ class Answers:
         label: Scalar = self.classes[self.positive : self.positive + 1].tolist()[0]
         return label
 
-    def take(self, index: NDArray[np.intp]) -> Answers:
+    def take(self, index: NDArray[np.intp]) -> Predictions:
         """The answers to these rows, in this order."""
         return replace(
             self,
             truth=self.truth[index],
             predicted=self.predicted[index],
-            shares=None if self.shares is None else self.shares[index],
+            probabilities=None if self.probabilities is None else self.probabilities[index],
             scores=None if self.scores is None else self.scores[index],
         )
 
 
-def looked_for(targets: NDArray[Any]) -> Scalar:
+def positive_class(targets: NDArray[Any]) -> Scalar:
     """Of two classes the rarer one, the second if neither is rare; None of more."""
     classes, counts = np.unique(targets, return_counts=True)
     if len(classes) != 2:
@@ -58,14 +58,16 @@ def looked_for(targets: NDArray[Any]) -> Scalar:
     return label
 
 
-def ask(estimator: Estimator, rows: Any, targets: NDArray[Any], task: Task, *, positive: Scalar) -> Answers:
+def predict(
+    estimator: Estimator, rows: Any, targets: NDArray[Any], task: Task, *, positive: Scalar
+) -> Predictions:
     """Have ``rows`` answered, with probabilities or scores where the estimator has them.
 
     Args:
         rows: (n, d), what the estimator takes: an array or a DataFrame.
         targets: (n,), the truth.
         positive: of two classes the one that is looked for, of all rows that there are: these ones may have
-            other shares.  None of more classes, and of a regression.
+            other probabilities.  None of more classes, and of a regression.
 
     Raises:
         TrainingError: it does not answer these rows.
@@ -90,29 +92,29 @@ def _column(predicted: Any, n_rows: int) -> NDArray[Any]:
     return column
 
 
-def _regression(targets: NDArray[Any], predicted: NDArray[Any]) -> Answers:
+def _regression(targets: NDArray[Any], predicted: NDArray[Any]) -> Predictions:
     predicted = predicted.astype(np.float64)
     if n_bad := int(np.count_nonzero(~np.isfinite(predicted))):
         raise TrainingError(f"the hold-out has no score: {n_bad} of {len(predicted)} answers are no numbers")
-    return Answers(truth=targets.astype(np.float64), predicted=predicted)
+    return Predictions(truth=targets.astype(np.float64), predicted=predicted)
 
 
 def _classification(
     estimator: Estimator, rows: Any, targets: NDArray[Any], predicted: NDArray[Any], positive: Scalar
-) -> Answers:
+) -> Predictions:
     known = np.asarray(getattr(estimator, "classes_", np.unique(predicted)))
     if len({labels.dtype.kind in "OU" for labels in (known, targets, predicted)}) == 2:
         raise TrainingError("the hold-out has no score: some answers are text, some are numbers")
     named = targets[:0] if positive is None else np.asarray([positive])
     classes = np.unique(np.concatenate([known, targets, predicted, named]))
     places = np.searchsorted(classes, known)
-    shares = scores = None
+    probabilities = scores = None
     if hasattr(estimator, "predict_proba"):
-        shares = np.zeros((len(targets), len(classes)))
-        shares[:, places] = estimator.predict_proba(rows)
-        if not np.isfinite(shares).all():
+        probabilities = np.zeros((len(targets), len(classes)))
+        probabilities[:, places] = estimator.predict_proba(rows)
+        if not np.isfinite(probabilities).all():
             raise TrainingError("the hold-out has no score: some probabilities are no numbers")
-        scores = shares
+        scores = probabilities
     elif hasattr(estimator, "decision_function"):
         margins = np.asarray(estimator.decision_function(rows), dtype=np.float64)
         if margins.ndim == 1:
@@ -121,11 +123,11 @@ def _classification(
             scores = np.full((len(targets), len(classes)), margins.min(initial=0.0) - 1)
             scores[:, places] = margins
     truth = np.searchsorted(classes, targets)
-    return Answers(
+    return Predictions(
         truth=truth,
         predicted=np.searchsorted(classes, predicted),
         classes=classes,
-        shares=shares,
+        probabilities=probabilities,
         scores=scores,
         positive=None if positive is None else int(np.searchsorted(classes, positive)),
     )

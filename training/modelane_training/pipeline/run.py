@@ -16,7 +16,7 @@ from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
 from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
-from modelane_training.evaluation.predictions import ask
+from modelane_training.evaluation.predictions import predict
 from modelane_training.gate import Verdict, decide
 from modelane_training.pipeline.build_card import build_card, pack
 from modelane_training.pipeline.champion_scores import score_champion
@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         candidate = decided.fit(training, seed)
 
     progress("evaluate", f"{len(hold_out)} rows of the hold-out")
-    answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
+    answers = predict(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
     champion = score_champion(decided, hold_out, store=store, trusted=trusted)
     evaluation = assess(
         decided.metric,
