@@ -16,7 +16,8 @@ from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
 from modelane_training.evaluation.metrics import METRICS, measure
-from modelane_training.evaluation.predictions import Predictions, positive_class, predict
+from modelane_training.evaluation.predictions import Predictions, predict
+from modelane_training.evaluation.task_defaults import positive_class
 
 N = 400
 
@@ -152,8 +153,8 @@ def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_nothing()
 @pytest.mark.parametrize(
     ("predicted", "sentence"),
     [
-        (np.full(N, np.nan), f"{N} of {N} answers are no numbers"),
-        (np.zeros((N, 2)), "answers of shape"),
+        (np.full(N, np.nan), f"{N} of {N} predictions are not finite numbers"),
+        (np.zeros((N, 2)), "predict returned shape"),
         (np.array(["x"] * N), "ValueError"),
     ],
 )
@@ -170,7 +171,7 @@ def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
     estimator, rows, targets = classified(estimator=LinearSVC())
     said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
-    with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* it has accuracy"):
+    with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* expected one of accuracy"):
         assess("log_loss", said, bootstrap.draw(N, seed=0))
 
 
@@ -286,11 +287,11 @@ def test_slices_are_the_frequent_values_the_quarters_and_what_is_missing():
     assert ("since", "2026-01-01 to 2026-04-10") in named
     assert sum(n for (column, _), n in named.items() if column == "amount") == n
     assert not any(column == "same" for column, _ in named)
-    assert found.left_out == "not judged: 1 slices of fewer than 30 rows"
+    assert found.left_out == "not evaluated: 1 slice with fewer than 30 rows"
 
 
 def test_slices_by_a_column_that_is_not_there_are_refused():
-    with pytest.raises(RecipeError, match="'plan', which is not a column"):
+    with pytest.raises(RecipeError, match="'plan', which is not a feature"):
         slices.cut(Table.of(np.zeros((5, 1)), np.zeros(5)), ("plan",))
 
 

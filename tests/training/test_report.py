@@ -27,7 +27,8 @@ from modelane_training.dataset.table import Table
 from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
-from modelane_training.evaluation.predictions import positive_class, predict
+from modelane_training.evaluation.predictions import predict
+from modelane_training.evaluation.task_defaults import positive_class
 from modelane_training.gate import Gate, decide
 from modelane_training.recipe import Recipe
 from modelane_training.report import compose as composing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelane_training.evaluation.metrics import CALIBRATION_BINS, confidences
+from modelane_training.evaluation.classification_metrics import CALIBRATION_BINS, confidences
 from modelane_training.evaluation.predictions import Predictions
 from modelane_training.report.diagnostics import CalibrationBin
 

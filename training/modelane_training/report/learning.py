@@ -100,6 +100,8 @@ def _score(
 
 def _measured(inputs: ReportInputs, estimator: Any, part: Any) -> float | None:
     part = part.take(np.arange(min(len(part), _SCORED_ROWS)))
-    answers = predict(estimator, part.matrix(), part.targets, inputs.recipe.task, positive=inputs.recipe.positive)
+    answers = predict(
+        estimator, part.matrix(), part.targets, inputs.recipe.task, positive=inputs.recipe.positive
+    )
     values = measure(answers).get(inputs.recipe.metric)
     return None if values is None or not np.isfinite(values[0]) else float(values[0])

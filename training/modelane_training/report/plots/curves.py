@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from modelane_training.evaluation.metrics import ranked_classes
 from modelane_training.evaluation.predictions import Predictions
+from modelane_training.evaluation.ranking_metrics import ranked_classes
 from modelane_training.report.plots.canvas import MUTED, SERIES, THEIRS, drawn, short
 
 #: Maximum number of classes with a curve, the most frequent ones.
