@@ -51,7 +51,7 @@ def test_a_file_that_is_too_large_once_it_is_unpacked_is_refused(written, kind):
 
 @pytest.mark.parametrize("reader", [csv, parquet, json_lines, folder])
 def test_a_missing_file_is_said_in_words(tmp_path, reader):
-    with pytest.raises(BadData, match="none cannot be read: No such file"):
+    with pytest.raises(BadData, match="none does not exist"):
         collect(reader(tmp_path / "none"))
 
 

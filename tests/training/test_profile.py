@@ -190,6 +190,10 @@ def test_a_column_that_was_left_out_stays_out_when_it_has_values_until_the_recip
     assert "add keep=('flag',) to the recipe" in found.profile.left_out["flag"]
     assert "flag" in prepared(table, before, keep=("flag",)).table.names
 
+    # And the reason does not grow from run to run
+    again = prepared(table, ChampionData(version="v2", profile=found.profile))
+    assert again.profile.left_out == found.profile.left_out
+
 
 def test_a_new_column_waits_until_the_recipe_takes_it():
     table = a_table(seed=1, more=np.random.default_rng(0).normal(size=500))

@@ -134,7 +134,7 @@ def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
         ("mysql+pymysql://u:s3cret@host/db", "needs the Python package 'pymysql', which is not installed"),
         ("s3cret", "the URL of the database cannot be read"),
         ("postgresql://u:s3cret@host:port/db", "the URL of the database cannot be read"),
-        ("sqlite:////no/such/churn.db", "/no/such/churn.db cannot be read: No such file"),
+        ("sqlite:////no/such/churn.db", "/no/such/churn.db does not exist"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_said_in_words(url, sentence):

@@ -1,6 +1,6 @@
 """What to train for one model: a Python file with one :class:`Recipe`.
 
-A recipe is found by its model's name in the recipes folder, ``MODELANE_RECIPES``:
+A recipe is found by its model's name in the recipes folder, ``MODELANE_RECIPES``::
 
     # recipes/churn.py
     from pathlib import Path

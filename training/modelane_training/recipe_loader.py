@@ -64,6 +64,8 @@ def recipe_of(model: str, folder: Path) -> Recipe:
 def _execute(path: Path) -> Recipe:
     try:
         source = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise RecipeError(f"the recipe {path} does not exist") from exc
     except OSError as exc:
         raise RecipeError(f"the recipe {path} cannot be read: {exc.strerror}") from exc
     digest = hashlib.sha256(str(path.absolute()).encode() + b"\0" + source).hexdigest()

@@ -28,7 +28,7 @@ class Raw:
         locations: where each row is in the source, for errors.
         untyped: True if every value is a string because the format has no types, as in CSV.  Strings that are
             all numbers then become numbers.
-        text: columns that are read as strings whatever they look like.
+        text: columns that are read as strings even if they look like numbers or dates.
         decimal: the decimal mark of numbers in strings, ``"."`` or ``","``.
         missing: strings that stand for a missing value.
         notes: what the reader of the data should know, a sentence each.

@@ -83,7 +83,7 @@ def column_error(  # noqa: PLR0913  # what the sentence is made of
         raw: the source's data, which knows where its rows are.
         rows: indices of the faulty values.
         example: one of these values.
-        found: what they are, in words.
+        found: what they are, for people.
         remedy: what was expected, and what to do.
     """
     shown = repr(example) if isinstance(example, str) else str(example)

@@ -64,7 +64,7 @@ class Table:
         """Return a table of columns that already have a type: numbers, booleans, strings or dates.
 
         Args:
-            rows: (n, d); strings stay strings, whatever they look like.
+            rows: (n, d); strings stay strings, even if they look like numbers.
             targets: (n,); numbers, or strings for class names.
             source: where the rows are from, for people.
             names: the names of the columns if ``rows`` is an array; default: ``x0``, ``x1``, …

@@ -80,7 +80,7 @@ def measure(
         only: the metrics that the caller needs, so that others may be skipped; default: all.
 
     Returns:
-        Metric → (b,); NaN where a resample has no value.
+        The values (b,) of each metric; NaN where a resample has no value.
     """
     max_bins = len(predictions)
     if resamples is None:

@@ -43,7 +43,7 @@ class Cleaned:
     recipe: Resolved  #: with task and metric decided by the rows that have a target
     findings: tuple[Finding, ...]
     dropped: DroppedRows
-    left_out: dict[str, str]  #: column → why it was left out
+    left_out: dict[str, str]  #: why each of these columns was left out
 
 
 def clean(table: Table, recipe: Recipe, champion: Profile | None = None) -> Cleaned:

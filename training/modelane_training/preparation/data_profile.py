@@ -97,7 +97,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     source: str  #: where the data is from, for people
     n_rows: int  #: after rows were dropped, hold-out included
     dropped: DroppedRows
-    left_out: dict[str, str]  #: column → why the run left it out
+    left_out: dict[str, str]  #: why the run left each of these columns out
     spare: list[str] = []  #: columns that are not features now, but still decide which rows are the hold-out
     columns: list[ColumnProfile]
     target: TargetProfile

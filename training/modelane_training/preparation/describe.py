@@ -50,7 +50,7 @@ def describe(
         recipe: names the target and the task.
         findings: what the checks found; the profile keeps the first ``MAX_FINDINGS``.
         dropped: how many rows were dropped.
-        left_out: column → why it was left out.
+        left_out: why each of these columns was left out.
     """
     columns = [
         _column(table.rows.iloc[:, number], feature, detailed=number < MAX_DETAILED)

@@ -1,6 +1,6 @@
 """Sources: functions that read the rows that a model is trained on.
 
-A recipe names one source. Each run calls it again, so a model is always trained on the data of the day:
+A recipe names one source. Each run calls it again, so a model is always trained on current data::
 
     from pathlib import Path
     from modelane_training.recipe import Recipe

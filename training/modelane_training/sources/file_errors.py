@@ -18,13 +18,11 @@ def file_errors(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except FileNotFoundError as exc:
+        hint = "" if Path(path).is_absolute() else f"; the path is relative to {Path.cwd()}"
+        raise BadData(f"{path} does not exist{hint}") from exc
     except OSError as exc:
-        reason = exc.strerror or str(exc)
-        if isinstance(exc, FileNotFoundError):
-            reason = "No such file or directory"  # Arrow's own words repeat the path
-            if not Path(path).is_absolute():
-                reason += f"; the path is relative to {Path.cwd()}"
-        raise BadData(f"{path} cannot be read: {reason}") from exc
+        raise BadData(f"{path} cannot be read: {exc.strerror or exc}") from exc
 
 
 def too_large(what: str, max_bytes: int) -> BadData:

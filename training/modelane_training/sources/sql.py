@@ -102,7 +102,7 @@ def _parsed(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         path = str(parsed.database)
         if not path.startswith("file:") and not Path(path).is_file():  # SQLite would create an empty database
-            raise BadData(f"{path} cannot be read: No such file or directory")
+            raise BadData(f"{path} does not exist")
     return parsed
 
 
