@@ -91,7 +91,7 @@ class Recipe:
         source: the function that reads the rows, called at each run; see :mod:`modelane_training.sources`.
         target: the column to predict; default: ``"target"``.
         task: ``"classification"`` or ``"regression"``; default: classification if the target has strings or
-            at most 20 distinct whole numbers, else regression.
+            at most 20 distinct whole numbers in at least 5 rows each on average, else regression.
         metric: what the search and the gate compare; for a classification ``"accuracy"``,
             ``"balanced_accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``, ``"roc_auc"``,
             ``"average_precision"``, ``"log_loss"``, ``"brier"`` or ``"ece"``, for a regression ``"r2"``,
@@ -167,8 +167,8 @@ class Recipe:
                 crontab.from_string(self.schedule)
             except (ParseException, ValueError, TypeError, AttributeError) as exc:
                 raise RecipeError(
-                    f"schedule={self.schedule!r}: expected a crontab line with five fields, such as '0 4 * "
-                    "* *'"
+                    f"schedule={self.schedule!r}: expected a crontab line with five fields, "
+                    "such as '0 4 * * *'"
                 ) from exc
         if not 0 < self.hold_out < 1:
             raise RecipeError(f"hold_out={self.hold_out!r}: expected a share between 0 and 1, such as 0.2")
@@ -208,8 +208,8 @@ class Recipe:
             )
         if self.target in (*self.leave_out, self.groups, self.time):
             raise RecipeError(
-                f"the target {self.target!r} is also in leave_out, groups or time: expected another column "
-                "there"
+                f"the target {self.target!r} is also in leave_out, groups or time: "
+                "expected another column there"
             )
         if self.groups is not None and self.groups == self.time:
             raise RecipeError(f"groups and time are both {self.groups!r}: expected two different columns")
@@ -250,7 +250,7 @@ class Recipe:
             return positive_class(targets)
         if self.positive not in classes or len(classes) != 2:
             raise RecipeError(
-                f"positive={self.positive!r}: expected one of two classes, but the target has "
+                f"positive={self.positive!r}: expected one of two classes, but the classes of the target are "
                 + ", ".join(map(repr, classes[:_MAX_LISTED]))
             )
         return self.positive

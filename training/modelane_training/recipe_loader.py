@@ -55,8 +55,8 @@ def recipe_of(model: str, folder: Path) -> Recipe:
     recipe = _execute(path)
     if recipe.model != model:
         raise RecipeError(
-            f"{path} is the recipe of {recipe.model}: expected model={model!r}; rename the file or change "
-            "the model"
+            f"{path} is the recipe of {recipe.model}: expected model={model!r}; "
+            "rename the file or change the model"
         )
     return recipe
 

@@ -94,10 +94,9 @@ def column_error(  # noqa: PLR0913  # what the sentence is made of
 
 
 class _Strings:
-    """The strings of a column that are not missing."""
+    """The strings of a column that are not missing, and the indices of their rows in the column."""
 
     def __init__(self, name: str, values: NDArray[Any], rows: NDArray[np.intp], raw: Raw) -> None:
-        """Args: ``rows`` are the indices of ``values`` in the column."""
         self._name = name
         self._values = values
         self._rows = rows

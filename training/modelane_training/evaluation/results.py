@@ -36,8 +36,7 @@ class SliceScores(msgspec.Struct, frozen=True, kw_only=True):
     value: str  #: the value or range that the rows have in common, for people
     n_rows: int
     scores: Scores
-    #: Over the champion, by the gate's metric. The intervals of all slices hold together with 95 %
-    #: confidence.
+    #: Over the champion, by the gate's metric. The intervals of all slices hold together at 95 %.
     gain: Gain | None = None
 
 

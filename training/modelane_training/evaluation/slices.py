@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 MIN_ROWS = 30
 #: The columns that are used if the recipe names none: those of strings first, then in the table's order.
 MAX_COLUMNS = 20
-#: The most frequent values of a column are a slice each; numbers and dates with more values are cut into
-#: quarters.
+#: The most frequent values of a column are a slice each; more numbers or dates are cut into quarters.
 MAX_VALUES = 5
 #: The rows that are used: of more rows, a random sample.
 MAX_ROWS = 200_000

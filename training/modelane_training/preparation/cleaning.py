@@ -30,8 +30,7 @@ from modelane_worker.registry.card import Task
 #: The largest share of rows without a target; beyond it the data is wrong, not single rows.
 MAX_WITHOUT_TARGET = 0.2
 
-#: A class with a smaller share is reported as rare, a column with a larger share of missing values as
-#: missing.
+#: A class with a smaller share is reported as rare, a column with a larger share of gaps as mostly missing.
 RARE, MOSTLY_MISSING = 0.05, 0.5
 
 

@@ -20,8 +20,7 @@ from modelane_training.dataset.table import Table
 from modelane_training.preparation import stable_hash
 from modelane_training.recipe import Resolved
 
-#: How far the size of the hold-out may be from the requested one: instead of 200 rows, it may have 150 to
-#: 250.
+#: How far the hold-out may be from the requested size: instead of 200 rows, it may have 150 to 250.
 TOLERANCE = 0.25
 
 Mask = NDArray[np.bool_]

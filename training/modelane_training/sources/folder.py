@@ -86,8 +86,8 @@ def _files(path: Path) -> list[Path]:
     if len(examples) > 1:
         raise BadData(
             f"the folder {path} has files of several formats, such as "
-            f"{', '.join(sorted(examples.values()))}: expected one format; move the others to a folder of "
-            "their own"
+            f"{', '.join(sorted(examples.values()))}: expected one format; "
+            "move the others to another folder"
         )
     return [file for file in files if reader_of(file)]
 

@@ -131,8 +131,8 @@ def _database_errors(url: URL, name: str) -> Iterator[None]:
         ) from None
     except ModuleNotFoundError as exc:
         raise BadData(
-            f"{name} needs the Python package {exc.name!r}, which is not installed: install it where "
-            "training runs"
+            f"{name} needs the Python package {exc.name!r}, which is not installed: "
+            "install it where training runs"
         ) from None
     except SQLAlchemyError as exc:
         reason = str(getattr(exc, "orig", None) or exc).strip()
