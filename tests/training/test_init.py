@@ -59,7 +59,7 @@ def test_a_recipe_is_written_explained_and_followed_by_the_next_command(data):
         "left out: 'country' has the same value in all rows",
         "left out: 'cancel_fee' gives the target away (recall 100.0%)",
         "task: classification of 'left' (no ",
-        "metric: roc_auc: how well the two classes are told apart",
+        "metric: roc_auc: how well the two classes are separated",
         "wrote recipes/churn.py\nnext: modelane train churn\n",
     ):
         assert words in result.output

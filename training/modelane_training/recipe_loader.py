@@ -17,7 +17,6 @@ from modelane.errors import RecipeError
 from modelane.keys import check_model_name
 from modelane_training.recipe import Recipe
 from modelane_training.recipe_errors import MODULE_PREFIX, error_with_line
-from modelane_training.recipe_files import file_names
 
 BUILT_IN = Path(__file__).parent / "recipes"
 
@@ -59,6 +58,11 @@ def recipe_of(model: str, folder: Path) -> Recipe:
             "rename the file or change the model"
         )
     return recipe
+
+
+def file_names(model: str) -> tuple[str, str]:
+    """Return the names that a model's recipe file may have; the first one takes precedence."""
+    return f"{model}.py", f"{model.replace('-', '_')}.py"
 
 
 def _execute(path: Path) -> Recipe:
