@@ -29,7 +29,7 @@ from modelane_training.evaluation import bootstrap
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
 from modelane_training.evaluation.metrics import LOSSES
-from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.predictions import Predictions, predict
 from modelane_training.evaluation.results import Evaluation
 from modelane_training.pipeline import run
 from modelane_training.preparation.prepare import prepare
@@ -107,7 +107,7 @@ def _set(recipe: Recipe, budget_s: float) -> _Set:
         warnings.simplefilter("ignore")
         ours, candidate, ours_s = _published(recipe, hold_out, decided)
         automl, learner, flaml_s = _flaml(training, decided, budget_s)
-        theirs = ask(automl, hold_out.rows, hold_out.targets, decided.task, positive=decided.positive)
+        theirs = predict(automl, hold_out.rows, hold_out.targets, decided.task, positive=decided.positive)
         plain = _ask(_boosting(training, decided), hold_out, decided)
     guess = baseline(
         training.targets, hold_out.targets, decided.task, decided.metric, positive=decided.positive
@@ -123,7 +123,7 @@ def _set(recipe: Recipe, budget_s: float) -> _Set:
     return _Set(decided.metric, scores, beside, {**facts, "modelane_s": ours_s, "flaml_s": flaml_s})
 
 
-def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Answers, str, float]:
+def _published(recipe: Recipe, hold_out: Table, decided: Resolved) -> tuple[Predictions, str, float]:
     """Train, publish, and load as a worker does.
 
     Returns:
@@ -189,5 +189,5 @@ def _boosting(training: Table, decided: Resolved) -> Any:
     return make_pipeline(columns, model).fit(training.rows, training.targets)
 
 
-def _ask(model: Any, hold_out: Table, decided: Resolved) -> Answers:
-    return ask(model, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
+def _ask(model: Any, hold_out: Table, decided: Resolved) -> Predictions:
+    return predict(model, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)

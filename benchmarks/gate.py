@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from benchmarks.figure import Effort, Figure, Line
 from modelane_training.evaluation import bootstrap
 from modelane_training.evaluation.evaluate import assess
-from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.predictions import Predictions, predict
 from modelane_training.evaluation.results import Evaluation
 from modelane_training.gate import Gate, decide
 
@@ -34,7 +34,7 @@ GAIN, ROWS, FOUND_TARGET = 0.05, 1000, 0.9
 SIZES = {100: 60, 300: 60, 5000: 8}
 GAINS = (0.01, 0.02, 0.03, 0.05)
 
-Pair = tuple[Answers, Answers]
+Pair = tuple[Predictions, Predictions]
 World = Callable[[np.random.Generator, int, float], Pair]
 
 
@@ -46,7 +46,7 @@ def two_classes(share: float) -> World:
         truth[:2] = 0, 1  # as after a stratified split, each class has a row
         sides = 2 * truth - 1
 
-        def model(d: float, noise: np.ndarray) -> Answers:
+        def model(d: float, noise: np.ndarray) -> Predictions:
             margin = 2 * d * (d * sides + noise) + np.log(share / (1 - share))
             of_second = 1 / (1 + np.exp(-margin))
             return _classified(truth, np.column_stack([1 - of_second, of_second]))
@@ -64,7 +64,7 @@ def four_classes(random: np.random.Generator, n: int, gain: float) -> Pair:
     truth = random.integers(4, size=n)
     truth[:4] = range(4)
 
-    def model(d: float, noise: np.ndarray) -> Answers:
+    def model(d: float, noise: np.ndarray) -> Predictions:
         margins = d * (d * np.eye(4)[truth] + noise)
         shares = np.exp(margins - margins.max(1, keepdims=True))
         return _classified(truth, shares / shares.sum(1, keepdims=True))
@@ -79,8 +79,8 @@ def amounts(random: np.random.Generator, n: int, gain: float) -> Pair:
     scale = np.sqrt(4 / random.chisquare(4, n))  # per row: a hard row is hard for both models
     ours, theirs = _noises(random, (n,))
     return (
-        Answers(truth=truth, predicted=truth + (1 - gain) * scale * ours),
-        Answers(truth=truth, predicted=truth + scale * theirs),
+        Predictions(truth=truth, predicted=truth + (1 - gain) * scale * ours),
+        Predictions(truth=truth, predicted=truth + scale * theirs),
     )
 
 
@@ -144,7 +144,8 @@ def _retrained(effort: Effort, figure: Figure) -> Line:
 
         held, targets = rows(200)
         ours, theirs = (
-            ask(fitted(number), held, targets, "classification", positive=1) for number in (seed, seed + 1)
+            predict(fitted(number), held, targets, "classification", positive=1)
+            for number in (seed, seed + 1)
         )
         verdicts.append(_promoted(_evaluation(ours, theirs, seed), "roc_auc"))
     figure.data["retrained"] = [sum(verdicts), len(verdicts)]
@@ -180,7 +181,7 @@ def _power(effort: Effort, figure: Figure) -> Line:
     )
 
 
-def _evaluation(candidate: Answers, champion: Answers, seed: int) -> Evaluation:
+def _evaluation(candidate: Predictions, champion: Predictions, seed: int) -> Evaluation:
     draws = bootstrap.draw(len(candidate), seed=seed)
     return assess("r2" if candidate.classes is None else "accuracy", candidate, draws, champion=champion)
 
@@ -189,13 +190,13 @@ def _promoted(evaluation: Evaluation, metric: str) -> bool:
     return decide(Gate(), msgspec.structs.replace(evaluation, metric=metric)).promote
 
 
-def _classified(truth: np.ndarray, shares: np.ndarray) -> Answers:
+def _classified(truth: np.ndarray, shares: np.ndarray) -> Predictions:
     k = shares.shape[1]
-    return Answers(
+    return Predictions(
         truth=truth,
         predicted=shares.argmax(1),
         classes=np.arange(k),
-        shares=shares,
+        probabilities=shares,
         scores=shares,
         positive=1 if k == 2 else None,
     )

@@ -70,7 +70,7 @@ def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
 
 
 def test_candidates_that_all_take_fewer_rows_are_refused_with_their_limits():
-    with pytest.raises(RecipeError, match="the 100,000 training rows: svm takes 50,000 rows at most"):
+    with pytest.raises(RecipeError, match="the 100,000 training rows: svm takes at most 50,000 rows"):
         candidates_of(decided(mixed(), candidates=("svm",)), LARGE)
 
 
@@ -96,7 +96,7 @@ def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left
 
 @pytest.mark.parametrize("name", ["", "My Model", "x" * 50])
 def test_a_candidates_name_is_checked(name):
-    with pytest.raises(RecipeError, match="expected small letters"):
+    with pytest.raises(RecipeError, match="expected a name of at most 40 lower-case letters"):
         Candidate(name=name, build=lambda trial: LogisticRegression())
 
 

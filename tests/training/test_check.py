@@ -39,7 +39,7 @@ def codes(found) -> set[str]:
 
 
 def words(found, code: str) -> str:
-    return next(finding.words for finding in found.findings if finding.code == code)
+    return next(finding.message for finding in found.findings if finding.code == code)
 
 
 def test_sound_data_passes_with_missing_values_and_nothing_is_said():
@@ -57,24 +57,36 @@ SMALL = {"rows": np.arange(40, dtype=float).reshape(20, 2), "targets": np.arange
 @pytest.mark.parametrize(
     ("changes", "task", "sentence"),
     [
-        ({"features": (Feature("a", "float64"),)}, "classification", "make it with Table.of"),
-        ({"names": ("a", "a")}, "classification", "more than once: a"),
+        ({"features": (Feature("a", "float64"),)}, "classification", "make the table with Table.of"),
+        ({"names": ("a", "a")}, "classification", "several features with the same name: a"),
         ({"targets": np.zeros((20, 2))}, "regression", r"targets of shape \(20, 2\)"),
-        ({"targets": np.zeros(20, complex)}, "regression", "of numbers or of strings"),
-        ({"rows": np.zeros((3, 2)), "targets": np.arange(3)}, "regression", "3 rows are too few"),
+        ({"targets": np.zeros(20, complex)}, "regression", "complex128: expected numbers or strings"),
+        (
+            {"rows": np.zeros((3, 2)), "targets": np.arange(3)},
+            "regression",
+            "the data has 3 rows: expected at least 10",
+        ),
         ({"rows": np.zeros((20, 0)), "names": ()}, "classification", "no column to learn from"),
         (
             {"rows": np.full((20, 2), np.inf)},
             "regression",
             "rows 0, 1, 2 and 17 more: .* 'a' is infinite",
         ),
-        ({"targets": np.where(np.arange(20) == 4, np.nan, 1.0)}, "regression", "row 4 has no target"),
-        ({"targets": np.full(20, "x")}, "regression", "must be a number"),
-        ({"targets": np.ones(20)}, "regression", "every target is 1.0; there is nothing to predict"),
-        ({"targets": np.ones(20)}, "classification", "every target is 1.0; there is nothing to tell"),
-        ({"targets": np.arange(20) // 19}, "classification", r"class 1 has one row \(row 19\)"),
-        ({"targets": np.arange(20)}, "classification", "20 classes in 20 rows; task='regression'"),
-        ({"targets": np.arange(20).astype(str)}, "classification", "is it the right column?"),
+        (
+            {"targets": np.where(np.arange(20) == 4, np.nan, 1.0)},
+            "regression",
+            "row 4: the target is nan: expected a finite number",
+        ),
+        ({"targets": np.full(20, "x")}, "regression", "strings, such as 'x': a regression expects numbers"),
+        ({"targets": np.ones(20)}, "regression", "the target is 1.0 in every row: expected different values"),
+        (
+            {"targets": np.ones(20)},
+            "classification",
+            "the target is 1.0 in every row: expected at least two classes",
+        ),
+        ({"targets": np.arange(20) // 19}, "classification", "row 19: class 1 has only this row"),
+        ({"targets": np.arange(20)}, "classification", "20 classes in 20 rows: .*task='regression'"),
+        ({"targets": np.arange(20).astype(str)}, "classification", "check that it is the right column"),
     ],
 )
 def test_data_that_cannot_be_trained_on_is_refused(changes, task, sentence):
@@ -93,7 +105,7 @@ def test_rows_without_a_target_are_dropped_and_counted():
 
     assert len(found.table) == N - 2
     assert found.dropped.without_target == 2
-    assert words(found, "no target") == "2 rows without a target dropped"
+    assert words(found, "no target") == "dropped 2 rows without a target"
     assert found.table.targets.dtype.kind == "U"
 
 
@@ -119,7 +131,7 @@ def test_rows_that_are_there_twice_are_dropped_before_the_split():
 
     assert found.table.sha256() == table.sha256()
     assert found.dropped.duplicates == 2
-    assert words(found, "duplicates") == "2 rows there more than once dropped: rows 5, 7"
+    assert words(found, "duplicates") == "dropped 2 rows equal to earlier ones: rows 5, 7"
 
 
 def test_a_whole_file_that_is_there_twice_is_taken_once():
@@ -157,11 +169,11 @@ def test_columns_that_say_nothing_are_left_out():
 
     assert found.table.names == ("size", "plan", "gap")
     assert found.left_out == {
-        "same": "has one value in all rows",
-        "none": "has no value at all",
-        "word": "has one value in all rows",
+        "same": "has the same value in all rows",
+        "none": "has no value in any row",
+        "word": "has the same value in all rows",
     }
-    assert words(found, "left out") == "column 'same' has one value in all rows: left out"
+    assert words(found, "left out") == "left out column 'same': it has the same value in all rows"
     assert cleaned(table, keep=("same", "none", "word")).table.names == table.names
 
 
@@ -196,9 +208,7 @@ YES = a_table().targets == "yes"
 def test_a_column_that_gives_the_class_away_is_named_and_refused(column, values):
     table = a_table(**{column: values})
 
-    with pytest.raises(
-        BadData, match=rf"'{column}' gives the target away: alone it tells (99|100)\..* keep="
-    ):
+    with pytest.raises(BadData, match=rf"'{column}' gives the target away: .* recall (99|100)\..* keep="):
         cleaned(table)
 
     assert column in cleaned(table, keep=(column,)).table.names
@@ -211,7 +221,7 @@ def test_a_column_that_gives_a_very_rare_class_away_is_refused(n_rare):
     targets = np.where(np.isin(np.arange(20_000), rng.choice(20_000, n_rare, replace=False)), "fraud", "fine")
     rows = pd.DataFrame({"size": rng.normal(size=20_000), "refund": (targets == "fraud").astype(float)})
 
-    with pytest.raises(BadData, match="'refund' gives the target away: alone it tells 100"):
+    with pytest.raises(BadData, match=r"'refund' gives the target away: .* recall 100"):
         cleaned(Table.of(rows, targets))
 
     noisy = rows.assign(refund=np.where(rng.random(20_000) < 0.05, 1 - rows["refund"], rows["refund"]))
@@ -224,14 +234,14 @@ def test_a_class_of_one_group_is_said():
 
     said = words(cleaned(table, groups="id"), "one group")
 
-    assert said == "class rare is in one group only: it is learnt, no row judges it"
+    assert said == "class rare occurs in one group only: it is trained on, but never evaluated"
 
 
 @pytest.mark.parametrize("leak", [lambda y: 2 * y + 7, np.exp, lambda y: -y])
 def test_a_column_that_gives_the_number_away_is_named_and_refused(leak):
     amounts = np.random.default_rng(3).normal(size=N)
 
-    with pytest.raises(BadData, match=r"'total' gives the target away: alone it tells R² (0\.99|1\.0)"):
+    with pytest.raises(BadData, match=r"'total' gives the target away: .* R² (0\.99|1\.0)"):
         cleaned(a_table(amounts, total=leak(amounts)))
 
 
@@ -268,7 +278,7 @@ def test_rows_that_contradict_one_another_are_named():
 
     found = cleaned(replace(table, rows=rows, targets=targets))
 
-    assert words(found, "contradictions") == "2 rows equal to others but for the target: rows 0, 1"
+    assert words(found, "contradictions") == "2 rows equal to others except for the target: rows 0, 1"
 
 
 def test_a_class_that_the_rest_of_the_data_speaks_against_is_doubted():
@@ -282,7 +292,9 @@ def test_a_class_that_the_rest_of_the_data_speaks_against_is_doubted():
 
     found = cleaned(Table.of(rows, targets))
 
-    assert re.match(r"(3|4|5) rows perhaps mislabelled: rows 10, 20, 31", words(found, "doubtful targets"))
+    assert re.match(
+        r"(3|4|5) rows may have the wrong class: rows 10, 20, 31", words(found, "doubtful targets")
+    )
 
 
 def test_a_refusal_names_the_rows_of_the_file_even_when_others_were_dropped(tmp_path):

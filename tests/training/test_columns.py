@@ -75,7 +75,10 @@ def test_a_recipe_names_what_else_stands_for_nothing(from_csv):
 def test_few_words_among_numbers_are_a_fault_that_is_named(from_csv):
     numbers = map(str, range(30))
 
-    with pytest.raises(BadData, match=r"csv row 32: column 'x' holds text among numbers; .*text=\('x',\)"):
+    with pytest.raises(
+        BadData,
+        match=r"csv row 32: column 'x' has strings among numbers.*missing=\('unknown',\).*text=\('x',\)",
+    ):
         from_csv(*numbers, "unknown")
 
 
@@ -84,12 +87,16 @@ def test_a_column_is_text_if_the_recipe_says_so(from_csv):
 
 
 def test_a_date_that_does_not_exist_is_named(from_csv):
-    with pytest.raises(BadData, match=r"row 31: column 'x' holds what is no date among dates"):
+    with pytest.raises(
+        BadData, match=r"row 31: column 'x' has values among dates that are not dates, such as '2024-02-30'"
+    ):
         from_csv(*(f"2024-01-{day:02}" for day in range(1, 30)), "2024-02-30")
 
 
 def test_a_decimal_comma_is_recognised_and_read_when_asked_for(from_csv):
-    with pytest.raises(BadData, match=r"row 3: column 'x' holds a decimal comma; csv\(..., decimal=','\)"):
+    with pytest.raises(
+        BadData, match=r"row 3: column 'x' has numbers with a decimal comma, such as '2,5'; .*decimal=','"
+    ):
         from_csv("1", "2,5")
 
     assert from_csv("1", "2,5", decimal=",").rows["x"].tolist() == [1, 2.5]
@@ -98,9 +105,9 @@ def test_a_decimal_comma_is_recognised_and_read_when_asked_for(from_csv):
 @pytest.mark.parametrize(
     ("cells", "sentence"),
     [
-        (["00123"], "leading zeros; it is text, callers send strings"),
-        (["12345678901234567"], "beyond 2**53; it is text"),
-        (["31.01.2024"], "looks like dates; to be dates"),
+        (["00123"], "leading zeros: it is read as strings, and requests must send strings"),
+        (["12345678901234567"], "beyond 2**53: it is read as strings"),
+        (["31.01.2024"], "looks like dates that are not in ISO 8601"),
     ],
 )
 def test_what_a_person_might_not_expect_is_said(from_csv, cells, sentence):
@@ -165,12 +172,12 @@ def test_pandas_own_types_are_read():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ([1, "x", 2], "row 1: column 'x' holds text among numbers"),
-        ([1, datetime.date(2024, 1, 1), 2], "row 1: column 'x' holds dates among numbers"),
-        ([[1], "x", 2], "row 0: column 'x' holds a list, not a number"),
-        ([{"a": 1}, None, None], "row 0: column 'x' holds a dict"),
-        ([b"x", None, None], "row 0: column 'x' holds a bytes"),
-        ([datetime.timedelta(1), None, None], "row 0: column 'x' holds a timedelta"),
+        ([1, "x", 2], "row 1: column 'x' has strings among numbers, such as 'x'"),
+        ([1, datetime.date(2024, 1, 1), 2], "row 1: column 'x' has dates among numbers, such as 2024-01-01"),
+        ([[1], "x", 2], "row 0: column 'x' has values of type list, such as .1.; expected numbers"),
+        ([{"a": 1}, None, None], "row 0: column 'x' has values of type dict"),
+        ([b"x", None, None], "row 0: column 'x' has values of type bytes"),
+        ([datetime.timedelta(1), None, None], "row 0: column 'x' has values of type timedelta"),
     ],
 )
 def test_a_column_of_mixed_or_other_types_is_refused_by_its_rows(values, sentence):
@@ -179,7 +186,7 @@ def test_a_column_of_mixed_or_other_types_is_refused_by_its_rows(values, sentenc
 
 
 def test_of_many_rows_a_few_are_named():
-    with pytest.raises(BadData, match=r"^rows 0, 2, 4 and 2 more: column 'x' holds text among numbers$"):
+    with pytest.raises(BadData, match=r"^rows 0, 2, 4 and 2 more: column 'x' has strings among numbers"):
         collect(lambda: [{"x": "?" if n % 2 == 0 and n < 9 else n, "y": 1} for n in range(40)])
 
 
@@ -203,15 +210,19 @@ def test_a_function_may_give_rows_in_many_forms(source, names):
 @pytest.mark.parametrize(
     ("source", "error", "sentence"),
     [
-        (lambda: 5, RecipeError, "gave a int; expected a DataFrame"),
-        (lambda: "text", RecipeError, "gave a str"),
-        (lambda: [[1]], RecipeError, "gave a list"),
+        (lambda: 5, RecipeError, "an object of type int: expected a DataFrame"),
+        (lambda: "text", RecipeError, "of type str"),
+        (lambda: [[1]], RecipeError, "of type list"),
         (lambda: (np.eye(3), [1, 2]), RecipeError, r"3 rows and targets of shape \(2,\)"),
-        (lambda: (pd.DataFrame({"y": [1]}), [1]), RecipeError, "rows with a column 'y', and targets beside"),
-        (lambda: [], BadData, "has no column 'y'; it has no columns at all"),
-        (lambda: {"Y": [1]}, BadData, "has no column 'y'; did you mean 'Y'?"),
-        (lambda: pd.DataFrame([[1, 2, 3]], columns=["a", "a", "y"]), BadData, "more than once: a"),
-        (lambda: [{"y": datetime.date(2024, 1, 1)}], BadData, "the target 'y' is a date"),
+        (lambda: (pd.DataFrame({"y": [1]}), [1]), RecipeError, "rows have a column 'y' too"),
+        (lambda: [], BadData, "has no column 'y': it has no columns at all"),
+        (lambda: {"Y": [1]}, BadData, "has no column 'y': did you mean 'Y'?"),
+        (
+            lambda: pd.DataFrame([[1, 2, 3]], columns=["a", "a", "y"]),
+            BadData,
+            "several columns with the same name: a",
+        ),
+        (lambda: [{"y": datetime.date(2024, 1, 1)}], BadData, "the target 'y' holds dates"),
     ],
 )
 def test_what_is_no_table_is_refused(source, error, sentence):
@@ -234,10 +245,22 @@ def test_columns_for_groups_and_time_and_those_left_out_are_no_features():
 @pytest.mark.parametrize(
     ("records", "options", "sentence"),
     [
-        (RECORDS, {"leave_out": ("Id",)}, "has no column 'Id'; did you mean 'id'?"),
-        (RECORDS, {"time": "id"}, "column 'id' gives the time order: expected dates"),
-        ([*RECORDS, {"x": 1, "y": 1}], {"groups": "id"}, "row 10: column 'id', by which to split, is empty"),
-        ([*RECORDS, {"x": 1, "y": 1}], {"time": "day"}, "row 10: column 'day', by which to split, is empty"),
+        (RECORDS, {"leave_out": ("Id",)}, "has no column 'Id': did you mean 'id'?"),
+        (
+            RECORDS,
+            {"time": "id"},
+            "column 'id', the recipe's time, holds strings, such as 'c0': expected ISO 8601 dates",
+        ),
+        (
+            [*RECORDS, {"x": 1, "y": 1}],
+            {"groups": "id"},
+            "row 10: column 'id', the recipe's groups, has no value",
+        ),
+        (
+            [*RECORDS, {"x": 1, "y": 1}],
+            {"time": "day"},
+            "row 10: column 'day', the recipe's time, has no value",
+        ),
     ],
 )
 def test_a_column_that_a_recipe_names_wrongly_is_refused(records, options, sentence):

@@ -16,7 +16,8 @@ from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
 from modelane_training.evaluation.metrics import METRICS, measure
-from modelane_training.evaluation.predictions import Answers, ask, looked_for
+from modelane_training.evaluation.predictions import Predictions, predict
+from modelane_training.evaluation.task_defaults import positive_class
 
 N = 400
 
@@ -32,13 +33,13 @@ def classified(k=2, estimator=None, names=None):
 
 
 def measured(estimator, rows, targets, task="classification"):
-    positive = looked_for(targets) if task == "classification" else None
-    said = ask(estimator, rows, targets, task, positive=positive)
+    positive = positive_class(targets) if task == "classification" else None
+    said = predict(estimator, rows, targets, task, positive=positive)
     return {name: value for name, (value,) in measure(said).items() if np.isfinite(value)}
 
 
 def answers(truth, predicted):
-    return Answers(truth=np.asarray(truth, float), predicted=np.asarray(predicted, float))
+    return Predictions(truth=np.asarray(truth, float), predicted=np.asarray(predicted, float))
 
 
 @pytest.mark.parametrize("names", [None, ["no", "yes"]])
@@ -135,8 +136,13 @@ def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_nothing()
 
     def ece(shares):
         return measure(
-            Answers(
-                truth=truth, predicted=said, classes=np.arange(2), shares=shares, scores=shares, positive=1
+            Predictions(
+                truth=truth,
+                predicted=said,
+                classes=np.arange(2),
+                probabilities=shares,
+                scores=shares,
+                positive=1,
             )
         )["ece"][0]
 
@@ -147,8 +153,8 @@ def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_nothing()
 @pytest.mark.parametrize(
     ("predicted", "sentence"),
     [
-        (np.full(N, np.nan), f"{N} of {N} answers are no numbers"),
-        (np.zeros((N, 2)), "answers of shape"),
+        (np.full(N, np.nan), f"{N} of {N} predictions are not finite numbers"),
+        (np.zeros((N, 2)), "predict returned shape"),
         (np.array(["x"] * N), "ValueError"),
     ],
 )
@@ -158,14 +164,14 @@ def test_answers_that_are_none_are_refused(predicted, sentence):
             return predicted
 
     with pytest.raises(TrainingError, match=sentence):
-        ask(Odd(), np.zeros((N, 1)), np.zeros(N), "regression", positive=None)
+        predict(Odd(), np.zeros((N, 1)), np.zeros(N), "regression", positive=None)
 
 
 def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
     estimator, rows, targets = classified(estimator=LinearSVC())
-    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
+    said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
-    with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* it has accuracy"):
+    with pytest.raises(RecipeError, match=r"log_loss cannot be computed .* expected one of accuracy"):
         assess("log_loss", said, bootstrap.draw(N, seed=0))
 
 
@@ -178,7 +184,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_rows):
     for seed in range(n_times):
         right = random.random(n_rows) < 0.8
         truth = random.integers(2, size=n_rows)
-        said = Answers(
+        said = Predictions(
             truth=truth, predicted=np.where(right, truth, 1 - truth), classes=np.arange(2), positive=1
         )
         errors = answers(np.zeros(n_rows), random.normal(size=n_rows))
@@ -251,7 +257,7 @@ def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals()
 
 def test_the_same_answers_gain_exactly_nothing():
     estimator, rows, targets = classified(k=3)
-    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
+    said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
     found = assess("log_loss", said, bootstrap.draw(N, seed=0), champion=said)
 
@@ -281,11 +287,11 @@ def test_slices_are_the_frequent_values_the_quarters_and_what_is_missing():
     assert ("since", "2026-01-01 to 2026-04-10") in named
     assert sum(n for (column, _), n in named.items() if column == "amount") == n
     assert not any(column == "same" for column, _ in named)
-    assert found.left_out == "not judged: 1 slices of fewer than 30 rows"
+    assert found.left_out == "not evaluated: 1 slice with fewer than 30 rows"
 
 
 def test_slices_by_a_column_that_is_not_there_are_refused():
-    with pytest.raises(RecipeError, match="'plan', which is not a column"):
+    with pytest.raises(RecipeError, match="'plan', which is not a feature"):
         slices.cut(Table.of(np.zeros((5, 1)), np.zeros(5)), ("plan",))
 
 
@@ -313,10 +319,10 @@ def test_the_class_that_is_looked_for_does_not_change_with_the_shares_of_a_part(
     part = np.flatnonzero(np.cumsum(targets == 0) <= np.count_nonzero(targets) / 2)
     part = np.concatenate([part, np.flatnonzero(targets)])
 
-    found = measure(ask(estimator, rows[part], targets[part], "classification", positive=1))
+    found = measure(predict(estimator, rows[part], targets[part], "classification", positive=1))
 
-    assert looked_for(targets) == 1
-    assert looked_for(targets[part]) == 0
+    assert positive_class(targets) == 1
+    assert positive_class(targets[part]) == 0
     assert found["f1"] == sk.f1_score(targets[part], estimator.predict(rows[part]), pos_label=1)
 
 
@@ -326,10 +332,10 @@ def test_a_class_that_only_the_champion_knows_costs_it_no_more_than_the_rows_it_
     truth = np.arange(N) % k
     candidate = Fixed(truth, np.arange(k))
     champion = Fixed(np.where(np.arange(N) == 0, k, truth), np.arange(k + 1))
-    positive = looked_for(truth)
+    positive = positive_class(truth)
 
     ours, theirs = (
-        ask(one, np.zeros((N, 1)), truth, "classification", positive=positive)
+        predict(one, np.zeros((N, 1)), truth, "classification", positive=positive)
         for one in (candidate, champion)
     )
     found = assess("f1", ours, bootstrap.draw(N, seed=0), champion=theirs)
@@ -366,7 +372,7 @@ def test_an_evaluation_can_be_read_back_from_a_card():
     from modelane_training.evaluation.results import Evaluation
 
     estimator, rows, targets = classified()
-    said = ask(estimator, rows, targets, "classification", positive=looked_for(targets))
+    said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
     table = Table.of(rows, targets)
     found = assess(
         "roc_auc",

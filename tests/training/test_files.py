@@ -45,13 +45,13 @@ def test_every_format_gives_the_same_table(written, kind):
 
 @pytest.mark.parametrize("kind", READERS)
 def test_a_file_that_is_too_large_once_it_is_unpacked_is_refused(written, kind):
-    with pytest.raises(BadData, match="holds more than 20 bytes: train on a part"):
+    with pytest.raises(BadData, match="holds more than max_bytes=20 bytes of data: train on a part"):
         collect(READERS[kind](written[kind], max_bytes=20))
 
 
 @pytest.mark.parametrize("reader", [csv, parquet, json_lines, folder])
 def test_a_missing_file_is_said_in_words(tmp_path, reader):
-    with pytest.raises(BadData, match="none cannot be read: No such file"):
+    with pytest.raises(BadData, match="none does not exist"):
         collect(reader(tmp_path / "none"))
 
 
@@ -67,9 +67,9 @@ def test_a_file_of_another_kind_is_said_in_words(tmp_path, reader, content):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a,y\n1,2\n3\n", "row 3 has 1 values, not 2"),
-        ('a,y\n"1\n2",2\n3,4,5\n', "row 3 has 3 values, not 2"),
-        ("\n1,2\n", "it is empty, or its first line is"),
+        ("a,y\n1,2\n3\n", "row 3 has 1 values: expected 2"),
+        ('a,y\n"1\n2",2\n3,4,5\n', "row 3 has 3 values: expected 2"),
+        ("\n1,2\n", "is empty, or its first line is: expected a header"),
     ],
 )
 def test_a_csv_file_that_is_wrong_says_where(tmp_path, text, sentence):
@@ -89,7 +89,7 @@ def test_a_delimiter_is_recognised_in_the_header(tmp_path, delimiter):
 def test_another_encoding_is_asked_for_and_read(tmp_path):
     (tmp_path / "data.csv").write_bytes("größe,y\n1,ä\n".encode("latin-1"))
 
-    with pytest.raises(BadData, match=r"is not text in utf-8: csv\(..., encoding=...\)"):
+    with pytest.raises(BadData, match=r"is not text in utf-8: .*encoding='cp1252'"):
         collect(csv(tmp_path / "data.csv"))
 
     table = collect(csv(tmp_path / "data.csv", encoding="latin-1"))
@@ -110,10 +110,10 @@ def test_an_index_that_was_saved_along_is_left_out_and_said(tmp_path):
     [
         ('{"a": 1}\n{"a": }\n', "line 2 is not a JSON object: JSON is malformed"),
         ('{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
-        ('[{"a": 1}]', "line 1 is not a JSON object.*a JSON array is no JSON Lines"),
+        ('[{"a": 1}]', "line 1 is not a JSON object.*no array around them"),
         ('{"a": 1}\n\n{"a": 2}\n', "line 2 is empty"),
-        ('{"a": 1, "y": 1}\n{"a": "x", "y": 1}\n{"a": 2, "y": 1}\n', "line 2: column 'a' holds text among"),
-        ('{"a": {"b": 1}, "y": 1}\n', "line 1: column 'a' holds a dict"),
+        ('{"a": 1, "y": 1}\n{"a": "x", "y": 1}\n{"a": 2, "y": 1}\n', "line 2: column 'a' has strings among"),
+        ('{"a": {"b": 1}, "y": 1}\n', "line 1: column 'a' has values of type dict"),
     ],
 )
 def test_json_lines_that_are_wrong_say_where(tmp_path, text, sentence):
@@ -146,16 +146,16 @@ def test_a_fault_in_a_folder_names_the_file(tmp_path):
     (tmp_path / "1.csv").write_text("x,y\n" + "1,1\n" * 20)
     (tmp_path / "2.csv").write_text("x,y\n1,1\nmany,1\n")
 
-    with pytest.raises(BadData, match=r"2\.csv row 3: column 'x' holds text among numbers"):
+    with pytest.raises(BadData, match=r"2\.csv row 3: column 'x' has strings among numbers"):
         collect(folder(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({}, "has no file whose name ends in .csv"),
-        ({"1.csv": "x,y\n1,2\n", "2.csv": "x,z\n1,2\n"}, r"2\.csv has no column 'y', a column 'z' more"),
-        ({"1.csv": "x,y\n1,2\n", "2.jsonl": '{"x": 1, "y": 2}'}, r"several kinds: 1\.csv, 2\.jsonl"),
+        ({}, "has no data files: expected names that end in .csv"),
+        ({"1.csv": "x,y\n1,2\n", "2.csv": "x,z\n1,2\n"}, r"2\.csv has no column 'y', an additional"),
+        ({"1.csv": "x,y\n1,2\n", "2.jsonl": '{"x": 1, "y": 2}'}, r"several formats.* 1\.csv, 2\.jsonl"),
     ],
 )  # fmt: skip
 def test_a_folder_whose_files_do_not_fit_is_refused(tmp_path, files, sentence):

@@ -55,9 +55,9 @@ def part(value, reach=0.01, column="country", words="NL"):
     ("gate", "metric", "candidate", "champion", "promote", "reason"),
     [
         (Gate(), "accuracy", 0.5, None, True, "there is no champion"),
-        (Gate(worst=0.6), "accuracy", 0.5, None, False, "misses the limit of 0.6"),
+        (Gate(worst=0.6), "accuracy", 0.5, None, False, "is worse than the limit of 0.6"),
         (Gate(worst=0.6), "accuracy", 0.6, None, True, "there is no champion"),
-        (Gate(worst=0.6), "accuracy", 0.5, 0.4, False, "misses the limit"),
+        (Gate(worst=0.6), "accuracy", 0.5, 0.4, False, "is worse than the limit"),
         (
             Gate(),
             "accuracy",
@@ -74,20 +74,34 @@ def part(value, reach=0.01, column="country", words="NL"):
             False,
             "not better beyond chance, by 0.0040 (95 %: -0.0010 to 0.0090)",
         ),
-        (Gate(min_gain=0.02), "accuracy", 0.91, 0.9, False, "less than the 0.02 that are asked for"),
+        (Gate(min_gain=0.02), "accuracy", 0.91, 0.9, False, "but the gate requires a gain of 0.02"),
         (Gate(min_gain=0.02), "accuracy", 0.93, 0.9, True, "better by 0.0300"),
         (Gate(), "accuracy", 0.9, 0.9, False, "not better"),
         (Gate(), "accuracy", 0.89, 0.9, False, "worse by 0.0100 (95 %: 0.0050 to 0.0150)"),
-        (Gate(promote_equal=True), "accuracy", 0.9, 0.9, False, "not shown to be as good, not better"),
-        (Gate(promote_equal=True), "accuracy", 0.904, 0.9, False, "not shown to be as good"),
-        (Gate(promote_equal=True, max_regression=0.006), "accuracy", 0.9, 0.9, True, "as good, and fresher"),
+        (Gate(promote_equal=True), "accuracy", 0.9, 0.9, False, "not shown to be equal, not better"),
+        (Gate(promote_equal=True), "accuracy", 0.904, 0.9, False, "not shown to be equal"),
+        (
+            Gate(promote_equal=True, max_regression=0.006),
+            "accuracy",
+            0.9,
+            0.9,
+            True,
+            "equal and trained on newer data",
+        ),
         (Gate(promote_equal=True), "accuracy", 0.89, 0.9, False, ": worse by 0.0100"),
-        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.89, 0.9, True, "worse by 0.02 at most"),
-        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.884, 0.9, False, "not shown to be as"),
+        (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.89, 0.9, True, "worse by at most 0.02"),
+        (
+            Gate(promote_equal=True, max_regression=0.02),
+            "accuracy",
+            0.884,
+            0.9,
+            False,
+            "not shown to be equal",
+        ),
         (Gate(promote_equal=True, max_regression=0.02), "accuracy", 0.87, 0.9, False, ": worse"),
         (Gate(), "log_loss", 0.1, 0.2, True, "better"),
         (Gate(), "rmse", 0.3, 0.2, False, "worse"),
-        (Gate(worst=0.5), "mae", 0.6, None, False, "misses the limit"),
+        (Gate(worst=0.5), "mae", 0.6, None, False, "is worse than the limit"),
     ],
 )
 def test_a_verdict_and_its_reason(  # noqa: PLR0917
@@ -117,11 +131,11 @@ def test_a_champion_that_serves_is_never_replaced_uncompared(gate):
 
     assert not without_score.promote
     assert without_score.reason == (
-        "f1 0.9000; the champion gives no score (why), and is kept uncompared: do this replaces it"
+        "f1 0.9000; the champion gives no score (why); it stays in service: to replace it, run do this"
     )
     assert not without_metric.promote
     assert without_metric.reason == (
-        "f1 0.9000; the champion has no f1 to compare with, and is kept: do this replaces it"
+        "f1 0.9000; the champion has no f1 to compare with and stays in service: to replace it, run do this"
     )
 
 
@@ -132,7 +146,7 @@ def test_a_model_that_is_not_shown_to_beat_guessing_is_not_promoted(champion):
     verdict = decide(Gate(), evaluation)
 
     assert not verdict.promote
-    assert "is not shown to beat guessing, an answer that never looks at a row has 0.9000" in verdict.reason
+    assert "does not beat a constant prediction beyond chance: that has 0.9000" in verdict.reason
     assert decide(Gate(beat_baseline=False), evaluation).promote
 
 
@@ -143,8 +157,8 @@ def test_a_better_model_that_fails_a_slice_is_not_promoted_and_the_worst_slice_i
 
     assert not verdict.promote
     assert verdict.reason == (
-        "accuracy 0.9500, the champion has 0.9000, but on 80 rows with 'country' BE it is worse by "
-        "0.2000 (95 %: 0.1900 to 0.2100), more than 0.045"
+        "accuracy 0.9500, the champion has 0.9000, but on the 80 rows with 'country' BE it is worse by "
+        "0.2000 (95 %: 0.1900 to 0.2100): the gate allows 0.045"
     )
 
 
@@ -188,7 +202,7 @@ def test_a_champion_without_the_metric_is_not_compared():
     verdict = decide(Gate(), evaluation)
 
     assert not verdict.promote
-    assert "the champion has no roc_auc to compare with, and is kept" in verdict.reason
+    assert "the champion has no roc_auc to compare with and stays in service" in verdict.reason
 
 
 @given(NAMES, SCORES, st.none() | SCORES, REACH)
@@ -228,5 +242,5 @@ def test_other_limits_that_are_no_amounts_are_refused(limits):
 
 
 def test_a_regression_without_promote_equal_contradicts_itself():
-    with pytest.raises(RecipeError, match="needs promote_equal=True"):
+    with pytest.raises(RecipeError, match="only with promote_equal=True"):
         Gate(max_regression=0.1)

@@ -56,10 +56,10 @@ def test_a_recipe_is_written_explained_and_followed_by_the_next_command(data):
     for words in (
         "400 rows of 3 columns from churn.csv",
         "left out: 'customer id' identifies the row",
-        "left out: 'country' has one value in all rows",
-        "left out: 'cancel_fee' gives the target away (100.0% of it)",
+        "left out: 'country' has the same value in all rows",
+        "left out: 'cancel_fee' gives the target away (recall 100.0%)",
         "task: classification of 'left' (no ",
-        "metric: roc_auc: how well the two classes are told apart",
+        "metric: roc_auc: how well the two classes are separated",
         "wrote recipes/churn.py\nnext: modelane train churn\n",
     ):
         assert words in result.output
@@ -174,9 +174,9 @@ def test_names_that_are_code_stay_names():
     ("arguments", "code", "sentence"),
     [
         (["--data", "none.csv", "--target", "left"], 1, "none.csv does not exist"),
-        (["--data", "churn.csv", "--target", "Left"], 1, "has no column 'Left'; did you mean 'left'?"),
+        (["--data", "churn.csv", "--target", "Left"], 1, "has no column 'Left': did you mean 'left'?"),
         (["--data", "churn.csv", "--target", "customer id"], 1, "the target has 400 classes in 400 rows"),
-        (["--data", "churn.csv", "--target", "country"], 1, "every target is DE"),
+        (["--data", "churn.csv", "--target", "country"], 1, "the target is DE in every row"),
         (["--data", "notes.txt", "--target", "x"], 1, "expected a file that ends in .csv"),
         (["--target", "left"], 2, "give either --data FILE, or --query"),
         (["--data", "churn.csv"], 2, "--target"),

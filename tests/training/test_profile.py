@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as stn
 from modelane.errors import BadData
 from modelane_training.dataset.table import Table
 from modelane_training.preparation import data_profile, drift
-from modelane_training.preparation.prepare import InService, prepare
+from modelane_training.preparation.prepare import ChampionData, prepare
 from modelane_training.recipe import Recipe
 
 
@@ -40,8 +40,8 @@ def prepared(table: Table, before=None, **options):
     return prepare(table, Recipe(model="m", source=a_table, **options), before)
 
 
-def served(table: Table) -> InService:
-    return InService(version="v1", profile=prepared(table).profile)
+def served(table: Table) -> ChampionData:
+    return ChampionData(version="v1", profile=prepared(table).profile)
 
 
 def test_every_column_is_described_by_its_kind():
@@ -52,8 +52,8 @@ def test_every_column_is_described_by_its_kind():
     assert [column.kind for column in found.columns] == kinds
     age = columns["age"].numbers
     assert age.mean == pytest.approx(40, abs=2)
-    assert age.tenths[5] == pytest.approx(40, abs=2)
-    assert sum(age.counts) == sum(age.tenth_counts) == 500
+    assert age.deciles[5] == pytest.approx(40, abs=2)
+    assert sum(age.counts) == sum(age.decile_counts) == 500
     assert len(age.edges) == len(age.counts) + 1
     assert [value.value for value in columns["plan"].top] == ["solo", "team"]
     assert columns["plan"].n_missing == 500 - sum(value.count for value in columns["plan"].top)
@@ -105,7 +105,7 @@ def test_the_same_kind_of_data_has_not_moved():
     assert {column.name for column in found.columns if column.drift is not None} == {
         "age", "visits", "member", "plan", "since",
     }  # fmt: skip
-    assert not [finding.words for finding in found.findings if finding.code == "drift"]
+    assert not [finding.message for finding in found.findings if finding.code == "drift"]
     assert found.target.drift < 0.1
 
 
@@ -118,7 +118,7 @@ def test_columns_that_have_moved_are_named():
 
     found = prepared(moved, served(a_table(seed=0))).profile
 
-    said = {finding.column: finding.words for finding in found.findings if finding.code == "drift"}
+    said = {finding.column: finding.message for finding in found.findings if finding.code == "drift"}
     assert set(said) == {"age", "plan", "target"}
     assert re.search(r"its mean was (39|40).*now it is 5", said["age"])
     assert said["plan"].endswith("its most frequent value was 'solo', now it is 'firm'")
@@ -154,7 +154,7 @@ def test_data_without_a_column_that_callers_send_is_refused():
     before = served(a_table())
     table = a_table(seed=1).without(["visits"])
 
-    with pytest.raises(BadData, match=r"no column 'visits', which the version in service takes.*leave_out="):
+    with pytest.raises(BadData, match=r"no column 'visits', which the champion takes.*leave_out="):
         prepared(table, before)
 
     assert "visits" not in prepared(table, before, leave_out=("visits",)).table.names
@@ -164,7 +164,7 @@ def test_a_column_of_another_type_than_callers_send_is_refused():
     before = served(a_table())
     table = a_table(seed=1, visits=np.random.default_rng(0).choice(["few", "many"], 500))
 
-    with pytest.raises(BadData, match=r"'visits' holds text, the version in service takes numbers.*keep="):
+    with pytest.raises(BadData, match=r"'visits' has strings, but the champion takes numbers.*keep="):
         prepared(table, before)
 
     assert prepared(table, before, keep=("visits",)).table.features[1].dtype == "str"
@@ -187,8 +187,12 @@ def test_a_column_that_was_left_out_stays_out_when_it_has_values_until_the_recip
     found = prepared(table, before)
 
     assert found.table.names == a_table().names
-    assert "keep=('flag',) takes it in" in found.profile.left_out["flag"]
+    assert "add keep=('flag',) to the recipe" in found.profile.left_out["flag"]
     assert "flag" in prepared(table, before, keep=("flag",)).table.names
+
+    # And the reason does not grow from run to run
+    again = prepared(table, ChampionData(version="v2", profile=found.profile))
+    assert again.profile.left_out == found.profile.left_out
 
 
 def test_a_new_column_waits_until_the_recipe_takes_it():
@@ -198,8 +202,8 @@ def test_a_new_column_waits_until_the_recipe_takes_it():
     waits, kept = prepared(table, before), prepared(table, before, keep=("more",))
 
     assert waits.table.names == a_table().names
-    assert "keep=('more',) takes it in" in waits.profile.left_out["more"]
-    assert "column 'more' is new: callers of this version must send it" in kept.profile.in_words()
+    assert "add keep=('more',) to the recipe" in waits.profile.left_out["more"]
+    assert "column 'more' is new: callers of this version must send it" in kept.profile.messages()
 
 
 def test_columns_stay_in_the_order_in_which_callers_send_them():

@@ -27,7 +27,8 @@ from modelane_training.dataset.table import Table
 from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
-from modelane_training.evaluation.predictions import ask, looked_for
+from modelane_training.evaluation.predictions import predict
+from modelane_training.evaluation.task_defaults import positive_class
 from modelane_training.gate import Gate, decide
 from modelane_training.recipe import Recipe
 from modelane_training.report import compose as composing
@@ -65,11 +66,11 @@ def material(table, estimator, metric, task="classification", *, champion=None, 
     n = len(table) * 3 // 4
     training, hold_out = table.take(np.arange(n)), table.take(np.arange(n, len(table)))
 
-    positive = looked_for(table.targets) if task == "classification" else None
+    positive = positive_class(table.targets) if task == "classification" else None
 
     def answers(of):
         of.fit(training.matrix(), training.targets)
-        return ask(of, hold_out.matrix(), hold_out.targets, task, positive=positive)
+        return predict(of, hold_out.matrix(), hold_out.targets, task, positive=positive)
 
     ours, theirs = answers(estimator), None if champion is None else answers(champion)
     recipe = Recipe(model="churn", source=lambda target: table, target="left", metric=metric, task=task)

@@ -68,8 +68,8 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
 
     found = {recipe.file: recipe for recipe in read_schedules(settings)}
 
-    assert found["iris.py"] == RecipeSchedule("iris.py", "iris", "0 3 * * *")
-    assert found["calm.py"] == RecipeSchedule("calm.py", "calm")
+    assert (found["iris.py"].model, found["iris.py"].schedule) == ("iris", "0 3 * * *")
+    assert (found["calm.py"].model, found["calm.py"].schedule) == ("calm", None)
     assert "ZeroDivisionError" in found["broken.py"].error
     assert "exit status 3" in found["exits.py"].error
 

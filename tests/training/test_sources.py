@@ -37,7 +37,7 @@ def test_every_table_of_scikit_learn_is_one(name):
 
 
 def test_a_data_set_of_several_targets_is_refused():
-    with pytest.raises(BadData, match="linnerud has 3 targets; a model predicts one"):
+    with pytest.raises(BadData, match="linnerud has 3 targets: expected one"):
         Recipe(model="m", source=scikit_learn("linnerud")).collect()
 
 

@@ -181,16 +181,16 @@ def test_by_time_and_groups_nobody_is_judged_who_was_trained_on():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"groups": np.full(20, "a")}, "every row is of one group: column 'id'"),
-        ({"times": np.zeros(20)}, "every row has the time 0.0"),
+        ({"groups": np.full(20, "a")}, "all rows belong to the same group, 'a': expected"),
+        ({"times": np.zeros(20)}, "the time of every row is 0.0: expected"),
         ({"times": np.arange(20.0), "groups": np.full(20, "a")}, "no row is left to train on"),
         (
             {"times": np.arange(20.0), "targets": np.array(["a", "b"] * 9 + ["a", "new"])},
-            "class new is only later .row 19., so it would be judged without having been learnt",
+            "class new occurs only later than all training rows .row 19., so it would be evaluated",
         ),
         (
             {"times": np.arange(20.0), "targets": np.array(["a", "b"] * 8 + ["a"] * 4)},
-            "all rows held out are of class a",
+            "all rows of the hold-out have class a",
         ),
     ],
 )
@@ -218,8 +218,8 @@ def test_a_class_of_one_group_is_always_learnt(seed):
 @pytest.mark.parametrize(
     ("targets", "sentence"),
     [
-        (np.where(np.arange(100) < 5, "rare", "common"), "all rows held out are of class common"),
-        ((np.arange(100) // 5).astype(str), "each group of column 'id' has a class that no other has"),
+        (np.where(np.arange(100) < 5, "rare", "common"), "all rows of the hold-out have class common"),
+        ((np.arange(100) // 5).astype(str), "each group has a class that no other group has"),
     ],
 )
 def test_groups_that_cannot_be_parted_are_refused_whatever_the_seed(targets, sentence, seed):

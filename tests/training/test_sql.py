@@ -119,7 +119,7 @@ def test_a_query_is_in_the_databases_own_words(postgres_url, query):
 
 @pytest.mark.full
 def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
-    with pytest.raises(BadData, match=r"more than 100,000 values: give it a LIMIT"):
+    with pytest.raises(BadData, match=r"more than max_cells=100,000 values: add a LIMIT"):
         collect(postgres_url, max_cells=100_000)
 
 
@@ -130,11 +130,11 @@ def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
             "postgresql+psycopg://u:s3cret@127.0.0.1:1/db",
             r"postgresql\+psycopg://127.0.0.1:1/db failed: .*refused",
         ),
-        ("klingon://u:s3cret@host/db", "SQLAlchemy knows no database 'klingon'"),
-        ("mysql+pymysql://u:s3cret@host/db", "needs a driver that is not installed: pymysql"),
+        ("klingon://u:s3cret@host/db", "SQLAlchemy has no driver 'klingon'"),
+        ("mysql+pymysql://u:s3cret@host/db", "needs the Python package 'pymysql', which is not installed"),
         ("s3cret", "the URL of the database cannot be read"),
         ("postgresql://u:s3cret@host:port/db", "the URL of the database cannot be read"),
-        ("sqlite:////no/such/churn.db", "/no/such/churn.db cannot be read: No such file"),
+        ("sqlite:////no/such/churn.db", "/no/such/churn.db does not exist"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_said_in_words(url, sentence):
@@ -147,14 +147,14 @@ def test_a_database_that_cannot_be_reached_is_said_in_words(url, sentence):
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("SELECT age FROM customers", "has no column 'left_us'; it has age"),
-        ("SELECT age, age, left_us FROM customers", "more than once: age"),
+        ("SELECT age FROM customers", "has no column 'left_us': its columns are age"),
+        ("SELECT age, age, left_us FROM customers", "several columns with the same name: age"),
         ("SELEKT", "expected a SELECT"),
         ("SELECT SELEKT,", "failed: .*syntax error|failed: incomplete input"),
-        ("CREATE TABLE other (x int)", "gives no rows: expected a SELECT"),
-        ("SELECT x'ff' AS raw, left_us FROM customers WHERE id < 3", "rows 1, 2: column 'raw' holds a bytes"),
+        ("CREATE TABLE other (x int)", "returns no rows: expected a SELECT"),
+        ("SELECT x'ff' AS raw, left_us FROM customers WHERE id < 3", "rows 1, 2: column 'raw' has values of"),
         ("SELECT CASE id WHEN 2 THEN 'x' ELSE 1 END AS mixed, left_us FROM customers WHERE id < 4",
-         "the query's row 2: column 'mixed' holds text among numbers"),
+         "the query's row 2: column 'mixed' has strings among numbers"),
     ],
 )  # fmt: skip
 def test_a_query_that_is_wrong_says_why(sqlite_url, query, sentence):

@@ -1,8 +1,9 @@
-"""Decide whether a candidate replaces the champion.  evaluate → GATE → publish.
+"""The gate: decide whether a candidate replaces the champion.
 
-Pure: an evaluation in, a verdict out.  A candidate is better if the whole 95 % interval of its gain, on
-resamples of the hold-out that candidate and champion share, lies above nothing: of equal ones, fewer
-than one in twenty is.  `python -m benchmarks gate` measures how many, and how soon a better one is found.
+It is a pure function of what was measured on the hold-out. A candidate is better if the whole 95 % confidence
+interval of its gain, on resamples of the hold-out that candidate and champion share, is above 0. So fewer
+than one in twenty candidates that are equal to the champion is called better; `python -m benchmarks gate`
+measures how many, and how soon a better one is found.
 """
 
 from __future__ import annotations
@@ -14,43 +15,81 @@ from modelane.errors import RecipeError
 from modelane_training.evaluation.metrics import LOSSES
 from modelane_training.evaluation.results import Evaluation, Gain, SliceScores
 
-#: Of the champion's score: what any slice may lose, where the gate does not say.
+#: The share of the champion's score that a slice may lose if the gate does not say.
 _SLICE_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What a recipe demands of a candidate, in units of its metric.
+    """What a candidate must achieve on the hold-out to replace the champion.
+
+    All limits are in units of the recipe's metric, such as 0.01 for one percentage point of accuracy. Gains
+    and losses are differences to the champion; a gain is positive if the candidate is better, for a loss such
+    as RMSE too.
+
+    Attributes:
+        worst: a candidate with a worse score is never promoted, even if there is no champion; default: no
+            limit.
+        min_gain: how much better than the champion a candidate must be, at least; default: 0. It must also be
+            better beyond chance.
+        promote_equal: whether a candidate replaces an equal champion, because it was trained on newer data;
+            default: False.
+        max_regression: how much worse than the champion a candidate may be to count as equal; default: 0. It
+            requires ``promote_equal=True``.
+        max_slice_regression: how much worse than the champion a candidate may be on any slice of the
+            hold-out, beyond chance; default: 5 % of the champion's score. ``math.inf`` ignores slices.
+        slices: the columns by whose values the hold-out is sliced; default: up to 20 of all columns.
+        beat_baseline: whether a candidate must be better, beyond chance, than a constant prediction; default:
+            True.
 
     Raises:
-        RecipeError: it contradicts itself.
+        RecipeError: a limit is negative or not a number, or two options contradict each other.
+
+    Example:
+        >>> import math
+        >>> strict = Gate(worst=0.8, min_gain=0.01)
+        >>> fresher = Gate(promote_equal=True, max_regression=0.005, max_slice_regression=math.inf)
     """
 
-    worst: float | None = None  #: worse than this is never promoted, champion or not
-    min_gain: float = 0.0  #: what a better one must be better by, to be worth a change
-    promote_equal: bool = False  #: whether fresher is enough reason to replace an equal champion
-    max_regression: float = 0.0  #: what still counts as equal: so much worse; with promote_equal only
-    #: What a slice may lose, beyond doubt, however good the whole is; None: a twentieth of the champion's
-    #: score on the whole.  ``math.inf`` lets slices fall.
+    worst: float | None = None
+    min_gain: float = 0.0
+    promote_equal: bool = False
+    max_regression: float = 0.0
     max_slice_regression: float | None = None
-    slices: tuple[str, ...] = ()  #: columns to slice by; by default the first few that can be
-    beat_baseline: bool = True  #: whether it must beat an estimator that never looks at a row
+    slices: tuple[str, ...] = ()
+    beat_baseline: bool = True
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.max_regression) and self.max_regression >= 0):
-            raise RecipeError(f"max_regression {self.max_regression}: expected 0 or more")
+            raise RecipeError(f"gate: max_regression={self.max_regression}: expected 0 or more")
         if self.max_regression and not self.promote_equal:
-            raise RecipeError("max_regression says what counts as equal: it needs promote_equal=True")
+            raise RecipeError(
+                f"gate: max_regression={self.max_regression} has an effect only with promote_equal=True: "
+                "add it, or remove max_regression"
+            )
         if not (math.isfinite(self.min_gain) and self.min_gain >= 0):
-            raise RecipeError(f"min_gain {self.min_gain}: expected 0 or more")
+            raise RecipeError(f"gate: min_gain={self.min_gain}: expected 0 or more")
         if self.max_slice_regression is not None and not self.max_slice_regression >= 0:
-            raise RecipeError(f"max_slice_regression {self.max_slice_regression}: expected 0 or more")
+            raise RecipeError(
+                f"gate: max_slice_regression={self.max_slice_regression}: expected 0 or more, or math.inf"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
+    """What the gate decided.
+
+    Attributes:
+        promote: whether the candidate replaces the champion.
+        reason: why, for people, with the numbers that decided.
+
+    Example:
+        >>> Verdict(promote=True, reason="accuracy 0.9100, the champion has 0.9000: better by 0.0100").promote
+        True
+    """
+
     promote: bool
-    reason: str  #: a sentence for people, with the numbers that decided
+    reason: str
 
 
 def decide(
@@ -61,71 +100,83 @@ def decide(
     serves: bool = False,
     remedy: str = "modelane promote",
 ) -> Verdict:
-    """Judge a candidate by the metric of ``found``.
+    """Decide whether a candidate replaces the champion.
 
     Args:
+        gate: what the recipe requires.
+        found: what was measured on the hold-out.
         obstacle: why there is no champion to compare with, for the verdict.
-        serves: whether there is one that answers its callers all the same: it is kept.
-        remedy: the command that replaces it nevertheless.
+        serves: whether there is a champion that could not be compared, but answers requests; it stays.
+        remedy: the command that replaces such a champion, for the verdict.
+
+    Example:
+        >>> from modelane_training.evaluation.results import Evaluation, Scores
+        >>> found = Evaluation(metric="r2", n_rows=100, n_units=100, scores=Scores(metrics={"r2": 0.7}))
+        >>> decide(Gate(worst=0.8), found).reason
+        'r2 0.7000 is worse than the limit of 0.8'
     """
     metric = found.metric
     score = f"{metric} {found.scores.metrics[metric]:.4f}"
     if (flaw := _unfit(gate, found)) is not None:
         return Verdict(promote=False, reason=f"{score} {flaw}")
+    stays = f"stays in service: to replace it, run {remedy}"
     if found.champion is None:
-        kept = f", and is kept uncompared: {remedy} replaces it" if serves else ""
+        kept = f"; it {stays}" if serves else ""
         return Verdict(promote=not serves, reason=f"{score}; {obstacle}{kept}")
     if metric not in found.champion.metrics:
-        why = f"the champion has no {metric} to compare with, and is kept: {remedy} replaces it"
-        return Verdict(promote=False, reason=f"{score}; {why}")
+        return Verdict(
+            promote=False, reason=f"{score}; the champion has no {metric} to compare with and {stays}"
+        )
     champion = f"the champion has {found.champion.metrics[metric]:.4f}"
     gain = found.gains.get(metric)
-    if gain is None:  # as of a hold-out that is one group: nothing says how far chance reaches
-        why = ": the hold-out is too small to tell them apart, hold out more rows or groups"
+    if gain is None:  # with a hold-out of one group, say, there is no confidence interval
+        why = ": the hold-out is too small to tell them apart; hold out more rows or groups"
         return Verdict(promote=False, reason=f"{score}, {champion}{why}")
-    promote, why = _against(gate, found, gain)
+    promote, why = _against_champion(gate, found, gain)
     return Verdict(promote=promote, reason=f"{score}, {champion}{why}{_forgotten(found)}")
 
 
-def _against(gate: Gate, found: Evaluation, gain: Gain) -> tuple[bool, str]:
-    if (fallen := _fallen(gate, found)) is not None:
-        return False, f", but {fallen}"
+def _against_champion(gate: Gate, found: Evaluation, gain: Gain) -> tuple[bool, str]:
+    if (loss := _worst_slice(gate, found)) is not None:
+        return False, f", but {loss}"
     if gain.low > 0 and gain.value >= gate.min_gain:
-        return True, f": better by {_words(gain)}"
+        return True, f": better by {_text(gain)}"
     if gate.promote_equal:
         if gain.low >= -gate.max_regression:
-            return True, f": as good, and fresher, worse by {gate.max_regression:g} at most"
+            return True, f": equal and trained on newer data, worse by at most {gate.max_regression:g}"
         if gain.high >= -gate.max_regression:
-            return False, f": not shown to be as good, {_not_better(gate, gain)}"
+            return False, f": not shown to be equal, {_not_better(gate, gain)}"
     return False, f": {_not_better(gate, gain)}"
 
 
 def _forgotten(found: Evaluation) -> str:
-    """What a comparison on the rows that there are does not show."""
+    """Name classes that only the champion knows: the hold-out has no rows of them to compare on."""
     if not found.forgotten:
         return ""
     names = ", ".join(f"{label!r:.60}" for label in found.forgotten)
-    return f"; no row is of the class {names} any more, which only the champion knows"
+    return f"; the data no longer has rows of class {names}, which only the champion knows"
 
 
 def _unfit(gate: Gate, found: Evaluation) -> str | None:
-    """What makes a candidate unfit for service, champion or not."""
+    """Return why a candidate is not fit for service, whether there is a champion or not."""
     metric = found.metric
     sign = -1 if metric in LOSSES else 1
     if gate.worst is not None and sign * (found.scores.metrics[metric] - gate.worst) < 0:
-        return f"misses the limit of {gate.worst:g}"
+        return f"is worse than the limit of {gate.worst:g}"
     if not gate.beat_baseline or found.baseline is None or metric not in found.baseline.metrics:
         return None
-    constant = f"an answer that never looks at a row has {found.baseline.metrics[metric]:.4f}"
     if found.over_baseline is None:
         return None
     if found.over_baseline.low <= 0:
-        return f"is not shown to beat guessing, {constant}: better by {_words(found.over_baseline)}"
+        return (
+            "does not beat a constant prediction beyond chance: that has "
+            f"{found.baseline.metrics[metric]:.4f}, the gain is {_text(found.over_baseline)}"
+        )
     return None
 
 
-def _fallen(gate: Gate, found: Evaluation) -> str | None:
-    """Which slice lost too much beyond doubt; the worst of them."""
+def _worst_slice(gate: Gate, found: Evaluation) -> str | None:
+    """Describe the slice that lost most, of those that lost more than allowed beyond chance."""
     allowed = gate.max_slice_regression
     if allowed is None:
         assert found.champion is not None
@@ -134,11 +185,11 @@ def _fallen(gate: Gate, found: Evaluation) -> str | None:
     if not losses:
         return None
     gain, part = min(losses, key=lambda loss: loss[0].value)
-    return f"{_where(part)} it is worse by {_words(_loss(gain))}, more than {allowed:.2g}"
+    return f"{_where(part)} it is worse by {_text(_loss(gain))}: the gate allows {allowed:.2g}"
 
 
 def _where(part: SliceScores) -> str:
-    return f"on {part.n_rows} rows with {part.column!r:.60} {part.value}"
+    return f"on the {part.n_rows} rows with {part.column!r:.60} {part.value}"
 
 
 def _loss(gain: Gain) -> Gain:
@@ -147,13 +198,13 @@ def _loss(gain: Gain) -> Gain:
 
 def _not_better(gate: Gate, gain: Gain) -> str:
     if gain.value < 0:
-        return f"worse by {_words(_loss(gain))}"
+        return f"worse by {_text(_loss(gain))}"
     if gain.value == 0:
         return "not better"
     if gain.low > 0:
-        return f"better by {_words(gain)}, less than the {gate.min_gain:g} that are asked for"
-    return f"not better beyond chance, by {_words(gain)}"
+        return f"better by {_text(gain)}, but the gate requires a gain of {gate.min_gain:g}"
+    return f"not better beyond chance, by {_text(gain)}"
 
 
-def _words(gain: Gain) -> str:
+def _text(gain: Gain) -> str:
     return f"{gain.value:.4f} (95 %: {gain.low:.4f} to {gain.high:.4f})"

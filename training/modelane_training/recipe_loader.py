@@ -1,7 +1,7 @@
 """Find and load recipes: the Python files of the recipes folder.
 
-A recipe is code and runs with the trainer's rights.  Only people who may change the trainer's files may
-write one, so a model's name from the queue is looked up in the recipes folder and is never a path.
+A recipe is code and runs with the trainer's rights, so only people who may change the trainer's files may
+write one. A model's name from the queue is looked up in the recipes folder and is never used as a path.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ import cloudpickle
 
 from modelane.errors import RecipeError
 from modelane.keys import check_model_name
-from modelane_training.recipe import MODULE_PREFIX, Recipe, error_with_line
-from modelane_training.recipe_files import file_names
+from modelane_training.recipe import Recipe
+from modelane_training.recipe_errors import MODULE_PREFIX, error_with_line
 
 BUILT_IN = Path(__file__).parent / "recipes"
 
 
 def load_recipe(path_or_model: str, folder: Path) -> Recipe:
-    """The recipe in a file, or of a model.  For a person at a keyboard: a path is run.
+    """Load a recipe for a person at a terminal, who may name a file.
+
+    Args:
+        path_or_model: the path of a Python file, ending in ``.py``, or the name of a model.
+        folder: the recipes folder, for the name of a model.
 
     Raises:
-        RecipeError: no such recipe, or it does not load.
+        RecipeError: there is no such recipe, or it cannot be loaded.
     """
     if path_or_model.endswith(".py"):
         return _execute(Path(path_or_model))
@@ -33,26 +37,39 @@ def load_recipe(path_or_model: str, folder: Path) -> Recipe:
 
 
 def recipe_of(model: str, folder: Path) -> Recipe:
-    """The recipe ``MODEL.py`` of ``folder``, else the one that comes with Modelane.
+    """Load the recipe of a model: from the recipes folder, else the one that comes with Modelane.
 
     Raises:
-        BadInput: ``model`` is not a model's name.
-        RecipeError: no such recipe, or it does not load, or it is for another model.
+        BadInput: ``model`` is not a valid model name.
+        RecipeError: there is no such recipe, it cannot be loaded, or it is for another model.
     """
     names = file_names(check_model_name(model))
-    places = (*(folder / name for name in names), BUILT_IN / names[-1])
-    path = next((place for place in places if place.is_file()), None)
+    candidates = (*(folder / name for name in names), BUILT_IN / names[-1])
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
-        raise RecipeError(f"no recipe for {model}: expected {places[0]} (MODELANE_RECIPES names the folder)")
+        raise RecipeError(
+            f"there is no recipe for {model}: expected {candidates[0]}; `modelane init` writes a first one, "
+            "and MODELANE_RECIPES names the folder"
+        )
     recipe = _execute(path)
     if recipe.model != model:
-        raise RecipeError(f"{path} is the recipe of {recipe.model}, not of {model}")
+        raise RecipeError(
+            f"{path} is the recipe of {recipe.model}: expected model={model!r}; "
+            "rename the file or change the model"
+        )
     return recipe
+
+
+def file_names(model: str) -> tuple[str, str]:
+    """Return the names that a model's recipe file may have; the first one takes precedence."""
+    return f"{model}.py", f"{model.replace('-', '_')}.py"
 
 
 def _execute(path: Path) -> Recipe:
     try:
         source = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise RecipeError(f"the recipe {path} does not exist") from exc
     except OSError as exc:
         raise RecipeError(f"the recipe {path} cannot be read: {exc.strerror}") from exc
     digest = hashlib.sha256(str(path.absolute()).encode() + b"\0" + source).hexdigest()
@@ -60,7 +77,7 @@ def _execute(path: Path) -> Recipe:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickle look their module up there
     try:
-        # Not by an importer: its cache may hold the file as it was a second ago.
+        # Without an importer: its cache compares times in whole seconds, and may miss a change.
         code = compile(source, path, "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102  # a recipe is code
     except (Exception, SystemExit) as exc:
@@ -70,7 +87,9 @@ def _execute(path: Path) -> Recipe:
         raise RecipeError(f"the recipe {path} failed: {error_with_line(exc)}") from exc
     found = {id(value): value for value in vars(module).values() if isinstance(value, Recipe)}
     if len(found) != 1:
-        raise RecipeError(f"the recipe {path} holds {len(found)} Recipe objects, expected one")
-    # Processes that fits run in do not have the module: its classes and functions are sent along.
+        raise RecipeError(
+            f"the recipe {path} defines {len(found)} Recipe objects: expected one, such as recipe = Recipe(…)"
+        )
+    # Processes that run fits cannot import this module, so its classes and functions are pickled by value.
     cloudpickle.register_pickle_by_value(module)
     return next(iter(found.values()))

@@ -12,7 +12,7 @@ from modelane.keys import check_model_name
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
-    from modelane_training.preparation.data_profile import Column
+    from modelane_training.preparation.data_profile import ColumnProfile
     from modelane_training.scaffold.draft import Draft, Place
 
 _URL_VARIABLE = "DATABASE_URL"
@@ -118,7 +118,7 @@ def _tell(found: Draft) -> None:
     )
     console.print(_shown(f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else "")))
     console.print(_shown(f"metric: {recipe.metric}: {found.metric_reason}"))
-    for words in profile.in_words():
+    for words in profile.messages():
         console.print(_shown(f"note: {words}"))
 
 
@@ -129,7 +129,7 @@ def _shown(words: str) -> str:
     return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))
 
 
-def _content(column: Column) -> str:
+def _content(column: ColumnProfile) -> str:
     if column.top:
         return ", ".join(each.value[:20] for each in column.top[:4]) + (" …" if column.n_distinct > 4 else "")
     if column.mean_chars is not None:

@@ -1,4 +1,4 @@
-"""Columns of a source as a table: features, targets, groups, times.  sources → TABULATE → check."""
+"""Build a table from a source's columns: features, targets, groups and times, each with its dtype."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from modelane.data.features import ColumnType, Feature
 from modelane.errors import BadData
-from modelane_training.dataset import type_inference
 from modelane_training.dataset.raw import Raw
+from modelane_training.dataset.string_inference import MAX_EXACT
 from modelane_training.dataset.table import Table
-from modelane_worker.inference.feature_frame import frame
+from modelane_training.dataset.table_columns import features_of
+from modelane_training.dataset.type_inference import infer_column
+from modelane_worker.inference.feature_frame import assemble
 
-#: Names of columns that one sentence shows.
-_SHOWN_NAMES = 30
+#: The column names that one sentence lists.
+_MAX_LISTED = 30
 
 
 class ColumnRoles(Protocol):
-    """What each column is used for: see :class:`modelane_training.recipe.Recipe`, which has these fields."""
+    """What each column is used for; :class:`modelane_training.recipe.Recipe` has these fields."""
 
     @property
     def target(self) -> str: ...
@@ -41,75 +42,82 @@ class ColumnRoles(Protocol):
     def keep(self) -> tuple[str, ...]: ...
 
 
-def tabulate(raw: Raw, roles: ColumnRoles, spare: Collection[str] = ()) -> Table:
-    """Sort a source's columns by what the recipe has them for, and give each its type.
+def build_table(raw: Raw, roles: ColumnRoles, spare: Collection[str] = ()) -> Table:
+    """Assign each column of a source to its role and convert it to its dtype.
 
     Args:
-        spare: columns that are read even if the recipe leaves them out, if they are there and of one type.
+        raw: the source's columns.
+        roles: what the recipe uses each column for.
+        spare: columns to read although the recipe leaves them out, as far as the source has them and their
+            values have one type; see :class:`Table`.
 
     Raises:
-        BadData: a column is missing or named twice, or its values are of no one type.
+        BadData: a column is missing, has no name or the name of another one, or mixes types.
     """
     names = _names(raw)
-    wanted = (roles.target, roles.groups, roles.time, *roles.leave_out)
-    features, arrays, notes = [], {}, list(raw.notes)
-    for name in filter(None, (*wanted, *roles.keep)):
+    notes = list(raw.notes)
+    no_features = (roles.target, roles.groups, roles.time, *roles.leave_out)
+    for name in filter(None, (*no_features, *roles.keep)):
         if name in names:
             continue
-        if name in roles.leave_out and not _close(name, names):  # one that is gone may stay in the recipe
-            notes.append(f"leave_out names a column {name!r}, which is not there")
+        if name in roles.leave_out and not _close(name, names):  # a column may vanish from the data
+            notes.append(f"leave_out lists a column {name!r}, which the data does not have")
             continue
-        raise BadData(f"{raw.name} has no column {name!r}; {_suggestion(name, names)}")
+        raise BadData(f"{raw.name} has no column {name!r}: {_suggestion(name, names)}")
+    columns = {}
     for number, name in enumerate(names):
-        if name in wanted:
-            continue
-        column = type_inference.read(name, raw.frame.iloc[:, number], raw)
-        notes += filter(None, [column.hint])
-        features.append(Feature(name, ColumnType.of_array(column.values.dtype)))
-        arrays[name] = column.values
-    rows = frame(arrays, features) if features else pd.DataFrame(index=pd.RangeIndex(len(raw.frame)))
+        if name not in no_features:
+            inferred = infer_column(name, raw.frame.iloc[:, number], raw)
+            columns[name] = inferred.values
+            notes += filter(None, [inferred.note])
+    rows = assemble(columns) if columns else pd.DataFrame(index=pd.RangeIndex(len(raw.frame)))
     return Table(
         source=raw.name,
-        features=tuple(features),
+        features=features_of(rows),
         rows=rows,
         targets=_targets(roles.target, raw, names),
         groups=_groups(roles.groups, raw, names),
         times=_times(roles.time, raw, names),
         spare=_spare([name for name in names if name in roles.leave_out and name in spare], raw, names),
-        places=raw.places,
+        locations=raw.locations,
         notes=tuple(notes),
     )
 
 
-def _spare(wanted: Sequence[str], raw: Raw, names: list[str]) -> pd.DataFrame | None:
-    arrays = {}
-    for name in wanted:
-        with suppress(BadData):  # it may have been left out for that
-            arrays[name] = type_inference.read(name, raw.frame.iloc[:, names.index(name)], raw).values
-    features = [Feature(name, ColumnType.of_array(values.dtype)) for name, values in arrays.items()]
-    return frame(arrays, features) if features else None
-
-
 def narrowed(targets: NDArray[Any]) -> NDArray[Any]:
-    """Without missing ones: whole numbers as int64, names as fixed-width strings; else as they are."""
+    """Return targets in a narrower dtype where none is missing.
+
+    Whole numbers become int64 and class names become fixed-width strings; others stay as they are.
+    """
     if targets.dtype.kind == "f":
         whole = np.isfinite(targets).all() and (targets == np.floor(targets)).all()
-        return (
-            targets.astype(np.int64)
-            if whole and (np.abs(targets) <= type_inference.MAX_EXACT).all()
-            else targets
-        )
+        return targets.astype(np.int64) if whole and (np.abs(targets) <= MAX_EXACT).all() else targets
     if targets.dtype == object and not pd.isna(targets).any():
         return targets.astype(np.str_)
     return targets
 
 
+def _values(name: str, raw: Raw, names: list[str]) -> NDArray[Any]:
+    return infer_column(name, raw.frame.iloc[:, names.index(name)], raw).values
+
+
+def _spare(wanted: Sequence[str], raw: Raw, names: list[str]) -> pd.DataFrame | None:
+    columns = {}
+    for name in wanted:
+        with suppress(BadData):  # the recipe may leave the column out for that reason
+            columns[name] = _values(name, raw, names)
+    return assemble(columns) if columns else None
+
+
 def _names(raw: Raw) -> list[str]:
     names = [str(name) for name in raw.frame.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise BadData(f"{raw.name}: column names must differ; more than once: {', '.join(twice)}")
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise BadData(
+            f"{raw.name} has several columns with the same name: {', '.join(repeated)}; "
+            "expected unique names: rename all but one"
+        )
     if "" in names:
-        raise BadData(f"{raw.name}: column {names.index('') + 1} has no name")
+        raise BadData(f"{raw.name}: column {names.index('') + 1} has no name: give it one")
     return names
 
 
@@ -118,8 +126,8 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
         return "it has no columns at all"
     if close := _close(name, names):
         return f"did you mean {close!r}?"
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return f"it has {', '.join(names[:_SHOWN_NAMES])}{more}"
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return f"its columns are {', '.join(names[:_MAX_LISTED])}{more}"
 
 
 def _close(name: str, names: Sequence[str]) -> str | None:
@@ -129,31 +137,41 @@ def _close(name: str, names: Sequence[str]) -> str | None:
 
 
 def _targets(name: str, raw: Raw, names: list[str]) -> NDArray[Any]:
-    values = type_inference.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    values = _values(name, raw, names)
     if values.dtype.kind == "M":
-        raise BadData(f"the target {name!r} is a date; a model predicts a class or a number")
+        raise BadData(
+            f"the target {name!r} holds dates: expected class names or numbers; "
+            "to predict a date, turn it into a number, such as days, in the source"
+        )
     return narrowed(values)
 
 
 def _groups(name: str | None, raw: Raw, names: list[str]) -> NDArray[Any] | None:
     if name is None:
         return None
-    values = type_inference.read(name, raw.frame.iloc[:, names.index(name)], raw).values
-    _refuse_missing(name, values, raw)
+    values = _values(name, raw, names)
+    _check_complete(name, values, raw, "groups")
     return values.astype(np.str_)
 
 
 def _times(name: str | None, raw: Raw, names: list[str]) -> NDArray[Any] | None:
     if name is None:
         return None
-    values = type_inference.read(name, raw.frame.iloc[:, names.index(name)], raw).values
+    values = _values(name, raw, names)
     if values.dtype == object:
-        raise BadData(f"column {name!r} gives the time order: expected dates (ISO 8601) or numbers, not text")
-    _refuse_missing(name, values, raw)
+        present = values[~pd.isna(values)]
+        raise BadData(
+            f"column {name!r}, the recipe's time, holds strings, such as {present[0]!r:.40}: "
+            "expected ISO 8601 dates, such as 2026-01-31, or numbers"
+        )
+    _check_complete(name, values, raw, "time")
     return values
 
 
-def _refuse_missing(name: str, values: NDArray[Any], raw: Raw) -> None:
+def _check_complete(name: str, values: NDArray[Any], raw: Raw, role: str) -> None:
     missing = np.flatnonzero(pd.isna(values))
     if len(missing):
-        raise BadData(f"{raw.places.all(missing.tolist())}: column {name!r}, by which to split, is empty")
+        raise BadData(
+            f"{raw.locations.all(missing.tolist())}: column {name!r}, the recipe's {role}, has no value: "
+            "fill in these values, or leave these rows out in the source"
+        )

@@ -1,4 +1,9 @@
-"""What kind of thing a column holds, beyond its dtype.  table → KINDS → clean, profile, init, features."""
+"""The kind of a column: number, category, text or date.
+
+A kind is more precise than a :class:`~modelane.data.features.ColumnType`: strings that repeat are a category,
+strings of many words are text. The data profile, `modelane init`, the feature pipeline and the report all
+take a column's kind from here.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +14,32 @@ import pandas as pd
 
 from modelane.data.features import ColumnType, Feature
 
-Kind = Literal["nothing", "number", "whole number", "yes or no", "date", "category", "text", "id"]
+#: ``number``, ``category`` (strings that repeat), ``text`` (free text) and ``date``; more precise words for
+#: numbers (``whole number``, ``yes or no`` for 0 and 1), for strings that nearly all differ (``id``), and for
+#: a column without any value (``nothing``). Profiles in the model store use these words: do not change them.
+ColumnKind = Literal["nothing", "number", "whole number", "yes or no", "date", "category", "text", "id"]
 
-#: From this share of different values on, a column of words names its rows.
-ID_SHARE = 0.99
+#: Strings are an id if at least this share of them is distinct.
+_ID_SHARE = 0.99
 
-#: Text has this many words a row, and rows that mostly differ.
+#: Strings are text if they have this many words on average and at least this share of them is distinct.
 _WORDS = 2.5
 _TEXT_SHARE = 0.5
-_LOOKED_AT = 2_000
 
-#: Among so few rows, values that all differ do so by chance.
+#: Strings whose words are counted: an even sample of a column.
+_SAMPLE = 2_000
+
+#: With this many rows or fewer, all values may differ by chance.
 _FEW = 20
 
 
-def kind_of(column: pd.Series[object], feature: Feature) -> Kind:
-    """The kind of a table's column."""
+def column_kind(column: pd.Series[object], feature: Feature) -> ColumnKind:
+    """Return the kind of a table's column.
+
+    Args:
+        column: the values, in the dtype of a table.
+        feature: the name and type of the column.
+    """
     present = column.dropna()
     if present.empty:
         return "nothing"
@@ -39,17 +54,17 @@ def kind_of(column: pd.Series[object], feature: Feature) -> Kind:
 
 
 def is_row_number(column: pd.Series[object]) -> bool:
-    """Whether whole numbers count the rows: all different, without gaps, in order."""
+    """Return whether a column of numbers counts the rows, upwards or downwards in steps of 1."""
     numbers = column.to_numpy(dtype=np.float64)
-    return len(numbers) > 20 and bool(
+    return len(numbers) > _FEW and bool(
         (np.abs(np.diff(numbers)) == 1).all() and np.ptp(numbers) == len(numbers) - 1
     )
 
 
-def _kind_of_strings(present: pd.Series[object]) -> Kind:
-    share = present.nunique() / len(present)
-    some = cast("pd.Series[str]", present.iloc[:: max(len(present) // _LOOKED_AT, 1)])
-    n_words = some.str.count(r"\s+") + 1
-    if share >= _TEXT_SHARE and n_words.mean() >= _WORDS:
+def _kind_of_strings(present: pd.Series[object]) -> ColumnKind:
+    distinct_share = present.nunique() / len(present)
+    sample = cast("pd.Series[str]", present.iloc[:: max(len(present) // _SAMPLE, 1)])
+    n_words = sample.str.count(r"\s+") + 1
+    if distinct_share >= _TEXT_SHARE and n_words.mean() >= _WORDS:
         return "text"
-    return "id" if share >= ID_SHARE and len(present) > _FEW else "category"
+    return "id" if distinct_share >= _ID_SHARE and len(present) > _FEW else "category"

@@ -1,4 +1,4 @@
-"""Where a row stands in what it was read from, in words.  For sentences that name rows."""
+"""Where the rows of a table are in their source, such as ``churn.csv rows 3, 9``, for errors and notes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Rows that one sentence names; the others are counted.
-NAMED_ROWS = 3
+#: The rows that one sentence lists; it counts the others.
+MAX_LISTED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Names rows by their number in each part, such as ``churn.csv row 17``.
+class RowLocations:
+    """Names rows of a source that consists of one or more parts, such as files.
 
     Attributes:
-        parts: what was read, one after the other, each with the index of its first row.
-        first: the number of the first row of each part: 2 below the header of a CSV file.
-        unit: what is counted.
+        parts: the name of each part and the index of its first row, in the order in which they were read.
+        first: the number that the first row of each part has there, such as 2 below the header of a CSV file.
+        unit: what the numbers count, such as ``row`` or ``line``.
     """
 
     parts: tuple[tuple[str, int], ...] = (("", 0),)
@@ -25,37 +25,44 @@ class Places:
     unit: str = "row"
 
     def __call__(self, index: int) -> str:
+        """Name one row by its index in the source: ``churn.csv row 17``."""
         name, start = self._part(index)
         return f"{name} {self.unit} {index - start + self.first}".strip()
 
     def all(self, indices: Sequence[int]) -> str:
-        """A few rows named, the rest counted: ``churn.csv rows 3, 9, 12 and 4 more``."""
-        named = [int(index) for index in indices[:NAMED_ROWS]]
-        if len(named) == 1:
-            return self(named[0])
+        """List a few rows and count the rest: ``churn.csv rows 3, 9, 12 and 4 more``."""
+        listed = [int(index) for index in indices[:MAX_LISTED]]
+        if len(listed) == 1:
+            return self(listed[0])
         words = []
-        for name in dict.fromkeys(self._part(index)[0] for index in named):
-            numbers = (str(i - s + self.first) for i in named for n, s in [self._part(i)] if n == name)
+        for name in dict.fromkeys(self._part(index)[0] for index in listed):
+            numbers = (str(i - s + self.first) for i in listed for n, s in [self._part(i)] if n == name)
             words.append(f"{name} {self.unit}s {', '.join(numbers)}".strip())
-        more = len(indices) - len(named)
+        more = len(indices) - len(listed)
         return "; ".join(words) + (f" and {more} more" if more else "")
 
     def _part(self, index: int) -> tuple[str, int]:
         return self.parts[bisect_right([start for _, start in self.parts], index) - 1]
 
 
-def counted(number: int) -> str:
-    return f"{number:,} row{'s' if number != 1 else ''}"
+#: For rows that have no other name: ``row 17``, counted from 0.
+BY_INDEX = RowLocations()
 
 
-#: Rows that have no other name: ``row 17``, counted from 0.
-BY_INDEX = Places()
+def joined_locations(parts: Iterable[tuple[str, int]], like: RowLocations) -> RowLocations:
+    """Return the locations of several files that were read one after the other.
 
-
-def joined(parts: Iterable[tuple[str, int]], like: Places) -> Places:
-    """The places of several files read one after the other, given their names and numbers of rows."""
+    Args:
+        parts: the name and the number of rows of each file.
+        like: the locations of one of the files.
+    """
     starts, total = [], 0
     for name, n_rows in parts:
         starts.append((name, total))
         total += n_rows
-    return Places(tuple(starts), like.first, like.unit)
+    return RowLocations(tuple(starts), like.first, like.unit)
+
+
+def count_rows(number: int) -> str:
+    """Return ``1 row``, ``2 rows``, ``1,000 rows``."""
+    return f"{number:,} row{'s' if number != 1 else ''}"

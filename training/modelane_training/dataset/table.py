@@ -1,9 +1,9 @@
-"""The rows that a model is trained and judged on.  sources → TABLE → check → split → features."""
+"""The rows that a model is trained and evaluated on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,27 +14,29 @@ from numpy.typing import NDArray
 
 from modelane.data.features import ColumnType, Feature
 from modelane.errors import BadData
-from modelane_training.dataset.row_locations import BY_INDEX, Places
-from modelane_worker.inference import typed_columns
+from modelane_training.dataset.row_locations import BY_INDEX, RowLocations
+from modelane_training.dataset.table_columns import features_of, typed_column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """Rows, typed as an estimator gets them when it serves.
+    """Typed rows and their targets; an estimator gets columns of the same dtypes when it serves.
+
+    A source may return a table of its own instead of rows; :meth:`of` makes one.
 
     Attributes:
-        source: where from, in words; it goes on the card.
+        source: where the rows are from, for people; the model's card shows it.
         features: names and dtypes, in the order of the columns of ``rows``.
-        rows: (n, d); numbers as float64 (missing: NaN), strings as object (NaN), dates as
-            datetime64[us] (NaT).
-        targets: (n,); numbers, or strings for class names.  A missing one is NaN, in float64 or object.
-        groups: (n,) or None; rows of one group stay on one side of every split.
-        times: (n,) or None, datetime64[us] or float64; the latest rows are held out.
-        spare: (n, s) or None; columns that the recipe leaves out, but the version in service was made of.  It
-            is asked with them, and they go on deciding which rows are held out.
-        origin: (n,) or None, each row's index in the source; None: as they come.
-        places: names a row of the source by its index there.
-        notes: what the source's reader should know, in sentences.
+        rows: (n, d); numbers are float64 (missing: NaN), strings are objects (missing: NaN), dates are
+            datetime64[us] in UTC (missing: NaT).
+        targets: (n,); numbers, or strings for class names. A missing target is NaN, in float64 or object.
+        groups: (n,) or None; rows of the same group stay on the same side of every split.
+        times: (n,) or None, datetime64[us] or float64; the latest rows are the hold-out.
+        spare: (n, s) or None; columns that the recipe leaves out, but that the champion was trained on. The
+            champion's predictions need them, and they still help to decide which rows are the hold-out.
+        origin: (n,) or None; the index of each row in the source. None: rows are as the source gave them.
+        locations: where each row is in the source, by its index there.
+        notes: what a person should know about the source, a sentence each.
     """
 
     source: str
@@ -45,7 +47,7 @@ class Table:
     times: NDArray[Any] | None = None
     spare: pd.DataFrame | None = None
     origin: NDArray[np.intp] | None = None
-    places: Places = BY_INDEX
+    locations: RowLocations = BY_INDEX
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -59,21 +61,34 @@ class Table:
         groups: NDArray[Any] | None = None,
         times: NDArray[Any] | None = None,
     ) -> Table:
-        """A table of columns that have a type already: numbers, booleans, strings or dates.
+        """Return a table of columns that already have a type: numbers, booleans, strings or dates.
 
         Args:
-            names: of the columns, if ``rows`` is an array.
+            rows: (n, d); strings stay strings, even if they look like numbers.
+            targets: (n,); numbers, or strings for class names.
+            source: where the rows are from, for people.
+            names: the names of the columns if ``rows`` is an array; default: ``x0``, ``x1``, …
+            groups: (n,); rows of the same group stay on the same side of every split.
+            times: (n,), dates or numbers; the latest rows are the hold-out.
 
         Raises:
-            BadData: a column of another type, or rows of another shape.
+            BadData: a column has another type, or ``rows`` is not two-dimensional.
+
+        Example:
+            >>> import numpy as np
+            >>> table = Table.of(np.zeros((3, 2)), ["yes", "no", "yes"], names=("age", "height"))
+            >>> len(table), table.names
+            (3, ('age', 'height'))
         """
         if not isinstance(rows, pd.DataFrame):
             array = np.asarray(rows)
             if array.ndim != 2:
-                raise BadData(f"rows must have two dimensions (rows, columns), these have {array.ndim}")
+                raise BadData(f"the rows of a table have {array.ndim} dimensions: expected 2 (rows, columns)")
             names = names or tuple(f"x{number}" for number in range(array.shape[1]))
             if len(names) != array.shape[1]:
-                raise BadData(f"rows of shape {array.shape} do not fit {len(names)} feature names")
+                raise BadData(
+                    f"the rows of a table have {array.shape[1]} columns, but {len(names)} names were given"
+                )
             rows = pd.DataFrame(array, columns=list(names))
         typed = {number: typed_column(rows.iloc[:, number]) for number in range(rows.shape[1])}
         frame = pd.DataFrame(typed, index=pd.RangeIndex(len(rows)))
@@ -99,18 +114,18 @@ class Table:
         return all(feature.type is ColumnType.NUMBER for feature in self.features)
 
     def matrix(self) -> NDArray[np.float64] | pd.DataFrame:
-        """What an estimator gets: an array (n, d) if every column is a number, else the frame."""
+        """Return what an estimator gets: float64 (n, d) if all columns are numbers, else the frame."""
         if self.numeric:
             return np.ascontiguousarray(self.rows.to_numpy(dtype=np.float64))
         return self.rows
 
     def where(self, rows: Iterable[int]) -> str:
-        """A few of these rows, named as in the source: ``churn.csv rows 3, 9``."""
+        """Return where a few rows of this table are in the source: ``churn.csv rows 3, 9``."""
         origin = range(len(self)) if self.origin is None else self.origin
-        return self.places.all([int(origin[row]) for row in rows])
+        return self.locations.all([int(origin[row]) for row in rows])
 
     def take(self, index: NDArray[np.intp]) -> Table:
-        """A table of these rows, in this order; ``index`` counts them from 0."""
+        """Return a table of the rows with these indices, in this order."""
         return replace(
             self,
             rows=self.rows.iloc[index].reset_index(drop=True),
@@ -122,36 +137,35 @@ class Table:
         )
 
     def leaving_out(self, names: Collection[str], spare: Collection[str]) -> Table:
-        """A table without these columns, of which some are spare."""
+        """Return a table without the columns ``names``; of these, those in ``spare`` become spare columns."""
         if not set(names) & set(self.names):
             return self
         kept = [name for name in self.names if name in names and name in spare]
         return replace(self.without(names), spare=self.rows[kept] if kept else None)
 
     def with_spare(self) -> Table:
-        """A table with all columns that the version in service may take."""
+        """Return a table in which spare columns are features again, so that the champion can predict it."""
         if self.spare is None:
             return self
         rows = pd.concat([self.rows, self.spare], axis=1)
         return replace(self, features=features_of(rows), rows=rows, spare=None)
 
     def without(self, names: Collection[str]) -> Table:
-        """A table without these columns."""
+        """Return a table without these columns."""
         return self.only([name for name in self.names if name not in names])
 
     def only(self, names: Sequence[str]) -> Table:
-        """A table of these columns, in this order."""
+        """Return a table of these columns, in this order."""
         features = {feature.name: feature for feature in self.features}
         return replace(self, features=tuple(features[name] for name in names), rows=self.rows[list(names)])
 
     def retyped(self, features: Iterable[Feature]) -> Table:
-        """A table whose columns of these names, all of them empty, have these dtypes."""
-        dtypes = {feature.name: feature.type.numpy_dtype for feature in features}
-        rows = self.rows.astype(dtypes)
+        """Return a table in which these columns, which have no values, have these dtypes."""
+        rows = self.rows.astype({feature.name: feature.type.numpy_dtype for feature in features})
         return replace(self, features=features_of(rows), rows=rows)
 
     def sha256(self) -> str:
-        """Changes with any name, type, value or order."""
+        """Return a digest, in hexadecimal, that changes with any name, dtype, value or order."""
         digest = hashlib.sha256(msgspec.msgpack.encode(self.features))
         for number in range(len(self.features)):
             digest.update(f"\x1e{number}".encode())
@@ -159,35 +173,6 @@ class Table:
         digest.update(f"\x1e{self.targets.dtype.str}{self.targets.shape}".encode())
         digest.update(_bytes_of(self.targets))
         return digest.hexdigest()
-
-
-def features_of(rows: pd.DataFrame) -> tuple[Feature, ...]:
-    """Names and dtypes of a frame whose columns :func:`typed_column` made."""
-    columns = zip(rows.columns, rows.dtypes, strict=True)
-    return tuple(Feature(name, ColumnType.of_array(dtype)) for name, dtype in columns)
-
-
-def typed_column(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column in the one dtype that its kind has in a table.
-
-    Raises:
-        BadData: it holds something else than numbers, booleans, strings or dates.
-    """
-    if (typed := typed_columns.from_pandas(column)) is not None:
-        return pd.Series(typed)
-    values = column.astype(object)
-    strings = values.where(values.notna(), np.nan)
-    for number, value in enumerate(strings):
-        if not isinstance(value, str) and not _is_missing(value):
-            raise BadData(
-                f"row {number}, column {column.name!r} holds a {type(value).__name__}; "
-                "a column holds numbers, booleans, strings or dates"
-            )
-    return pd.Series(strings.to_numpy(dtype=object), dtype=object)
-
-
-def _is_missing(value: Hashable) -> bool:
-    return isinstance(value, float) and np.isnan(value)
 
 
 def _bytes_of(values: NDArray[Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a model must beat to be one: an estimator that never looks at a row.  split → BASELINE → evaluate."""
+"""The baseline that a candidate must beat: a constant prediction that ignores the features."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.predictions import Predictions, predict
 from modelane_worker.registry.card import Scalar, Task
 
-#: Of these the median is the best constant; of squares it is the mean.
+#: Metrics for which the median is the best constant; for the others it is the mean.
 _BY_MEDIAN = frozenset({"mae", "median_ae"})
 
 
 def baseline(
     training: NDArray[Any], truth: NDArray[Any], task: Task, metric: str, *, positive: Scalar
-) -> Answers:
-    """Answers that know the targets trained on, and nothing of the rows.
+) -> Predictions:
+    """Predict the hold-out from the distribution of the training targets alone.
 
-    Of a classification: the most frequent class, each class by its share.  Of a regression: the mean, or
-    the median if that is what ``metric`` asks for.
+    For a classification, the predicted class is the most frequent one and the probabilities are the shares of
+    the classes. For a regression it is the mean, or the median if that is best for ``metric``.
 
     Args:
-        training: targets trained on.
-        truth: targets held out.
-        positive: see :func:`~modelane_training.evaluation.predictions.ask`.
+        training: (m,); the targets of the training rows.
+        truth: (n,); the targets of the hold-out.
+        task: what is predicted.
+        metric: what the recipe compares.
+        positive: see :func:`~modelane_training.evaluation.predictions.predict`.
     """
     if task == "classification":
         constant = DummyClassifier(strategy="prior")
     else:
         constant = DummyRegressor(strategy="median" if metric in _BY_MEDIAN else "mean")
     constant.fit(np.zeros((len(training), 1)), training)
-    return ask(constant, np.zeros((len(truth), 1)), truth, task, positive=positive)
+    return predict(constant, np.zeros((len(truth), 1)), truth, task, positive=positive)

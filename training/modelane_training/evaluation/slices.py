@@ -1,6 +1,6 @@
-"""Parts of the hold-out whose rows have something in common.  split → SLICES → evaluate.
+"""Slices: parts of the hold-out whose rows have a value in common.
 
-A model can be better on the whole and worse for somebody; slices show it.
+A model can be better on average and worse for some of its callers; slices show it.
 """
 
 from __future__ import annotations
@@ -19,43 +19,55 @@ from modelane_training.dataset.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-#: With fewer, chance is all that a slice shows.
+#: A slice with fewer rows is not evaluated: chance would decide.
 MIN_ROWS = 30
-#: Columns that are looked at if the recipe names none: those of text first, in the table's order.
+#: The columns that are used if the recipe names none: those of strings first, then in the table's order.
 MAX_COLUMNS = 20
-#: Values of a column that make a slice each; a column of numbers or dates with more is cut into quarters.
+#: The most frequent values of a column are a slice each; more numbers or dates are cut into quarters.
 MAX_VALUES = 5
-#: Rows that are looked at; of more, chance takes so many.
+#: The rows that are used: of more rows, a random sample.
 MAX_ROWS = 200_000
+
+#: Characters of a value that a slice shows.
+_MAX_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slice:
+    """The rows of the hold-out that have a value of one column in common."""
+
     column: str
-    value: str  #: in words
-    index: NDArray[np.intp]  #: its rows' places in the hold-out
+    value: str  #: the value or the range, for people
+    index: NDArray[np.intp]  #: the indices of its rows in the hold-out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slices:
-    judged: tuple[Slice, ...]
-    left_out: str = ""  #: and why, a sentence; empty if all are here
+    """The slices of a hold-out."""
+
+    judged: tuple[Slice, ...]  #: those that are evaluated
+    left_out: str = ""  #: which are not, and why; empty if all are
 
 
 NO_SLICES = Slices(judged=())
 
 
 def cut(hold_out: Table, columns: tuple[str, ...] = (), *, seed: int = 0) -> Slices:
-    """Slices of enough rows by the most frequent values of a column, or by its quarters.
+    """Cut the hold-out by the most frequent values of its columns, or by the quarters of numbers and dates.
 
     Args:
-        columns: which; by default up to ``MAX_COLUMNS``.
+        hold_out: the rows.
+        columns: the columns to cut by; default: up to ``MAX_COLUMNS`` of all.
+        seed: decides which rows are sampled if there are more than ``MAX_ROWS``.
 
     Raises:
         RecipeError: there is no such column.
     """
     if unknown := [name for name in columns if name not in hold_out.names]:
-        raise RecipeError(f"gate: slices by {unknown[0]!r}, which is not a column of the data")
+        raise RecipeError(
+            f"gate: slices has a column {unknown[0]!r}, which is not a feature of the model: "
+            f"expected columns such as {', '.join(hold_out.names[:5])}"
+        )
     by_kind = sorted(hold_out.features, key=lambda feature: feature.type is not ColumnType.STRING)
     chosen = columns or tuple(feature.name for feature in by_kind[:MAX_COLUMNS])
     n_rows = len(hold_out)
@@ -77,12 +89,12 @@ def cut(hold_out: Table, columns: tuple[str, ...] = (), *, seed: int = 0) -> Sli
 
 
 def _parts(values: pd.Series[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """What rows may have in common, and which do."""
+    """Yield each value or range, and the mask (n,) of the rows that have it."""
     missing = values.isna().to_numpy()
     counts = values[~missing].value_counts()  # the most frequent first
     if values.dtype == object or len(counts) <= MAX_VALUES:
         for value in counts.index[:MAX_VALUES]:
-            yield _words(value), (values == value).to_numpy()
+            yield _text(value), (values == value).to_numpy()
     else:
         yield from _quarters(values.to_numpy(), missing)
     if missing.any():
@@ -90,29 +102,29 @@ def _parts(values: pd.Series[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def _quarters(values: NDArray[Any], missing: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    there = values[~missing]
-    low, before = there.min(), ~missing & False
-    for end in np.unique(np.quantile(there, [0.25, 0.5, 0.75, 1], method="lower")):
+    present = values[~missing]
+    low, before = present.min(), ~missing & False
+    for end in np.unique(np.quantile(present, [0.25, 0.5, 0.75, 1], method="lower")):
         upto = ~missing & (values <= end)
-        yield f"{_words(low)} to {_words(end)}", upto & ~before
+        yield f"{_text(low)} to {_text(end)}", upto & ~before
         low, before = end, upto
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
     if isinstance(value, np.datetime64):
         return str(value.astype("datetime64[D]"))
-    return str(value)[:60]
+    return str(value)[:_MAX_CHARS]
 
 
 def _left_out(n_small: int, n_columns: int, n_rows: int) -> str:
     parts = []
     if n_small:
-        parts.append(f"{n_small} slices of fewer than {MIN_ROWS} rows")
+        parts.append(f"{n_small} slice{'s' if n_small > 1 else ''} with fewer than {MIN_ROWS} rows")
     if n_columns:
-        parts.append(f"{n_columns} columns beyond those looked at")
-    words = "not judged: " + " and ".join(parts) if parts else ""
+        parts.append(f"{n_columns} more column{'s' if n_columns > 1 else ''}")
+    sentences = [f"not evaluated: {' and '.join(parts)}"] if parts else []
     if n_rows > MAX_ROWS:
-        words += f"{'; ' if words else ''}cut from {MAX_ROWS:,} of {n_rows:,} rows"
-    return words
+        sentences.append(f"a sample of {MAX_ROWS:,} of {n_rows:,} rows was used")
+    return "; ".join(sentences)

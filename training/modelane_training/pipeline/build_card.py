@@ -12,7 +12,8 @@ import pandas as pd
 from modelane.errors import RecipeError
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.results import Evaluation
-from modelane_training.recipe import MODULE_PREFIX, Resolved
+from modelane_training.recipe import Resolved
+from modelane_training.recipe_errors import MODULE_PREFIX
 from modelane_training.report.diagnostics import Diagnostics
 from modelane_worker.registry import artifact
 from modelane_worker.registry.artifact import Estimator

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelane.errors import IncompatibleModel, NoSuchVersion, TrainingError, UntrustedModel
 from modelane_training.dataset.table import Table
-from modelane_training.evaluation.predictions import Answers, ask
+from modelane_training.evaluation.predictions import Predictions, predict
 from modelane_training.recipe import Resolved
 from modelane_worker.registry import artifact
 from modelane_worker.registry.card import Card
@@ -22,7 +22,7 @@ class ChampionScores:
     """The champion's predictions, or why there are none."""
 
     version: str | None
-    answers: Answers | None = None  #: None if it could not be compared
+    answers: Predictions | None = None  #: None if it could not be compared
     obstacle: str = ""  #: why it could not be compared
     serves: bool = (
         False  #: whether it answers requests, so that no candidate may replace it without comparison
@@ -50,7 +50,7 @@ def score_champion(
         return ChampionScores(version=version, obstacle=f"the champion cannot be loaded ({exc})")
     try:
         rows = _with_columns_of(verified.card, recipe, hold_out).matrix()
-        answers = ask(estimator, rows, hold_out.targets, recipe.task, positive=recipe.positive)
+        answers = predict(estimator, rows, hold_out.targets, recipe.task, positive=recipe.positive)
     except (IncompatibleModel, TrainingError) as exc:
         return ChampionScores(
             version=version, obstacle=f"the champion cannot be compared ({exc})", serves=True

@@ -16,7 +16,7 @@ from modelane.broker.connection import connect
 from modelane.errors import BrokerRefused, BrokerUnavailable, StoreError
 from modelane.settings import Settings
 from modelane_training.pipeline import run
-from modelane_training.preparation.prepare import collect, in_service, prepare
+from modelane_training.preparation.prepare import champion_data, collect, prepare
 from modelane_training.preparation.split import split
 from modelane_training.recipe import Recipe
 from modelane_training.search.search import join_search
@@ -82,7 +82,7 @@ def help_search(settings: Settings, recipe: Recipe, progress: Progress, *, run_i
         TrainingError: the recipe or the data differ from those of the search.
     """
     trusted = TrustedKeys.load(settings.trusted_keys_path)
-    before = in_service(recipe.model, store=Store(settings.store_path), trusted=trusted)
+    before = champion_data(recipe.model, store=Store(settings.store_path), trusted=trusted)
     data = prepare(collect(recipe, before), recipe, before)
     training, _ = split(data.table, data.recipe)
     return join_search(training, data.recipe, studies=StudyStore(settings), run_id=run_id, progress=progress)

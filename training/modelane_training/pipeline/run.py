@@ -16,12 +16,12 @@ from modelane.errors import IncompatibleModel, NoSuchVersion, UntrustedModel
 from modelane_training.evaluation import bootstrap, slices
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.evaluate import assess
-from modelane_training.evaluation.predictions import ask
+from modelane_training.evaluation.predictions import predict
 from modelane_training.gate import Verdict, decide
 from modelane_training.pipeline.build_card import build_card, pack
 from modelane_training.pipeline.champion_scores import score_champion
 from modelane_training.preparation.data_profile import PROFILE_FILE
-from modelane_training.preparation.prepare import collect, in_service, prepare
+from modelane_training.preparation.prepare import champion_data, collect, prepare
 from modelane_training.preparation.split import split
 from modelane_training.recipe import Recipe
 from modelane_training.report.compose import compose_or_skip
@@ -88,13 +88,13 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         return _promote(_result_of(card), store=store, on_promoted=on_promoted, progress=progress)
 
     progress("collect", recipe.model)
-    before = in_service(recipe.model, store=store, trusted=trusted)
+    before = champion_data(recipe.model, store=store, trusted=trusted)
     table = collect(recipe, before)
 
     progress("check", f"{len(table)} rows with {len(table.features)} features, from {table.source}")
     data = prepare(table, recipe, before)
     table, decided = data.table, data.recipe
-    for words in data.profile.in_words():
+    for words in data.profile.messages():
         progress("check", words)
 
     progress("split", f"{decided.hold_out:.0%} hold-out; task {decided.task}, metric {decided.metric}")
@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913  # everything that a run touches, by name
         candidate = decided.fit(training, seed)
 
     progress("evaluate", f"{len(hold_out)} rows of the hold-out")
-    answers = ask(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
+    answers = predict(candidate, hold_out.matrix(), hold_out.targets, decided.task, positive=decided.positive)
     champion = score_champion(decided, hold_out, store=store, trusted=trusted)
     evaluation = assess(
         decided.metric,

@@ -1,11 +1,11 @@
-"""Set rows aside that training never sees.  check → SPLIT → features, search, evaluate.
+"""Split the rows into training rows and a hold-out that training never sees.
 
-What stands where decides a row's content, or its group, and the recipe's seed (:mod:`positions`), so
-that the hold-out stays what it was when rows are added: the champion has not been trained on it
-either.  A column that is left out goes on deciding, as long as the source has it.  Two things move rows
-to the other side: a column more, or one that is gone, and a row that changes; where rows change (a
-customer's age), name their id as ``groups``.  A share that comes out too far from what
-the recipe asks for, as of few rows it may, is corrected by the fewest rows.
+Which side a row is on depends only on its content, or its group, and the recipe's seed
+(:mod:`~modelane_training.preparation.stable_hash`). So the hold-out stays the same when rows are added, and
+the champion was not trained on it either. A column that the recipe leaves out still decides, as long as the
+source has it. Rows can move to the other side if a column is added or removed, or if the row itself changes;
+where rows change, such as a customer's age, name the customer's id as ``groups``. If the share of the
+hold-out is too far from what the recipe requests, as it may be with few rows, as few rows as possible move.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from modelane_training.dataset.table import Table
 from modelane_training.preparation import stable_hash
 from modelane_training.recipe import Resolved
 
-#: How far the rows held out may be from their share: of 200 that should be, 150 to 250 may be.
+#: How far the hold-out may be from the requested size: instead of 200 rows, it may have 150 to 250.
 TOLERANCE = 0.25
 
 Mask = NDArray[np.bool_]
 
 
 def split(table: Table, recipe: Resolved) -> tuple[Table, Table]:
-    """The rows to train on and the hold-out.
+    """Return the training rows and the hold-out.
 
-    By time, the latest rows are held out; by groups, none stands on both sides, and one that has a class
-    to itself is trained on; else each class is on both sides by its share.
+    With ``time``, the latest rows are the hold-out. With ``groups``, no group is on both sides, and a group
+    that has a class to itself is trained on. Otherwise each class is on both sides in proportion.
 
     Raises:
-        BadData: there is no such split; the sentence says why.
+        BadData: there is no such split; the message says why.
     """
     if table.times is not None:
         held = _latest(table.times, recipe.hold_out)
@@ -49,37 +49,40 @@ def split(table: Table, recipe: Resolved) -> tuple[Table, Table]:
 
 
 def _rows(table: Table, recipe: Resolved) -> Mask:
-    places = stable_hash.of_rows(table.with_spare().rows, recipe.seed)
+    positions = stable_hash.of_rows(table.with_spare().rows, recipe.seed)
     held = np.zeros(len(table), dtype=bool)
     strata = table.targets if recipe.task == "classification" else np.zeros(len(table))
     for stratum in np.unique(strata):
         index = np.flatnonzero(strata == stratum)
         low, high = _bounds(len(index), recipe.hold_out)
-        below = int((places[index] < recipe.hold_out).sum())
-        number = max(min(max(below, low), high, len(index) - 1), 1)
-        held[index[np.argsort(places[index], kind="stable")[:number]]] = True
+        n_below = int((positions[index] < recipe.hold_out).sum())
+        n_held = max(min(max(n_below, low), high, len(index) - 1), 1)
+        held[index[np.argsort(positions[index], kind="stable")[:n_held]]] = True
     return held
 
 
 def _groups(table: Table, recipe: Resolved) -> Mask:
     assert table.groups is not None
-    groups, of_row, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
+    groups, group_of_row, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
     if len(groups) < 2:
-        raise BadData(f"every row is of one group: column {recipe.groups!r} cannot say where to split")
-    places = stable_hash.of_values(groups, recipe.seed)
+        raise BadData(
+            f"all rows belong to the same group, {str(groups[0])!r:.40}: "
+            "expected at least two groups to split by"
+        )
+    positions = stable_hash.of_values(groups, recipe.seed)
     low, high = _bounds(len(table), recipe.hold_out)
     free = np.ones(len(groups), dtype=bool)
     if recipe.task == "classification":
-        free = ~_indispensable(table.targets, of_row, len(groups))
+        free = ~_indispensable(table.targets, group_of_row, len(groups))
         if not free.any():
             raise BadData(
-                f"the data cannot be split: each group of column {recipe.groups!r} has a class that no other "
-                "has, which would be judged without having been learnt, or learnt without being judged"
+                "the data cannot be split: each group has a class that no other group has: expected classes "
+                "that occur in at least two groups, one to train on and one to evaluate on"
             )
     chosen = np.zeros(len(groups), dtype=bool)
     n_held = 0
-    for group in np.argsort(places, kind="stable"):
-        if n_held >= low and places[group] >= recipe.hold_out:
+    for group in np.argsort(positions, kind="stable"):
+        if n_held >= low and positions[group] >= recipe.hold_out:
             break
         if free[group] and n_held + sizes[group] <= high:
             chosen[group] = True
@@ -88,41 +91,45 @@ def _groups(table: Table, recipe: Resolved) -> Mask:
         chosen[:] = False
         chosen[np.argmin(np.where(free, sizes, len(table) + 1))] = True
     if recipe.task == "classification":
-        _share_classes(table.targets, of_row, places, free, chosen)
-    return chosen[of_row]
+        _share_classes(table.targets, group_of_row, positions, free, chosen)
+    return chosen[group_of_row]
 
 
-def _indispensable(targets: NDArray[Any], of_row: NDArray[np.intp], n_groups: int) -> Mask:
-    """Groups that have a class to themselves: held out, it would not be learnt."""
-    alone = np.zeros(n_groups, dtype=bool)
+def _indispensable(targets: NDArray[Any], group_of_row: NDArray[np.intp], n_groups: int) -> Mask:
+    """Return which groups are the only one with some class, which training needs."""
+    indispensable = np.zeros(n_groups, dtype=bool)
     for name in np.unique(targets):
-        having = np.unique(of_row[targets == name])
-        alone[having] |= len(having) == 1
-    return alone
+        groups = np.unique(group_of_row[targets == name])
+        indispensable[groups] |= len(groups) == 1
+    return indispensable
 
 
 def _share_classes(
-    targets: NDArray[Any], of_row: NDArray[np.intp], places: NDArray[Any], free: Mask, chosen: Mask
+    targets: NDArray[Any], group_of_row: NDArray[np.intp], positions: NDArray[Any], free: Mask, chosen: Mask
 ) -> None:
-    """Move the nearest group across for each class that would be on one side alone."""
-    groups_of = [np.unique(of_row[targets == name]) for name in np.unique(targets)]
-    for having in groups_of:
-        if len(having) < 2 or 0 < chosen[having].sum() < len(having):
+    """Move the nearest group of each class that would be on one side only; changes ``chosen``."""
+    groups_of_classes = [np.unique(group_of_row[targets == name]) for name in np.unique(targets)]
+    for groups in groups_of_classes:
+        if len(groups) < 2 or 0 < chosen[groups].sum() < len(groups):
             continue
-        ordered = having[np.argsort(places[having], kind="stable")]
-        movers = ordered[::-1] if chosen[having].all() else ordered[free[ordered]]
-        chosen[movers[:1]] = ~chosen[movers[:1]]
-    # What one class needed may have taken another one's last group.
-    while lost := [having for having in groups_of if chosen[having].all()]:
-        chosen[lost[0][np.argmax(places[lost[0]])]] = False
+        ordered = groups[np.argsort(positions[groups], kind="stable")]
+        candidates = ordered[::-1] if chosen[groups].all() else ordered[free[ordered]]
+        chosen[candidates[:1]] = ~chosen[candidates[:1]]
+    # Moving a group for one class may have taken the last training group of another class.
+    while not_trained := [groups for groups in groups_of_classes if chosen[groups].all()]:
+        groups = not_trained[0]
+        chosen[groups[np.argmax(positions[groups])]] = False
 
 
 def _latest(times: NDArray[Any], share: float) -> Mask:
     ordered = np.sort(times)
     if ordered[0] == ordered[-1]:
-        raise BadData(f"every row has the time {ordered[0]}; there are no later ones to hold out")
+        raise BadData(
+            f"the time of every row is {ordered[0]}: expected different times, so that the latest rows can "
+            "be the hold-out"
+        )
     since = ordered[-max(round(share * len(times)), 1)]
-    # Rows of one moment stay together; at the very beginning they can only be trained on.
+    # Rows with the same time stay together; those with the earliest time can only be trained on.
     held: Mask = times >= since if since > ordered[0] else times > since
     return held
 
@@ -134,21 +141,29 @@ def _bounds(n_rows: int, share: float) -> tuple[int, int]:
 
 def _check_sides(table: Table, recipe: Resolved, training: Mask, held: Mask) -> None:
     if not training.any():
-        raise BadData("no row is left to train on: every group has rows among the latest, which are held out")
+        raise BadData(
+            "no row is left to train on: every group has rows among the latest, which are the hold-out; "
+            "use a smaller hold_out, or only one of time and groups"
+        )
     if not held.any():
-        raise BadData("the data cannot be split: no group can be held out without taking a class along")
+        raise BadData(
+            "the data cannot be split: each group has the last rows of a class, so none can be the hold-out; "
+            "use smaller groups, or collect more rows of the rare classes"
+        )
     if recipe.task == "regression":
         return
-    known = np.unique(table.targets[training])
-    unknown = np.flatnonzero(held & ~np.isin(table.targets, known))
-    by = "later" if table.times is not None else "in one group"
-    if len(unknown):
-        name = table.targets[unknown[0]]
+    trained = np.unique(table.targets[training])
+    not_trained = np.flatnonzero(held & ~np.isin(table.targets, trained))
+    if len(not_trained):
+        name, where = table.targets[not_trained[0]], table.where(not_trained.tolist())
+        why = "later than all training rows" if table.times is not None else "in one group"
         raise BadData(
-            f"the data cannot be split: class {name} is only {by} ({table.where(unknown.tolist())}), "
-            "so it would be judged without having been learnt"
+            f"the data cannot be split: class {name} occurs only {why} ({where}), so it would be evaluated "
+            "without being trained on; collect more of its rows, or leave them out"
         )
-    if len(known) < 2:
-        raise BadData(f"the data cannot be split: all rows to train on are of class {known[0]}")
-    if len(found := np.unique(table.targets[held])) < 2:
-        raise BadData(f"the data cannot be split: all rows held out are of class {found[0]}")
+    for side, words in ((training, "training rows"), (held, "rows of the hold-out")):
+        if len(classes := np.unique(table.targets[side])) < 2:
+            raise BadData(
+                f"the data cannot be split: all {words} have class {classes[0]}: expected at least two "
+                "classes; collect more rows of the others, or change hold_out"
+            )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelane.data.features import ColumnType, Feature
-from modelane_training.dataset.column_kinds import kind_of
+from modelane.data.features import ColumnType
+from modelane_training.dataset.column_kinds import column_kind
 from modelane_training.dataset.table import Table
 from modelane_training.preparation.data_profile import Profile
 from modelane_training.report.diagnostics import ColumnSummary
@@ -23,7 +23,7 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
     summaries = tuple(
         ColumnSummary(
             name=feature.name[:60],
-            kind=_kind(values, feature),
+            kind=column_kind(values, feature),
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
             typical=_typical(values.dropna(), feature.type),
@@ -34,13 +34,6 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
     )
     n_more = len(table.features) - len(summaries)
     return summaries, f"the values of {n_more} more columns" if n_more else ""
-
-
-def _kind(values: pd.Series[Any], feature: Feature) -> str:
-    """Return number, category, text or date."""
-    if feature.type is not ColumnType.STRING:
-        return "date" if feature.type is ColumnType.DATE else "number"
-    return "text" if kind_of(values, feature) == "text" else "category"
 
 
 def _typical(values: pd.Series[Any], column_type: ColumnType) -> str:

@@ -89,7 +89,7 @@ class _Parts:
 
 def _diagnostics(inputs: ReportInputs, parts: _Parts) -> Diagnostics:
     answers = inputs.answers
-    if answers.classes is not None and answers.shares is None:
+    if answers.classes is not None and answers.probabilities is None:
         parts.left_out.append("log-loss, Brier score and calibration: the estimator gives no probabilities")
     if answers.classes is not None and answers.scores is None:
         parts.left_out.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.predictions import Predictions
 from modelane_training.report.diagnostics import ClassScores, Confusion
 
 #: Maximum size of the matrix; more classes would not be legible. The rarest ones share the last row.
@@ -13,7 +13,7 @@ MAX_CLASSES = 12
 MAX_LISTED = 50
 
 
-def confusion(answers: Answers) -> Confusion | None:
+def confusion(answers: Predictions) -> Confusion | None:
     """Return counts by actual and predicted class; None for a regression."""
     if answers.classes is None:
         return None
@@ -32,7 +32,7 @@ def confusion(answers: Answers) -> Confusion | None:
     return Confusion(labels=tuple(labels), counts=tuple(map(tuple, matrix.tolist())))
 
 
-def by_class(answers: Answers) -> tuple[ClassScores, ...]:
+def by_class(answers: Predictions) -> tuple[ClassScores, ...]:
     """Return the scores of each class, the most frequent one first."""
     if answers.classes is None:
         return ()

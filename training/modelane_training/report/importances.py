@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelane_training.evaluation.metrics import LOSSES, measure
-from modelane_training.evaluation.predictions import ask
+from modelane_training.evaluation.predictions import predict
 from modelane_training.report.diagnostics import Importance
 from modelane_training.report.inputs import ReportInputs
 
@@ -78,7 +78,7 @@ def _score(inputs: ReportInputs, rows: Any, targets: Any) -> float | None:
     """Return the score, as a number of which more is better; None if it cannot be computed."""
     metric = inputs.recipe.metric
     values = measure(
-        ask(inputs.estimator, rows, targets, inputs.recipe.task, positive=inputs.recipe.positive)
+        predict(inputs.estimator, rows, targets, inputs.recipe.task, positive=inputs.recipe.positive)
     ).get(metric)
     if values is None or not np.isfinite(values[0]):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelane_training.dataset.table import Table
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.predictions import Predictions
 from modelane_training.evaluation.results import Evaluation
 from modelane_training.gate import Verdict
 from modelane_training.preparation.data_profile import Profile
@@ -28,10 +28,10 @@ class ReportInputs:
     training: Table
     hold_out: Table
     estimator: Estimator
-    answers: Answers
+    answers: Predictions
     evaluation: Evaluation
     verdict: Verdict
     champion: str | None  #: the version in service before the run
-    champion_answers: Answers | None
+    champion_answers: Predictions | None
     trials: Sequence[TrialResult] = ()
     profile: Profile | None = None  #: of the data, with the findings of its check

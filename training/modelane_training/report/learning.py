@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from modelane_training.evaluation.metrics import measure
-from modelane_training.evaluation.predictions import ask
+from modelane_training.evaluation.predictions import predict
 from modelane_training.report.diagnostics import LearningPoint
 from modelane_training.report.inputs import ReportInputs
 
@@ -100,6 +100,8 @@ def _score(
 
 def _measured(inputs: ReportInputs, estimator: Any, part: Any) -> float | None:
     part = part.take(np.arange(min(len(part), _SCORED_ROWS)))
-    answers = ask(estimator, part.matrix(), part.targets, inputs.recipe.task, positive=inputs.recipe.positive)
+    answers = predict(
+        estimator, part.matrix(), part.targets, inputs.recipe.task, positive=inputs.recipe.positive
+    )
     values = measure(answers).get(inputs.recipe.metric)
     return None if values is None or not np.isfinite(values[0]) else float(values[0])

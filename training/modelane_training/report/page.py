@@ -61,7 +61,7 @@ def _notes(inputs: ReportInputs) -> list[str]:
     if (profile := inputs.profile) is None:
         return []
     left_out = [f"column {name[:60]!r} is not used: {why}" for name, why in profile.left_out.items()]
-    return [*(finding.words for finding in profile.findings), *left_out][:MAX_NOTES]
+    return [*(finding.message for finding in profile.findings), *left_out][:MAX_NOTES]
 
 
 def number(value: float | None) -> str:

@@ -13,16 +13,16 @@ import numpy as np
 from modelane.data.features import ColumnType
 from modelane.errors import BadData
 from modelane_training import sources
-from modelane_training.dataset.column_kinds import is_row_number, kind_of
+from modelane_training.dataset.column_kinds import column_kind, is_row_number
 from modelane_training.dataset.table import Table
 from modelane_training.preparation import leakage
-from modelane_training.preparation.cleaning import with_targets, without_meaning
+from modelane_training.preparation.cleaning import why_constant, with_targets
 from modelane_training.preparation.prepare import Prepared, prepare
 from modelane_training.preparation.validation import check
 from modelane_training.recipe import Recipe, Resolved
 from modelane_training.sources import Source
-from modelane_training.sources.folder import kind_of as kind_of_file
-from modelane_training.sources.sql import anywhere, has_password
+from modelane_training.sources.folder import reader_of
+from modelane_training.sources.sql import has_password, with_absolute_path
 from modelane_worker.registry.card import Task
 
 #: Environment variable for the URL of a database, if the URL has a password.
@@ -71,7 +71,7 @@ def file_place(path: Path, recipes: Path) -> Place:
     where = f"Path(__file__).parent / {_quoted(Path(relative).as_posix())}"
     if path.is_dir():
         return Place("folder", where, path, {})
-    reader = kind_of_file(path)
+    reader = reader_of(path)
     if reader is None:
         raise BadData(
             f"{path}: expected a file that ends in .csv, .parquet or .jsonl, or a folder of such files"
@@ -85,7 +85,7 @@ def query_place(url: str, query: str, *, from_environment: bool) -> Place:
     The URL stays out of the recipe if it has a password, or if it came from the environment.
     """
     hidden = from_environment or has_password(url)
-    where = f'os.environ["{URL_VARIABLE}"]' if hidden else _quoted(anywhere(url))
+    where = f'os.environ["{URL_VARIABLE}"]' if hidden else _quoted(with_absolute_path(url))
     return Place("sql", where, url, {"query": query})
 
 
@@ -109,7 +109,7 @@ def draft(model: str, place: Place, target: str, task: Task | None = None) -> Dr
 def _collected(model: str, place: Place, target: str) -> tuple[Table, Place, list[str]]:
     """Read the data; read a CSV file again with other options if its error calls for them."""
     remedies = {
-        "holds a decimal comma": ({"decimal": ","}, "numbers have a decimal comma"),
+        "with a decimal comma": ({"decimal": ","}, "numbers have a decimal comma"),
         "is not text in utf-8": (
             {"encoding": "cp1252"},
             "the text is not UTF-8; it was read as cp1252 (Windows)",
@@ -133,9 +133,9 @@ def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:
     reasons = {}
     for number, feature in enumerate(table.features):
         values = table.rows.iloc[:, number]
-        if why := without_meaning(values):
+        if why := why_constant(values):
             reasons[feature.name] = why
-        elif kind_of(values, feature) == "id" or (
+        elif column_kind(values, feature) == "id" or (
             feature.type is ColumnType.NUMBER and is_row_number(values)
         ):
             reasons[feature.name] = "identifies the row, so there is nothing to learn from it"
@@ -145,7 +145,7 @@ def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:
         check(rest, task)
         for leak in leakage.find(rest, task):
             reasons[leak.column] = (
-                f"gives the target away ({leak.told(task)}); "
+                f"gives the target away ({leak.strength(task)}); "
                 "if it is known before the prediction, name it in keep"
             )
     return reasons

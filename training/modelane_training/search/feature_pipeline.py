@@ -41,7 +41,7 @@ from sklearn.preprocessing import (
 
 from modelane.data.features import ColumnType
 from modelane_training.candidate import Candidate
-from modelane_training.dataset.column_kinds import kind_of
+from modelane_training.dataset.column_kinds import column_kind
 from modelane_training.dataset.table import Table
 from modelane_worker.registry.card import Task
 from modelane_worker.transformers import DateParts, Known, Words
@@ -103,7 +103,7 @@ def group_columns(table: Table) -> ColumnGroups:
         else:
             known = table.rows[feature.name].dropna()
             n_values = known.nunique()
-            if kind_of(known, feature) == "text":
+            if column_kind(known, feature) == "text":
                 names["texts"].append(feature.name)
                 n_words.append(len(set(known.str.lower().str.findall(r"\w\w+").explode())))
             elif n_values > MAX_ONE_HOT:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from modelane.errors import RecipeError, TrainingError
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.metrics import measure
-from modelane_training.evaluation.predictions import ask
+from modelane_training.evaluation.predictions import predict
 from modelane_training.recipe import Resolved
 from modelane_training.search.cv_folds import Fold
 from modelane_worker.registry.card import Scalar, Task
@@ -144,7 +144,7 @@ def _score(  # noqa: PLR0913  # it runs in another process
             warnings.simplefilter("ignore")  # fits that do not converge show in their score
             pipeline = pickle.loads(content)  # noqa: S301  # from the process that started this one
             pipeline.fit(_take(rows, train), targets[train])
-            answers = ask(pipeline, _take(rows, test), targets[test], task, positive=positive)
+            answers = predict(pipeline, _take(rows, test), targets[test], task, positive=positive)
             found = measure(answers)
     except TrainingError as exc:
         return str(exc)

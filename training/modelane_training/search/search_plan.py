@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from modelane_training.dataset.table import Table
 from modelane_training.evaluation.baseline import baseline
 from modelane_training.evaluation.metrics import LOSSES, measure
-from modelane_training.recipe import Resolved, seeded
+from modelane_training.random_state import set_random_state
+from modelane_training.recipe import Resolved
 from modelane_training.search import feature_pipeline
 from modelane_training.search.builtin_candidates import candidates_of, data_traits
 from modelane_training.search.cv_folds import folds
@@ -53,7 +54,7 @@ class SearchPlan:
         with self.recipe.running(f"candidate {name}"):
             model = candidate.build(trial)
         steps = feature_pipeline.steps(self.columns, candidate, trial, task=self.recipe.task, seed=self.seed)
-        return seeded(Pipeline([*steps, ("model", model)]), self.seed)
+        return set_random_state(Pipeline([*steps, ("model", model)]), self.seed)
 
     def first(self) -> list[dict[str, Any]]:
         """Return the first trials: the first parameters of each candidate, then the second ones, etc."""

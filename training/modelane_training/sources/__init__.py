@@ -1,7 +1,14 @@
-"""Where rows come from.  recipe → SOURCES → columns → check → split.
+"""Sources: functions that read the rows that a model is trained on.
 
-A source is a function that reads everything anew at each run: a recipe may name one from here or
-bring its own.
+A recipe names one source. Each run calls it again, so a model is always trained on current data::
+
+    from pathlib import Path
+    from modelane_training.recipe import Recipe
+    from modelane_training.sources import csv
+
+    recipe = Recipe(model="churn", source=csv(Path(__file__).with_name("churn.csv")), target="left")
+
+A function of the recipe's own is a source too; :data:`Source` says what it may return.
 """
 
 from __future__ import annotations

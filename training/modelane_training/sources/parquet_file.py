@@ -1,4 +1,4 @@
-"""Parquet files."""
+"""Parquet files, as a source."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from pyarrow import parquet as arrow_parquet
 
 from modelane.errors import BadData
 from modelane_training.dataset.raw import MAX_BYTES, Raw
-from modelane_training.dataset.row_locations import Places
+from modelane_training.dataset.row_locations import RowLocations
+from modelane_training.sources.file_errors import file_errors, too_large
 from modelane_training.sources.source import Reader
 
 
 def parquet(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
-    """A Parquet file, with the types that it has.
+    """Read a Parquet file, with the types that it has.
 
     Args:
-        path: seen from where the program runs.
-        max_bytes: a file that is larger once unpacked is refused.
+        path: the file; a relative path starts at the current directory of the program that trains.
+            ``Path(__file__).with_name("churn.parquet")`` is next to the recipe.
+        max_bytes: the largest size of the unpacked data, in bytes; default: 4 GiB.
+
+    Returns:
+        A source. It raises ``BadData`` if the file is missing, is too large, or is not a Parquet file.
+
+    Example:
+        >>> source = parquet("churn.parquet")
     """
 
     def read() -> Raw:
         try:
-            with arrow_parquet.ParquetFile(str(path)) as file:
+            with file_errors(path), arrow_parquet.ParquetFile(str(path)) as file:
                 _check_size(file, path, max_bytes)
                 table = file.read()
-        except FileNotFoundError as exc:
-            raise BadData(f"{path} cannot be read: No such file or directory") from exc
-        except OSError as exc:
-            raise BadData(f"{path} cannot be read: {exc.strerror or exc}") from exc
         except pa.ArrowException as exc:
-            raise BadData(f"{path} cannot be read: {exc}") from exc
+            raise BadData(f"{path} cannot be read as Parquet: {exc}") from exc
         return Raw(
             name=str(path),
             frame=_frame(table),
-            places=Places(((str(path), 0),), first=1),
+            locations=RowLocations(((str(path), 0),), first=1),
             missing=frozenset({""}),
         )
 
@@ -46,16 +50,15 @@ def parquet(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
 def _check_size(file: arrow_parquet.ParquetFile, path: str | Path, max_bytes: int) -> None:
     groups = range(file.metadata.num_row_groups)
     if sum(file.metadata.row_group(group).total_byte_size for group in groups) > max_bytes:
-        raise BadData(f"{path} holds more than {max_bytes:,} bytes: train on a part of it")
+        raise too_large(str(path), max_bytes)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    # Whole numbers with gaps stay whole, so that large ones are not rounded; the names may be alike.
-    names = table.column_names
+    # Whole numbers with gaps stay whole, so that large ones are not rounded; column names may be repeated.
     columns = {
         number: column.to_pandas(integer_object_nulls=True).reset_index(drop=True)
         for number, column in enumerate(table.columns)
     }
     frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
-    frame.columns = pd.Index(names, dtype=object)
+    frame.columns = pd.Index(table.column_names, dtype=object)
     return frame

@@ -1,4 +1,4 @@
-"""What a recipe's source is."""
+"""The types of a source."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from modelane_training.dataset.raw import Raw
 
-#: Reads the data anew; takes the name of the recipe's target, or nothing.  Gives a :class:`Raw`, a
-#: :class:`~modelane_training.dataset.table.Table`, a DataFrame, a list of records, or rows and targets.
+#: A function that reads the data at each run. It is called without arguments, or with the name of the
+#: recipe's target if it takes one. It returns a DataFrame of pandas, polars or Arrow, a list of records (one
+#: dict per row), a dict of columns, a tuple of rows and targets, a :class:`Raw` or a :class:`Table`.
 Source = Callable[..., Any]
 
-#: The sources that come with Modelane and take no target.
+#: The sources of this package that take no argument.
 Reader = Callable[[], Raw]

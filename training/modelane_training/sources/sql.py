@@ -1,4 +1,4 @@
-"""The rows of a query, from any database that SQLAlchemy reaches."""
+"""The rows of a query, from any database that SQLAlchemy supports, as a source."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from modelane.errors import BadData
 from modelane_training.dataset.raw import MAX_CELLS, Raw
-from modelane_training.dataset.row_locations import Places
+from modelane_training.dataset.row_locations import RowLocations
 from modelane_training.sources.source import Reader
 
-_ROWS_AT_ONCE = 10_000
+#: Rows that are fetched in one round trip.
+_ROWS_PER_FETCH = 10_000
 
-#: How a query begins, behind comments and brackets, that reads, or whose changes can be rolled back: SQLite
-#: carries out a DROP for good.
-_BEGINS = re.compile(
+#: Characters of the database's own message that an error shows.
+_MAX_REASON = 500
+
+#: The first words, after comments and brackets, of statements that read, or whose changes can be rolled back.
+#: Others are refused before they run: SQLite does not roll back a DROP.
+_ALLOWED = re.compile(
     r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
     r"(?:select|with|values|table|from|show|delete|insert|update|merge)\b",
     re.IGNORECASE | re.DOTALL,
@@ -30,43 +34,50 @@ _BEGINS = re.compile(
 
 
 def sql(url: str, query: str, *, max_cells: int = MAX_CELLS) -> Reader:
-    """What a query gives; its names are the columns.
+    """Read the rows of a query; the names of its columns are the names of the table's columns.
 
-    Give it an ``ORDER BY`` if anything depends on the order of the rows.  Whatever the query changes
+    Add an ``ORDER BY`` if anything depends on the order of the rows. What the query changes in the database
     is rolled back.
 
     Args:
-        url: SQLAlchemy's, such as ``postgresql+psycopg://user:password@host/database`` or
-            ``sqlite:///churn.db``.  Keep a password out of the recipe: ``os.environ["DATABASE_URL"]``.
-        query: in the database's own words, without parameters.
-        max_cells: rows times columns beyond this are refused.
+        url: the database, as a SQLAlchemy URL such as ``postgresql+psycopg://user:password@host/database`` or
+            ``sqlite:///churn.db``. Keep a password out of the recipe: ``os.environ["DATABASE_URL"]``.
+        query: a statement in the database's own SQL, without parameters.
+        max_cells: the largest number of values, rows times columns; default: 500 million.
+
+    Returns:
+        A source. It raises ``BadData`` if the database cannot be reached, if the query fails or returns no
+        rows, or if it returns too many values. No error shows the password.
+
+    Example:
+        >>> source = sql("sqlite:///churn.db", "SELECT age, plan, churned FROM customers")
     """
 
     def read() -> Raw:
-        where = _parsed(url)
-        name = _shown(where)
-        if not _BEGINS.match(query):
-            raise BadData(f"the query on {name} gives no rows: expected a SELECT")
-        with _refusals(where, name):
-            engine = sa.create_engine(where, poolclass=sa.pool.NullPool)
+        database = _parsed(url)
+        name = _without_password(database)
+        if not _ALLOWED.match(query):
+            raise _no_rows(name)
+        with _database_errors(database, name):
+            engine = sa.create_engine(database, poolclass=sa.pool.NullPool)
             with engine.connect() as connection:
-                streaming = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
+                streaming = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_PER_FETCH)
                 result = streaming.execute(_verbatim(query))
                 if not result.returns_rows:
-                    raise BadData(f"the query on {name} gives no rows: expected a SELECT")
+                    raise _no_rows(name)
                 frame = _frame(result, max_cells)
         return Raw(
             name=f"a query on {name}",
             frame=frame,
-            places=Places((("the query's", 0),), first=1),
+            locations=RowLocations((("the query's", 0),), first=1),
             missing=frozenset({""}),
         )
 
     return read
 
 
-def anywhere(url: str) -> str:
-    """The same, but that of a file also from another folder."""
+def with_absolute_path(url: str) -> str:
+    """Return the URL, with the absolute path if the database is a file of SQLite's."""
     parsed = _parsed(url)
     path = parsed.database
     if parsed.get_backend_name() != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
@@ -75,7 +86,7 @@ def anywhere(url: str) -> str:
 
 
 def has_password(url: str) -> bool:
-    """Whether a URL holds a secret that does not belong into a recipe."""
+    """Return whether a URL has a password, which must not be written into a recipe."""
     parsed = _parsed(url)
     return parsed.password is not None or any("pass" in key.lower() for key in parsed.query)
 
@@ -83,57 +94,69 @@ def has_password(url: str) -> bool:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # their words may hold the password
+    except (ArgumentError, ValueError):  # their messages may show the password
         raise BadData(
-            "the URL of the database cannot be read: one looks like postgresql+psycopg://user@host/database"
+            "the URL of the database cannot be read: expected one such as "
+            "postgresql+psycopg://user@host/database"
         ) from None
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         path = str(parsed.database)
-        if not path.startswith("file:") and not Path(path).is_file():  # SQLite would make an empty one
-            raise BadData(f"{path} cannot be read: No such file or directory")
+        if not path.startswith("file:") and not Path(path).is_file():  # SQLite would create an empty database
+            raise BadData(f"{path} does not exist")
     return parsed
 
 
-def _shown(url: URL) -> str:
-    """The place alone: no user, no password, no options."""
+def _without_password(url: URL) -> str:
+    """Return driver, host, port and database only: no user, no password, no options."""
     return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
+def _no_rows(name: str) -> BadData:
+    return BadData(f"the query on {name} returns no rows: expected a SELECT")
+
+
 def _verbatim(query: str) -> sa.TextClause:
-    """The query as it is: a percent sign is none of the driver's, ``:word`` no parameter."""
+    """Return the query as a statement in which a percent sign and ``:word`` stand for themselves."""
     return sa.text(re.sub(r"(?<![:\w\\]):(?=\w)", r"\:", query))
 
 
 @contextmanager
-def _refusals(url: URL, name: str) -> Iterator[None]:
+def _database_errors(url: URL, name: str) -> Iterator[None]:
     try:
         yield
     except NoSuchModuleError:
-        raise BadData(f"{name}: SQLAlchemy knows no database {url.drivername!r}") from None
+        raise BadData(
+            f"{name}: SQLAlchemy has no driver {url.drivername!r}: expected one such as postgresql+psycopg, "
+            "mysql+pymysql or sqlite; check the spelling, or install the driver's package"
+        ) from None
     except ModuleNotFoundError as exc:
-        raise BadData(f"{name} needs a driver that is not installed: {exc.name}") from None
+        raise BadData(
+            f"{name} needs the Python package {exc.name!r}, which is not installed: "
+            "install it where training runs"
+        ) from None
     except SQLAlchemyError as exc:
         reason = str(getattr(exc, "orig", None) or exc).strip()
-        # Without the cause: a traceback would show the driver's words as they were.
-        raise BadData(f"the query on {name} failed: {_without_secrets(reason, url)}") from None
+        # Without the cause: its traceback would show the driver's message with the password.
+        raise BadData(f"the query on {name} failed: {_redacted(reason, url)}") from None
 
 
-def _without_secrets(words: str, url: URL) -> str:
-    values = [url.password, *(value for value in url.query.values() if isinstance(value, str))]
-    for secret in filter(None, map(str, values)):
-        words = words.replace(secret, "***")
-    return " ".join(words.split())[:500]
+def _redacted(message: str, url: URL) -> str:
+    secrets = [url.password, *(value for value in url.query.values() if isinstance(value, str))]
+    for secret in filter(None, map(str, secrets)):
+        message = message.replace(secret, "***")
+    return " ".join(message.split())[:_MAX_REASON]
 
 
 def _frame(result: sa.CursorResult[Any], max_cells: int) -> pd.DataFrame:
     names = list(result.keys())
     columns: list[list[Any]] = [[] for _ in names]
-    while rows := result.fetchmany(_ROWS_AT_ONCE):
+    while rows := result.fetchmany(_ROWS_PER_FETCH):
         for column, values in zip(columns, zip(*rows, strict=True), strict=True):
             column.extend(values)
         if len(columns[0]) * len(names) > max_cells:
             raise BadData(
-                f"the query gives more than {max_cells:,} values: give it a LIMIT, or select fewer columns"
+                f"the query returns more than max_cells={max_cells:,} values: "
+                "add a LIMIT, select fewer columns, or pass a larger max_cells to sql()"
             )
     frame = pd.DataFrame({number: pd.Series(values, dtype=object) for number, values in enumerate(columns)})
     frame.columns = pd.Index(names, dtype=object)

@@ -15,7 +15,6 @@ import msgspec
 
 from modelane.local.die_with_parent import kill_group
 from modelane.settings import Settings
-from modelane_training.recipe_files import file_names
 
 #: Maximum seconds to read recipes. The recipe that hangs is skipped, and the remaining ones are read again.
 READ_LIMIT_S = 60.0
@@ -27,6 +26,7 @@ class RecipeSchedule(msgspec.Struct, frozen=True):
     file: str
     model: str = ""
     schedule: str | None = None  #: a crontab line; None if the recipe has none
+    expected: tuple[str, ...] = ()  #: the files in which trainers look for the model's recipe
     error: str = ""
 
 
@@ -47,7 +47,7 @@ def read_schedules(settings: Settings) -> list[RecipeSchedule]:
 
 def _reject_ambiguous(found: list[RecipeSchedule]) -> list[RecipeSchedule]:
     """Replace schedules of files that trainers would not execute, or that share a model, by errors."""
-    findable = [each for each in found if each.file in file_names(each.model)]
+    findable = [each for each in found if each.file in each.expected]
     return [_checked(each, findable) for each in found]
 
 
@@ -56,8 +56,10 @@ def _checked(recipe: RecipeSchedule, findable: list[RecipeSchedule]) -> RecipeSc
         return recipe
     files = [other.file for other in findable if other.model == recipe.model]
     if recipe.file not in files:
-        name, _ = file_names(recipe.model)
-        reason = f"it is a recipe of {recipe.model}, which trainers look for in {name}: rename the file"
+        reason = (
+            f"it is a recipe of {recipe.model}, which trainers look for in {recipe.expected[0]}: "
+            "rename the file"
+        )
     elif len(files) > 1:
         reason = f"{' and '.join(files)} are both recipes of {recipe.model}: remove one of them"
     else:
@@ -100,13 +102,13 @@ def _read_in_subprocess(settings: Settings, names: list[str]) -> tuple[list[Reci
 def main() -> None:
     """Print the schedule of each recipe that the arguments name, one JSON document per line."""
     from modelane.errors import ModelaneError  # noqa: PLC0415  # the beat program needs none of this
-    from modelane_training.recipe_loader import load_recipe  # noqa: PLC0415
+    from modelane_training.recipe_loader import file_names, load_recipe  # noqa: PLC0415
 
     folder = Path(Settings.from_env(os.environ).recipes)
     for name in sys.argv[1:]:
         try:
             recipe = load_recipe(str(folder / name), folder)
-            schedule = RecipeSchedule(name, recipe.model, recipe.schedule)
+            schedule = RecipeSchedule(name, recipe.model, recipe.schedule, file_names(recipe.model))
         except ModelaneError as error:
             schedule = RecipeSchedule(name, error=str(error))
         print(msgspec.json.encode(schedule).decode(), flush=True)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from modelane_training.evaluation.metrics import ranked_classes
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.predictions import Predictions
+from modelane_training.evaluation.ranking_metrics import ranked_classes
 from modelane_training.report.plots.canvas import MUTED, SERIES, THEIRS, drawn, short
 
 #: Maximum number of classes with a curve, the most frequent ones.
@@ -22,7 +22,7 @@ _STYLES = ("-", "--", ":", "-.")
 Curve = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 
 
-def roc(answers: Answers, champion: Answers | None) -> Markup:
+def roc(answers: Predictions, champion: Predictions | None) -> Markup:
     curves = _curves(answers, champion, precision_recall=False)
 
     def draw(axes: Axes) -> None:
@@ -34,7 +34,7 @@ def roc(answers: Answers, champion: Answers | None) -> Markup:
     return drawn(draw, name="roc", alt="ROC curve: " + _names(curves))
 
 
-def precision_recall(answers: Answers, champion: Answers | None) -> Markup:
+def precision_recall(answers: Predictions, champion: Predictions | None) -> Markup:
     curves = _curves(answers, champion, precision_recall=True)
 
     def draw(axes: Axes) -> None:
@@ -48,7 +48,7 @@ def precision_recall(answers: Answers, champion: Answers | None) -> Markup:
     return drawn(draw, name="pr", alt="Precision-recall curve: " + _names(curves))
 
 
-def _curves(answers: Answers, champion: Answers | None, *, precision_recall: bool) -> list[Curve]:
+def _curves(answers: Predictions, champion: Predictions | None, *, precision_recall: bool) -> list[Curve]:
     numbers = list(ranked_classes(answers))
     if answers.positive is not None:
         pair = [("candidate", answers)]
@@ -64,7 +64,7 @@ def _curves(answers: Answers, champion: Answers | None, *, precision_recall: boo
     ]
 
 
-def _curve(name: str, answers: Answers, number: int, *, precision_recall: bool) -> Curve:
+def _curve(name: str, answers: Predictions, number: int, *, precision_recall: bool) -> Curve:
     assert answers.scores is not None
     is_class, scores = answers.truth == number, answers.scores[:, number]
     if precision_recall:

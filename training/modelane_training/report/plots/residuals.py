@@ -6,14 +6,14 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from modelane_training.evaluation.predictions import Answers
+from modelane_training.evaluation.predictions import Predictions
 from modelane_training.report.plots.canvas import MUTED, OURS, drawn
 
 #: Maximum number of rows that are drawn, chosen at random.
 MAX_POINTS = 1200
 
 
-def predicted_and_actual(answers: Answers, seed: int) -> Markup:
+def predicted_and_actual(answers: Predictions, seed: int) -> Markup:
     shown = _sample(answers, seed)
 
     def draw(axes: Axes) -> None:
@@ -28,7 +28,7 @@ def predicted_and_actual(answers: Answers, seed: int) -> Markup:
     return drawn(draw, name="actual", alt=alt)
 
 
-def residuals(answers: Answers, seed: int) -> Markup:
+def residuals(answers: Predictions, seed: int) -> Markup:
     shown = _sample(answers, seed)
     errors = answers.truth - answers.predicted
 
@@ -47,7 +47,7 @@ def _dots(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     axes.scatter(x, y, s=7 if many else 14, color=OURS, alpha=0.4 if many else 0.6, linewidths=0)
 
 
-def _sample(answers: Answers, seed: int) -> Answers:
+def _sample(answers: Predictions, seed: int) -> Predictions:
     if len(answers) <= MAX_POINTS:
         return answers
     return answers.take(np.random.default_rng(seed).choice(len(answers), MAX_POINTS, replace=False))
