@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from modelane.cli.step_display import step_display
 from modelane.keys import check_model_name
 from modelane.settings import Settings
 
 if TYPE_CHECKING:
-    from modelane.client.answer import Progress, Retrained
+    from modelane.client.answer import Retrained
     from modelane.client.prediction import Prediction
 
 #: Seconds in which Redis has to accept the task: longer than a restart of Redis takes.
 CONFIRM_S = 10.0
-#: Seconds between two lines about the same step, where the output is not a terminal.
-REPEAT_S = 10.0
 
 
 @click.command()
@@ -72,8 +68,13 @@ def retrain(model: str, *, wait: bool, quiet: bool, timeout_s: float | None, is_
         return
     from modelane.client import Client  # noqa: PLC0415  # `modelane --help` need not load it
 
-    with Client(settings=settings) as client, _steps(quiet) as show:
-        future = client.retrain(model, timeout_s=timeout_s or settings.retrain_limit_s, on_progress=show)
+    steps = step_display(None if quiet else sys.stderr, waiting_for="waiting for a trainer")
+    with Client(settings=settings) as client, steps as show:
+        future = client.retrain(
+            model,
+            timeout_s=timeout_s or settings.retrain_limit_s,
+            on_progress=lambda progress: show(progress.step, progress.detail),
+        )
         client.flush(CONFIRM_S)
         if not wait and future.done():  # refused
             future.result()
@@ -102,42 +103,3 @@ def _cancel(settings: Settings, model: str) -> str:
     with connect(settings) as client:
         ids = cancel(client, settings.prefix, check_model_name(model))
     return f"{model}: cancelled {', '.join(ids)}" if ids else f"{model}: there is no retraining to cancel"
-
-
-@contextmanager
-def _steps(quiet: bool) -> Iterator[Callable[[Progress], object] | None]:
-    """Show each step when it starts: a changing line on a terminal, else a line every few seconds."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty() and find_spec("rich"):
-        from rich.console import Console  # noqa: PLC0415  # not in the base install
-        from rich.markup import escape  # noqa: PLC0415
-
-        console = Console(stderr=True, highlight=False)
-        with console.status("waiting for a trainer") as status:
-            yield _Shown(
-                lambda p: console.print(f"[bold]{escape(p.step):9}[/] {escape(p.detail)}"),
-                lambda p: status.update(f"{escape(p.step)}: {escape(p.detail)}"),
-            )
-    else:
-        yield _Shown(lambda p: click.echo(f"{p.step:9} {p.detail}", err=True))
-
-
-class _Shown:
-    """Print a line for a new step, and repeat the current step from time to time."""
-
-    def __init__(
-        self, show: Callable[[Progress], object], update: Callable[[Progress], object] | None = None
-    ) -> None:
-        self._show = show
-        self._update = update
-        self._step = ""
-        self._again_s = 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        is_new, now_s = progress.step != self._step, time.monotonic()
-        if is_new or (self._update is None and now_s >= self._again_s):
-            self._step, self._again_s = progress.step, now_s + REPEAT_S
-            self._show(progress)
-        if self._update is not None:
-            self._update(progress)

@@ -16,13 +16,16 @@ ShowStep = Callable[[str, str], None]
 
 
 @contextmanager
-def step_display(stream: TextIO, *, waiting_for: str = "") -> Iterator[ShowStep]:
+def step_display(stream: TextIO | None, *, waiting_for: str = "") -> Iterator[ShowStep]:
     """Return a function that shows the current step. Call it as often as there is news.
 
     Args:
-        stream: where to print.
+        stream: where to print; None shows nothing.
         waiting_for: shown in the status line before the first step.
     """
+    if stream is None:
+        yield lambda step, detail: None
+        return
     if not (stream.isatty() and find_spec("rich")):
         yield _StepLines(lambda step, detail: print(f"{step:9} {detail}", file=stream, flush=True))
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from importlib.util import find_spec
+from typing import TextIO
 
 import click
 
@@ -20,6 +21,7 @@ def print_table(
     *,
     right: Collection[int] = (),
     styles: Sequence[str] = (),
+    file: TextIO | None = None,
 ) -> None:
     """Print rows below their headings.
 
@@ -29,13 +31,15 @@ def print_table(
         rows: the cells of each row; None is printed as ``-``. A cell may have several lines.
         headings: one per column; empty for a table without a heading line.
         right: positions of the columns that are aligned to the right.
+        file: where to print; by default standard output.
         styles: one rich style per row, such as ``green``; empty for none. Plain columns have no colours.
     """
     table = [[_text(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty() and find_spec("rich"):
-        _draw(table, headings, right, styles)
+    stream = file or sys.stdout
+    if stream.isatty() and find_spec("rich"):
+        _draw(table, headings, right, styles, stream)
     else:
-        _print_plain([[*headings], *table] if headings else table, right)
+        _print_plain([[*headings], *table] if headings else table, right, stream)
 
 
 def _text(cell: object) -> str:
@@ -46,7 +50,11 @@ def _text(cell: object) -> str:
 
 
 def _draw(
-    rows: list[list[str]], headings: Sequence[str], right: Collection[int], styles: Sequence[str]
+    rows: list[list[str]],
+    headings: Sequence[str],
+    right: Collection[int],
+    styles: Sequence[str],
+    stream: TextIO,
 ) -> None:
     from rich.console import Console  # noqa: PLC0415  # not in the base install
     from rich.table import Table  # noqa: PLC0415
@@ -58,10 +66,10 @@ def _draw(
         table.add_column(heading, justify="right" if position in right else "left", overflow="fold")
     for number, row in enumerate(rows):
         table.add_row(*map(Text, row), style=styles[number] if styles else None)
-    Console(highlight=False).print(table)
+    Console(file=stream, highlight=False).print(table)
 
 
-def _print_plain(rows: list[list[str]], right: Collection[int]) -> None:
+def _print_plain(rows: list[list[str]], right: Collection[int], stream: TextIO) -> None:
     lines = [line for row in rows for line in _lines(row)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -69,7 +77,7 @@ def _print_plain(rows: list[list[str]], right: Collection[int]) -> None:
             cell.rjust(width) if position in right else cell.ljust(width)
             for position, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        click.echo(_GAP.join(cells).rstrip())
+        click.echo(_GAP.join(cells).rstrip(), file=stream)
 
 
 def _lines(row: list[str]) -> Iterable[tuple[str, ...]]:

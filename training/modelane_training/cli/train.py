@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
+from modelane.cli.step_display import step_display
+from modelane.cli.tables import print_table
 from modelane.local.signals import interrupts
 from modelane.settings import Settings
 from modelane_training.trainer.run_process import run_in_subprocess
@@ -50,14 +47,14 @@ def train(recipe: str, quiet: bool) -> None:
         130  interrupted with Ctrl-C
     """  # noqa: D301  # click wants a real backspace: keep these lines as they are
     settings = Settings.from_env(os.environ)
-    console = Console(stderr=True, quiet=quiet, highlight=False)
     try:
-        with interrupts(), _steps(console) as progress:
+        with interrupts(), step_display(None if quiet else sys.stderr) as progress:
             outcome = _run(recipe, settings, progress)
     except KeyboardInterrupt as stopped:
         stopped.add_note("nothing was published")
         raise
-    console.print(_metrics(outcome))
+    if not quiet:
+        _print_metrics(outcome)
     verb = "promoted" if outcome["promoted"] else "kept the champion"
     click.echo(f"{outcome['model']} {outcome['version']} {verb}: {outcome['reason']}")
     sys.exit(0 if outcome["promoted"] else EXIT_KEPT)
@@ -73,21 +70,11 @@ def _run(recipe: str, settings: Settings, progress: Progress) -> dict[str, Any]:
     )
 
 
-@contextmanager
-def _steps(console: Console) -> Iterator[Progress]:
-    """Print a line for each step when it starts, and show a spinner on a terminal."""
-    with console.status("") as status:
-
-        def show(step: str, detail: str) -> None:
-            console.print(f"[bold]{step:9}[/] {escape(detail)}")
-            status.update(step)
-
-        yield show
-
-
-def _metrics(outcome: dict[str, Any]) -> Grid:
-    grid = Grid("metric", outcome["version"], f"champion {outcome['champion'] or '-'}")
-    for name, value in outcome["metrics"].items():
-        before = outcome["champion_metrics"].get(name)
-        grid.add_row(name, f"{value:.4f}", "-" if before is None else f"{before:.4f}")
-    return grid
+def _print_metrics(outcome: dict[str, Any]) -> None:
+    champion = outcome["champion_metrics"]
+    rows = [
+        (name, f"{value:.4f}", f"{champion[name]:.4f}" if name in champion else None)
+        for name, value in outcome["metrics"].items()
+    ]
+    headings = ("metric", outcome["version"], f"champion {outcome['champion'] or '-'}")
+    print_table(rows, headings, right=(1, 2), file=sys.stderr)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table as Grid
 
+from modelane.cli.tables import print_table
 from modelane_training.demo.traffic import Tally
 
 
@@ -27,8 +27,7 @@ def failures(tally: Tally, seen: int) -> list[str]:
 def show(console: Console, tally: Tally, seen: int, failed: list[str]) -> None:
     """Print the table, and the verdict as the last line."""
     p50, p99 = np.percentile(tally.latency_s, [50, 99]) * 1e3
-    grid = Grid(show_header=False)
-    for name, value in (
+    rows = (
         ("requests", f"{tally.requests:,}"),
         ("answered", f"{tally.answered:,}"),
         ("wrong", f"{tally.wrong:,}"),
@@ -38,9 +37,8 @@ def show(console: Console, tally: Tally, seen: int, failed: list[str]) -> None:
         ("requests a second", f"{tally.requests_per_s:,.0f}"),
         ("rows a second in bulk", f"{tally.rows_per_s:,.0f}"),
         ("predictions seen by Flower", f"{seen:,}"),
-    ):
-        grid.add_row(name, value)
-    console.print(grid)
+    )
+    print_table(rows)
     verdict = f"requests={tally.requests} answered={tally.answered} wrong={tally.wrong} flower={seen}"
     if failed:
         console.print(f"FAILED {verdict}: {'; '.join(failed)}", markup=False, soft_wrap=True)
