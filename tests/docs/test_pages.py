@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -212,3 +213,13 @@ def test_every_folder_of_the_map_exists(folder):
 
 def test_the_readme_is_short_enough_to_read():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_modules_and_scripts_on_the_way_of_a_request_exist():
+    text = (ROOT / ".github/CONTRIBUTING.md").read_text()
+    modules = set(re.findall(r"`(modelane(?:_worker|_training)?(?:\.\w+)+)`", text)) - {"modelane.retrain"}
+
+    assert len(modules) >= 30
+    assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
+    for script in re.findall(r"`(\w+\.lua)`", text):
+        assert (ROOT / "producer/modelane/broker/lua" / script).is_file()
