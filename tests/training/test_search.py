@@ -138,8 +138,6 @@ OWN = """
 import time
 from optuna import TrialPruned
 from modelane_training.candidate import Candidate
-from modelane_training import trials
-from modelane_training.search.parallel_fits import ParallelFits
 from modelane_training.recipe import Budget
 
 class Endless(LogisticRegression):

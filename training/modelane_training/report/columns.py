@@ -26,7 +26,7 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
             kind=column_kind(values, feature),
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
-            typical=_typical(values.dropna(), feature.type),
+            typical=_typical(values.dropna(), feature),
             drift=drifts.get(feature.name),
         )
         for number, feature in enumerate(table.features[:MAX_COLUMNS])
@@ -36,16 +36,24 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
     return summaries, f"the values of {n_more} more columns" if n_more else ""
 
 
-def _typical(values: pd.Series[Any], column_type: ColumnType) -> str:
+def _typical(values: pd.Series[Any], feature: Feature) -> str:
     if not len(values):
         return "only missing values"
-    if column_type is ColumnType.STRING:
-        counts = values.value_counts()
-        shown = ", ".join(
-            f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
-        )
-        return shown + (" …" if len(counts) > _SHOWN_VALUES else "")
+    if feature.type is ColumnType.STRING:
+        return _typical_strings(values, feature)
     low, middle, high = values.min(), values.median(), values.max()
-    if column_type is ColumnType.NUMBER:
+    if feature.type is ColumnType.NUMBER:
         return f"{low:.4g} to {high:.4g}, median {middle:.4g}"
     return f"{low:%Y-%m-%d} to {high:%Y-%m-%d}"
+
+
+def _typical_strings(values: pd.Series[Any], feature: Feature) -> str:
+    if column_kind(values, feature) == "text":
+        return f"{values.str.split().str.len().mean():.0f} words on average"
+    counts = values.value_counts()
+    if len(counts) == len(values) > 1:
+        return "all values differ"
+    shown = ", ".join(
+        f"{str(value)[:24]} {n / len(values):.0%}" for value, n in counts.head(_SHOWN_VALUES).items()
+    )
+    return shown + (" …" if len(counts) > _SHOWN_VALUES else "")

@@ -33,10 +33,10 @@ class RecipeScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery has 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settings = Settings.from_env(os.environ)
-        self._seen: object = None  # state of the folder when recipes were last read; None: never
-        self._reading: SimpleQueue[dict[str, Any]] | None = (
-            None  # result of a thread that reads recipes again
-        )
+        # State of the folder when recipes were last read; None: never.
+        self._seen: object = None
+        # Receives the entries from a thread that reads recipes again; None: there is no such thread.
+        self._reading: SimpleQueue[dict[str, Any]] | None = None
         super().__init__(*args, **kwargs)
 
     def merge_inplace(self, b: dict[str, Any]) -> None:

@@ -112,6 +112,8 @@ def main() -> None:
         except ModelaneError as error:
             schedule = RecipeSchedule(name, error=str(error))
         print(msgspec.json.encode(schedule).decode(), flush=True)
+    # End this process and those that recipes have started, which would keep the pipe open.
+    kill_group(os.getpid())
 
 
 if __name__ == "__main__":
