@@ -1,4 +1,4 @@
-"""What is refused before training, what is dropped, and what is only said."""
+"""What is refused before training, what is dropped, and what is only reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def words(found, code: str) -> str:
     return next(finding.message for finding in found.findings if finding.code == code)
 
 
-def test_sound_data_passes_with_missing_values_and_nothing_is_said():
+def test_sound_data_passes_with_missing_values_and_without_findings():
     table = a_table(age=np.where(np.arange(N) % 7 == 0, np.nan, np.random.default_rng(5).normal(size=N)))
 
     found = cleaned(table)
@@ -123,7 +123,7 @@ def test_too_many_rows_without_a_target_are_a_fault_of_the_data():
         cleaned(a_table(targets))
 
 
-def test_rows_that_are_there_twice_are_dropped_before_the_split():
+def test_duplicate_rows_are_dropped_before_the_split():
     table = a_table()
     twice = table.take(np.concatenate([np.arange(N), [5, 7]]))
 
@@ -134,13 +134,13 @@ def test_rows_that_are_there_twice_are_dropped_before_the_split():
     assert words(found, "duplicates") == "dropped 2 rows equal to earlier ones: rows 5, 7"
 
 
-def test_a_whole_file_that_is_there_twice_is_taken_once():
+def test_a_file_that_was_appended_to_itself_is_used_once():
     table = a_table()
 
     assert cleaned(table.take(np.tile(np.arange(N), 2))).table.sha256() == table.sha256()
 
 
-def test_rows_that_are_equal_because_their_columns_are_coarse_are_kept():
+def test_rows_that_are_equal_by_chance_are_kept():
     rows = pd.DataFrame({f"q{n}": np.random.default_rng(n).integers(0, 3, N).astype(float) for n in range(3)})
 
     found = cleaned(Table.of(rows, np.arange(N) % 7 % 2))
@@ -157,7 +157,7 @@ def test_equal_rows_of_different_groups_or_times_are_no_duplicates():
         assert len(cleaned(replace(twice, **more)).table) == N + 2
 
 
-def test_columns_that_say_nothing_are_left_out():
+def test_constant_columns_are_left_out():
     table = a_table(
         same=np.full(N, 3.0),
         none=np.full(N, np.nan),
@@ -177,7 +177,7 @@ def test_columns_that_say_nothing_are_left_out():
     assert cleaned(table, keep=("same", "none", "word")).table.names == table.names
 
 
-def test_ids_rare_classes_and_gaps_are_said():
+def test_ids_rare_classes_and_gaps_are_reported():
     targets = np.where(np.arange(N) % 50 == 0, "rare", a_table().targets)
     table = a_table(
         targets,
@@ -228,7 +228,7 @@ def test_a_column_that_gives_a_very_rare_class_away_is_refused(n_rare):
     assert "leak" not in codes(cleaned(Table.of(noisy, targets)))
 
 
-def test_a_class_of_one_group_is_said():
+def test_a_class_that_occurs_in_one_group_is_reported():
     groups = (np.arange(N) // 10).astype(str)
     table = replace(a_table(np.where(np.arange(N) < 10, "rare", a_table().targets)), groups=groups)
 
@@ -263,13 +263,13 @@ def test_good_but_not_perfect_columns_and_ids_are_no_leak():
     assert "leak" not in codes(cleaned(a_table(nearly=nearly, id=[f"c{n}" for n in range(N)])))
 
 
-def test_of_few_rows_a_perfect_column_is_said_but_not_refused():
+def test_with_few_rows_a_perfect_column_is_reported_but_not_refused():
     table = a_table(copy=YES).take(np.arange(100))
 
     assert "column 'copy' gives the target away" in words(cleaned(table), "leak")
 
 
-def test_rows_that_contradict_one_another_are_named():
+def test_rows_that_contradict_each_other_are_reported():
     table = a_table()
     targets = table.targets.copy()
     targets[0], targets[1] = "yes", "no"
@@ -281,7 +281,7 @@ def test_rows_that_contradict_one_another_are_named():
     assert words(found, "contradictions") == "2 rows equal to others except for the target: rows 0, 1"
 
 
-def test_a_class_that_the_rest_of_the_data_speaks_against_is_doubted():
+def test_a_row_with_an_improbable_class_is_reported():
     # Given two classes far apart in two columns, neither of them perfect, and three wrong ones
     rng = np.random.default_rng(0)
     truth = np.arange(N) % 2
@@ -297,7 +297,7 @@ def test_a_class_that_the_rest_of_the_data_speaks_against_is_doubted():
     )
 
 
-def test_a_refusal_names_the_rows_of_the_file_even_when_others_were_dropped(tmp_path):
+def test_an_error_names_the_rows_of_the_file_even_if_others_were_dropped(tmp_path):
     lines = [f"{n},{n % 2}" for n in range(30)] + ["0,0", "inf,1"]
     (tmp_path / "data.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
     recipe = Recipe(model="m", source=csv(tmp_path / "data.csv"), target="y")

@@ -1,4 +1,4 @@
-"""What columns become: numbers, dates or text; and what is refused, by row and column."""
+"""Which type each column gets, and what is refused, by row and column."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def dtype_of(table) -> str:
         (["A1", "2", "3"], "str", ["A1", "2", "3"]),
     ],
 )
-def test_a_format_without_types_is_read_for_what_it_says(from_csv, cells, dtype, values):
+def test_the_types_of_a_csv_file_are_inferred(from_csv, cells, dtype, values):
     table = from_csv(*cells)
 
     assert dtype_of(table) == dtype
@@ -60,7 +60,7 @@ def test_a_format_without_types_is_read_for_what_it_says(from_csv, cells, dtype,
 
 
 @pytest.mark.parametrize("nothing", ["", "NA", "NULL", "None", "nan", "  "])
-def test_nothing_is_a_missing_value_in_every_kind_of_column(from_csv, nothing):
+def test_empty_strings_and_the_like_are_missing_values_in_every_column(from_csv, nothing):
     for other, dtype in [("1.5", "float64"), ("2024-01-31", "datetime64[us]"), ("red", "str")]:
         table = from_csv(other, nothing)
 
@@ -68,11 +68,11 @@ def test_nothing_is_a_missing_value_in_every_kind_of_column(from_csv, nothing):
         assert table.rows["x"].isna().tolist() == [False, True]
 
 
-def test_a_recipe_names_what_else_stands_for_nothing(from_csv):
+def test_a_recipe_can_name_other_missing_values(from_csv):
     assert dtype_of(from_csv(*"123456789", "?", missing=("?",))) == "float64"
 
 
-def test_few_words_among_numbers_are_a_fault_that_is_named(from_csv):
+def test_a_few_strings_among_numbers_are_refused_by_their_rows(from_csv):
     numbers = map(str, range(30))
 
     with pytest.raises(
@@ -82,18 +82,18 @@ def test_few_words_among_numbers_are_a_fault_that_is_named(from_csv):
         from_csv(*numbers, "unknown")
 
 
-def test_a_column_is_text_if_the_recipe_says_so(from_csv):
+def test_a_recipe_can_declare_a_column_of_strings(from_csv):
     assert dtype_of(from_csv(*map(str, range(30)), "unknown", text=("x",))) == "str"
 
 
-def test_a_date_that_does_not_exist_is_named(from_csv):
+def test_a_date_that_does_not_exist_is_refused_by_its_row(from_csv):
     with pytest.raises(
         BadData, match=r"row 31: column 'x' has values among dates that are not dates, such as '2024-02-30'"
     ):
         from_csv(*(f"2024-01-{day:02}" for day in range(1, 30)), "2024-02-30")
 
 
-def test_a_decimal_comma_is_recognised_and_read_when_asked_for(from_csv):
+def test_a_decimal_comma_is_recognised_and_read_with_the_option(from_csv):
     with pytest.raises(
         BadData, match=r"row 3: column 'x' has numbers with a decimal comma, such as '2,5'; .*decimal=','"
     ):
@@ -110,7 +110,7 @@ def test_a_decimal_comma_is_recognised_and_read_when_asked_for(from_csv):
         (["31.01.2024"], "looks like dates that are not in ISO 8601"),
     ],
 )
-def test_what_a_person_might_not_expect_is_said(from_csv, cells, sentence):
+def test_an_unexpected_type_is_noted(from_csv, cells, sentence):
     (note,) = from_csv(*cells).notes
 
     assert note.startswith("column 'x' ")
@@ -132,7 +132,7 @@ TYPED = {
 }
 
 
-def test_a_format_with_types_is_believed():
+def test_the_types_of_a_typed_format_are_kept():
     # Given a record of every type, each also missing
     records = [{name: values[n] for name, (values, _) in TYPED.items()} | {"y": n} for n in range(3)]
 
@@ -185,7 +185,7 @@ def test_a_column_of_mixed_or_other_types_is_refused_by_its_rows(values, sentenc
         collect(lambda: [{"x": value, "y": 1} for value in values])
 
 
-def test_of_many_rows_a_few_are_named():
+def test_an_error_lists_a_few_of_many_rows():
     with pytest.raises(BadData, match=r"^rows 0, 2, 4 and 2 more: column 'x' has strings among numbers"):
         collect(lambda: [{"x": "?" if n % 2 == 0 and n < 9 else n, "y": 1} for n in range(40)])
 
@@ -203,7 +203,7 @@ def test_of_many_rows_a_few_are_named():
         (lambda: (pd.DataFrame({"z": [1, 2]}), pd.Series([1, 2])), ("z",)),
     ],
 )
-def test_a_function_may_give_rows_in_many_forms(source, names):
+def test_a_function_may_return_rows_in_many_forms(source, names):
     assert collect(source).names == names
 
 
@@ -225,7 +225,7 @@ def test_a_function_may_give_rows_in_many_forms(source, names):
         (lambda: [{"y": datetime.date(2024, 1, 1)}], BadData, "the target 'y' holds dates"),
     ],
 )
-def test_what_is_no_table_is_refused(source, error, sentence):
+def test_data_that_is_not_a_table_is_refused(source, error, sentence):
     with pytest.raises(error, match=sentence):
         collect(source)
 

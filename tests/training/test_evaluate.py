@@ -117,7 +117,7 @@ def test_without_probabilities_the_margins_rank_and_what_needs_probabilities_is_
         assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(targets, estimator.decision_function(rows)))
 
 
-def test_a_class_that_the_estimator_does_not_know_is_answered_wrongly_and_breaks_nothing():
+def test_a_class_that_the_estimator_does_not_know_counts_as_wrong():
     estimator, rows, targets = classified(k=3)
     targets[:20] = 7
 
@@ -127,7 +127,7 @@ def test_a_class_that_the_estimator_does_not_know_is_answered_wrongly_and_breaks
     assert set(found) == set(METRICS["classification"])
 
 
-def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_nothing():
+def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_zero():
     random = np.random.default_rng(0)
     shares = random.random(20_000)
     truth = (random.random(20_000) < shares).astype(int)
@@ -158,7 +158,7 @@ def test_a_perfectly_calibrated_estimator_has_a_calibration_error_near_nothing()
         (np.array(["x"] * N), "ValueError"),
     ],
 )
-def test_answers_that_are_none_are_refused(predicted, sentence):
+def test_invalid_predictions_are_refused(predicted, sentence):
     class Odd:
         def predict(self, rows):
             return predicted
@@ -167,7 +167,7 @@ def test_answers_that_are_none_are_refused(predicted, sentence):
         predict(Odd(), np.zeros((N, 1)), np.zeros(N), "regression", positive=None)
 
 
-def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
+def test_a_metric_that_cannot_be_computed_is_refused_with_those_that_can():
     estimator, rows, targets = classified(estimator=LinearSVC())
     said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
@@ -176,7 +176,7 @@ def test_a_metric_that_the_estimator_cannot_have_is_refused_with_those_it_has():
 
 
 @pytest.mark.parametrize("n_rows", [60, 400])
-def test_intervals_hold_the_truth_as_often_as_they_say(n_rows):
+def test_intervals_contain_the_true_value_as_often_as_they_should(n_rows):
     # Given hold-outs of a model that is right in 80 % of the cases and errs by 1 on the average
     random = np.random.default_rng(n_rows)
     n_times = 150
@@ -198,7 +198,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_rows):
         assert 0.89 <= n / n_times <= 0.99
 
 
-def test_a_million_rows_are_drawn_in_piles_with_intervals_as_wide_as_they_must_be():
+def test_a_million_rows_are_resampled_in_sets_with_intervals_of_the_right_width():
     n_rows = 1_000_000
     error = np.random.default_rng(0).normal(size=n_rows)
     draws = bootstrap.draw(n_rows, seed=0)
@@ -255,7 +255,7 @@ def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals()
     assert found.gains["rmse"].low > 0
 
 
-def test_the_same_answers_gain_exactly_nothing():
+def test_equal_predictions_have_a_gain_of_exactly_zero():
     estimator, rows, targets = classified(k=3)
     said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
@@ -264,7 +264,7 @@ def test_the_same_answers_gain_exactly_nothing():
     assert all((gain.low, gain.value, gain.high) == (0, 0, 0) for gain in found.gains.values())
 
 
-def test_slices_are_the_frequent_values_the_quarters_and_what_is_missing():
+def test_slices_are_frequent_values_quarters_and_missing_values():
     n = 400
     table = Table.of(
         pd.DataFrame(
@@ -314,7 +314,7 @@ def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
     assert found.slices[1].scores.intervals["mae"][0] < found.slices[1].scores.metrics["mae"]
 
 
-def test_the_class_that_is_looked_for_does_not_change_with_the_shares_of_a_part():
+def test_the_positive_class_does_not_change_with_the_class_shares_of_a_part():
     estimator, rows, targets = classified()
     part = np.flatnonzero(np.cumsum(targets == 0) <= np.count_nonzero(targets) / 2)
     part = np.concatenate([part, np.flatnonzero(targets)])
@@ -360,7 +360,7 @@ class Fixed:
         ("regression", [0, 0, 6], [1, 2], "mae", [0, 0]),
     ],
 )
-def test_the_baseline_knows_the_targets_and_nothing_of_the_rows(task, training, truth, metric, said):
+def test_the_baseline_predicts_from_the_targets_alone(task, training, truth, metric, said):
     found = baseline(np.array(training), np.array(truth), task, metric, positive=None)
 
     assert found.predicted.tolist() == said

@@ -50,14 +50,14 @@ def test_a_file_that_is_too_large_once_it_is_unpacked_is_refused(written, kind):
 
 
 @pytest.mark.parametrize("reader", [csv, parquet, json_lines, folder])
-def test_a_missing_file_is_said_in_words(tmp_path, reader):
+def test_a_missing_file_is_refused_by_name(tmp_path, reader):
     with pytest.raises(BadData, match="none does not exist"):
         collect(reader(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("reader", [csv, parquet, json_lines])
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xfe\0\0"])
-def test_a_file_of_another_kind_is_said_in_words(tmp_path, reader, content):
+def test_a_file_of_another_format_is_refused_by_name(tmp_path, reader, content):
     (tmp_path / "data").write_bytes(content)
 
     with pytest.raises(BadData, match="data "):
@@ -72,7 +72,7 @@ def test_a_file_of_another_kind_is_said_in_words(tmp_path, reader, content):
         ("\n1,2\n", "is empty, or its first line is: expected a header"),
     ],
 )
-def test_a_csv_file_that_is_wrong_says_where(tmp_path, text, sentence):
+def test_an_error_in_a_csv_file_names_the_row(tmp_path, text, sentence):
     (tmp_path / "data.csv").write_text(text)
 
     with pytest.raises(BadData, match=sentence):
@@ -86,7 +86,7 @@ def test_a_delimiter_is_recognised_in_the_header(tmp_path, delimiter):
     assert collect(csv(tmp_path / "data.csv")).names == ("a b",)
 
 
-def test_another_encoding_is_asked_for_and_read(tmp_path):
+def test_another_encoding_is_read_with_the_option(tmp_path):
     (tmp_path / "data.csv").write_bytes("größe,y\n1,ä\n".encode("latin-1"))
 
     with pytest.raises(BadData, match=r"is not text in utf-8: .*encoding='cp1252'"):
@@ -96,7 +96,7 @@ def test_another_encoding_is_asked_for_and_read(tmp_path):
     assert (table.names, table.targets.tolist()) == (("größe",), ["ä"])
 
 
-def test_an_index_that_was_saved_along_is_left_out_and_said(tmp_path):
+def test_a_saved_index_is_left_out_and_noted(tmp_path):
     FRAME.to_csv(tmp_path / "data.csv")
 
     table = collect(csv(tmp_path / "data.csv"))
@@ -116,7 +116,7 @@ def test_an_index_that_was_saved_along_is_left_out_and_said(tmp_path):
         ('{"a": {"b": 1}, "y": 1}\n', "line 1: column 'a' has values of type dict"),
     ],
 )
-def test_json_lines_that_are_wrong_say_where(tmp_path, text, sentence):
+def test_an_error_in_json_lines_names_the_line(tmp_path, text, sentence):
     (tmp_path / "data.jsonl").write_text(text)
 
     with pytest.raises(BadData, match=rf"data\.jsonl {sentence}"):

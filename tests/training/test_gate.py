@@ -114,7 +114,7 @@ def test_a_verdict_and_its_reason(  # noqa: PLR0917
     assert verdict.reason.startswith(metric)
 
 
-def test_a_champion_that_gives_no_score_is_explained():
+def test_a_champion_that_cannot_be_evaluated_is_explained():
     verdict = decide(Gate(), found("accuracy", 0.9), obstacle="the champion cannot be loaded (why)")
 
     assert verdict.promote
@@ -122,7 +122,7 @@ def test_a_champion_that_gives_no_score_is_explained():
 
 
 @pytest.mark.parametrize("gate", [Gate(), Gate(promote_equal=True, max_regression=1)])
-def test_a_champion_that_serves_is_never_replaced_uncompared(gate):
+def test_a_champion_in_service_is_never_replaced_without_a_comparison(gate):
     without_score = decide(
         gate, found("f1", 0.9), obstacle="the champion gives no score (why)", serves=True, remedy="do this"
     )
@@ -140,7 +140,7 @@ def test_a_champion_that_serves_is_never_replaced_uncompared(gate):
 
 
 @pytest.mark.parametrize("champion", [None, 0.3])
-def test_a_model_that_is_not_shown_to_beat_guessing_is_not_promoted(champion):
+def test_a_model_that_does_not_beat_the_baseline_beyond_chance_is_not_promoted(champion):
     evaluation = found("accuracy", 0.904, champion, baseline=0.9)
 
     verdict = decide(Gate(), evaluation)
@@ -170,7 +170,7 @@ def test_a_better_model_that_fails_a_slice_is_not_promoted_and_the_worst_slice_i
         pytest.param(Gate(), (part(-0.5, reach=0.5),), id="it may be chance"),
     ],
 )
-def test_a_slice_that_lost_no_more_than_allowed_or_by_chance_bars_nobody(gate, slices):
+def test_a_slice_that_lost_as_much_as_allowed_or_by_chance_prevents_no_promotion(gate, slices):
     assert decide(gate, found("accuracy", 0.95, 0.9, slices=slices)).promote
 
 
@@ -230,13 +230,13 @@ def test_what_a_gate_promotes_is_never_worse_than_its_limits(gate, metric, candi
 
 
 @pytest.mark.parametrize("loss", [-0.1, math.nan, math.inf])
-def test_a_regression_that_is_no_amount_is_refused(loss):
+def test_a_regression_limit_that_is_not_a_finite_amount_is_refused(loss):
     with pytest.raises(RecipeError, match="expected 0 or more"):
         Gate(promote_equal=True, max_regression=loss)
 
 
 @pytest.mark.parametrize("limits", [{"min_gain": -1}, {"min_gain": math.nan}, {"max_slice_regression": -1}])
-def test_other_limits_that_are_no_amounts_are_refused(limits):
+def test_other_limits_that_are_not_amounts_are_refused(limits):
     with pytest.raises(RecipeError, match="expected 0 or more"):
         Gate(**limits)
 

@@ -1,4 +1,4 @@
-"""The profile of a version's data, and what has moved since."""
+"""The profile of a version's data, and the drift since then."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_numbers_of_any_size_have_a_profile(values):
     assert data_profile.decode(found.encode()) == found
 
 
-def test_the_same_kind_of_data_has_not_moved():
+def test_data_of_the_same_distribution_has_not_drifted():
     found = prepared(a_table(seed=1), served(a_table(seed=0))).profile
 
     assert found.compared_with == "v1"
@@ -109,7 +109,7 @@ def test_the_same_kind_of_data_has_not_moved():
     assert found.target.drift < 0.1
 
 
-def test_columns_that_have_moved_are_named():
+def test_columns_that_have_drifted_are_reported():
     table = a_table(seed=1)
     rows = table.rows.assign(age=table.rows["age"] + 12, plan=table.rows["plan"].map({"solo": "firm"}))
     moved = replace(
@@ -124,7 +124,7 @@ def test_columns_that_have_moved_are_named():
     assert said["plan"].endswith("its most frequent value was 'solo', now it is 'firm'")
 
 
-def test_missing_values_that_appear_are_a_move():
+def test_new_missing_values_are_drift():
     table = a_table(seed=1)
     rows = table.rows.assign(age=table.rows["age"].where(np.arange(500) % 2 == 0))
 
@@ -133,7 +133,7 @@ def test_missing_values_that_appear_are_a_move():
     assert "age" in {finding.column for finding in found.findings if finding.code == "drift"}
 
 
-def test_few_rows_are_not_said_to_have_moved_by_chance():
+def test_with_few_rows_chance_is_not_reported_as_drift():
     moves = [
         finding
         for seed in range(8)
@@ -144,7 +144,7 @@ def test_few_rows_are_not_said_to_have_moved_by_chance():
     assert len(moves) <= 2  # of 48 comparisons
 
 
-def test_the_index_is_the_one_of_the_books():
+def test_the_population_stability_index_has_its_published_value():
     # Siddiqi, Credit Risk Scorecards: two thirds against one third
     assert drift.psi([1000, 2000], [2000, 1000]) == pytest.approx(2 * np.log(2) / 3, rel=1e-2)
     assert drift.psi([5, 0, 3], [5, 0, 3]) == 0
@@ -180,7 +180,7 @@ def test_a_column_that_callers_send_stays_when_it_is_empty_or_constant():
     assert found.profile.left_out == {}
 
 
-def test_a_column_that_was_left_out_stays_out_when_it_has_values_until_the_recipe_takes_it():
+def test_a_column_that_the_champion_left_out_stays_out_until_the_recipe_keeps_it():
     before = served(a_table(flag=np.zeros(500)))
     table = a_table(seed=1, flag=np.arange(500) % 3)
 
@@ -195,7 +195,7 @@ def test_a_column_that_was_left_out_stays_out_when_it_has_values_until_the_recip
     assert again.profile.left_out == found.profile.left_out
 
 
-def test_a_new_column_waits_until_the_recipe_takes_it():
+def test_a_new_column_is_left_out_until_the_recipe_keeps_it():
     table = a_table(seed=1, more=np.random.default_rng(0).normal(size=500))
     before = served(a_table())
 

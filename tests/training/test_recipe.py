@@ -38,7 +38,7 @@ def test_a_built_in_recipe_needs_no_folder(tmp_path):
     assert recipe_of("breast-cancer", tmp_path / "nowhere").metric == "roc_auc"
 
 
-def test_a_recipe_of_ones_own_comes_before_a_built_in_one(write, tmp_path):
+def test_a_recipe_of_the_folder_takes_precedence_over_a_built_in_one(write, tmp_path):
     write(IRIS.replace('"iris",', '"breast-cancer",', 1), "breast-cancer.py")
 
     assert recipe_of("breast-cancer", tmp_path / "recipes").metric is None
@@ -143,7 +143,7 @@ def test_a_recipe_that_failed_leaves_no_module_behind(recipe_from):
     assert {name for name in sys.modules if name.startswith(MODULE_PREFIX)} == before
 
 
-def test_a_missing_file_is_said_in_words(tmp_path):
+def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(RecipeError, match=r"none\.py does not exist"):
         load_recipe(str(tmp_path / "none.py"), tmp_path)
 
@@ -184,7 +184,7 @@ def test_a_source_may_refuse_its_data_itself(recipe_from):
         recipe.collect()
 
 
-def test_an_estimator_that_was_given_whole_is_not_changed_by_its_training(recipe_from):
+def test_fitting_does_not_change_the_estimator_of_the_recipe(recipe_from):
     recipe = recipe_from(IRIS)
 
     fitted = recipe.fit(recipe.collect(), seed=1)
@@ -219,11 +219,11 @@ def targets(*values):
         ([5, float("nan")] * 10, "classification"),
     ],
 )
-def test_a_task_that_is_not_given_is_that_of_the_target(recipe_from, values, task):
+def test_the_task_defaults_to_that_of_the_target(recipe_from, values, task):
     assert recipe_from(IRIS).resolve(targets(*values)).task == task
 
 
-def test_a_metric_that_is_not_given_is_that_of_the_task():
+def test_the_metric_defaults_to_that_of_the_task():
     recipe = Recipe(model="iris", source=targets)
 
     assert recipe.resolve(targets(*["yes", "no"] * 10)).metric == "roc_auc"
@@ -231,7 +231,7 @@ def test_a_metric_that_is_not_given_is_that_of_the_task():
     assert recipe.resolve(targets(*np.linspace(0, 1))).metric == "r2"
 
 
-def test_an_estimator_of_ones_own_may_give_no_shares_so_its_metric_needs_none(recipe_from):
+def test_the_default_metric_of_a_fixed_estimator_needs_no_probabilities(recipe_from):
     assert recipe_from(IRIS).resolve(targets(*["yes", "no"] * 10)).metric == "accuracy"
 
 
@@ -242,7 +242,7 @@ def test_a_metric_of_the_other_task_is_refused_when_the_target_is_known(recipe_f
         recipe.resolve(recipe.collect())
 
 
-def test_what_was_given_is_kept_when_the_rest_is_decided():
+def test_options_of_the_recipe_are_kept_when_the_rest_is_decided():
     given = {"task": "regression", "metric": "mae", "seed": 7, "schedule": "0 4 * * *"}
     recipe = Recipe(model="iris", source=targets, **given)
 
@@ -251,7 +251,7 @@ def test_what_was_given_is_kept_when_the_rest_is_decided():
     assert {name: getattr(decided, name) for name in given} == given
 
 
-def test_what_an_estimator_leaves_to_chance_is_decided_by_the_seed(recipe_from):
+def test_the_seed_sets_random_states_that_are_left_open(recipe_from):
     recipe = recipe_from(
         """
 from sklearn.ensemble import RandomForestClassifier

@@ -1,4 +1,4 @@
-"""What is held out: the same rows whatever is added, by class, by group, by time."""
+"""The hold-out: the same rows when others are added, by class, by group, by time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelane_training.recipe import Recipe
 
 
 def a_table(n: int, *, classes: int = 2, seed: int = 0, **more) -> Table:
-    """Rows of numbers, text and dates, told apart by ``number``."""
+    """Rows of numbers, text and dates, each with a unique ``number``."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {
@@ -84,7 +84,7 @@ def test_rows_that_are_added_do_not_move_those_that_were_there(task, classes):
     _, held_before = cut(before, task)
     training, held = cut(later, task)
 
-    # Then nothing that was trained on is held out, nor the other way round
+    # Then no row has moved to the other side
     assert set(held_before) <= set(held)
     assert not set(held_before) & set(training)
     assert 350 < len(held) < 450
@@ -102,7 +102,7 @@ def test_a_rare_class_grows_without_moving_more_than_a_few():
     assert len(set(before) - set(held)) <= 1
 
 
-def test_equal_rows_have_places_of_their_own():
+def test_equal_rows_have_different_positions():
     # Given a table of eight different rows, each a hundred times, as a survey's may be
     rows = pd.DataFrame({f"q{bit}": (np.arange(800) >> bit) % 2 for bit in range(3)}).astype(float)
     table = Table.of(rows, np.arange(800) % 7 % 2)
@@ -114,7 +114,7 @@ def test_equal_rows_have_places_of_their_own():
     assert training.rows.value_counts().min() >= 60
 
 
-def test_no_group_stands_on_both_sides():
+def test_no_group_is_on_both_sides():
     table = a_table(600, groups=np.array([f"customer {n // 3}" for n in range(600)]))
 
     training, hold_out = cut(table, groups="id")
@@ -156,7 +156,7 @@ def test_a_class_of_two_groups_is_on_both_sides():
             assert {3, 30} & {n // 10 for n in side}
 
 
-def test_by_time_the_latest_rows_are_held_out_and_a_moment_is_not_divided():
+def test_by_time_the_latest_rows_are_held_out_and_equal_times_stay_together():
     days = np.datetime64("2024-01-01", "us") + (np.arange(100) // 3).astype("timedelta64[D]")
     shuffled = np.random.default_rng(0).permutation(100)
     table = a_table(100, times=days).take(shuffled)
@@ -168,7 +168,7 @@ def test_by_time_the_latest_rows_are_held_out_and_a_moment_is_not_divided():
     assert 20 <= len(hold_out) <= 23
 
 
-def test_by_time_and_groups_nobody_is_judged_who_was_trained_on():
+def test_by_time_and_groups_no_group_is_evaluated_that_was_trained_on():
     table = a_table(100, times=np.arange(100.0), groups=(np.arange(100) % 30).astype(str))
 
     training, hold_out = cut(table, time="day", groups="id")
@@ -194,7 +194,7 @@ def test_by_time_and_groups_nobody_is_judged_who_was_trained_on():
         ),
     ],
 )
-def test_a_split_that_would_say_nothing_is_refused(changes, sentence):
+def test_a_split_that_cannot_be_evaluated_is_refused(changes, sentence):
     options = {"groups": "id"} if "groups" in changes else {}
     options |= {"time": "day"} if "times" in changes else {}
 
@@ -203,7 +203,7 @@ def test_a_split_that_would_say_nothing_is_refused(changes, sentence):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_class_of_one_group_is_always_learnt(seed):
+def test_a_class_of_one_group_is_always_trained_on(seed):
     groups = np.array([str(n // 5) for n in range(100)])
     targets = np.where(np.arange(100) < 5, "rare", np.where(np.arange(100) % 2, "a", "b"))
     table = replace(a_table(100, groups=groups), targets=targets)
@@ -222,7 +222,7 @@ def test_a_class_of_one_group_is_always_learnt(seed):
         ((np.arange(100) // 5).astype(str), "each group has a class that no other group has"),
     ],
 )
-def test_groups_that_cannot_be_parted_are_refused_whatever_the_seed(targets, sentence, seed):
+def test_groups_that_cannot_be_split_are_refused_with_any_seed(targets, sentence, seed):
     groups = np.array([str(n // 5) for n in range(100)])
 
     with pytest.raises(BadData, match=sentence):
@@ -230,7 +230,7 @@ def test_groups_that_cannot_be_parted_are_refused_whatever_the_seed(targets, sen
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_classes_of_few_groups_never_take_one_anothers_last_group(seed):
+def test_every_class_of_the_hold_out_keeps_a_training_group(seed):
     """Each group has two classes, and shares one of them with the next."""
     n = np.arange(120)
     targets = np.where(n % 2, n // 10, (n // 10 + 1) % 12).astype(str)
@@ -241,7 +241,7 @@ def test_classes_of_few_groups_never_take_one_anothers_last_group(seed):
     assert {targets[int(row)] for row in hold_out} <= {targets[int(row)] for row in training}
 
 
-def test_places_are_spread_evenly_and_are_the_same_on_every_machine():
+def test_positions_are_spread_evenly_and_are_the_same_on_every_machine():
     places = stable_hash.of_values(np.arange(10_000.0), seed=0)
 
     assert np.histogram(places, bins=10, range=(0, 1))[0].min() > 900

@@ -77,7 +77,7 @@ def test_a_query_on_postgresql_gives_columns_of_every_type(postgres_url):
     assert table.targets[:3].tolist() == [0, 1, 0]
 
 
-def test_a_query_on_sqlite_does_too(sqlite_url):
+def test_a_query_on_sqlite_gives_columns_of_every_type(sqlite_url):
     table = collect(sqlite_url)
 
     assert [feature.dtype for feature in table.features] == ["float64", "str", "datetime64[us]", "float64"]
@@ -113,7 +113,7 @@ def test_what_a_query_changes_is_rolled_back(sqlite_url):
 
 @pytest.mark.full
 @pytest.mark.parametrize("query", ["SELECT '10:30:00' AS a, 'x%y :z' AS b, 1::int AS left_us"])
-def test_a_query_is_in_the_databases_own_words(postgres_url, query):
+def test_a_query_is_sent_to_the_database_unchanged(postgres_url, query):
     assert collect(postgres_url, query).rows["b"].tolist() == ["x%y :z"]
 
 
@@ -137,7 +137,7 @@ def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
         ("sqlite:////no/such/churn.db", "/no/such/churn.db does not exist"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_said_in_words(url, sentence):
+def test_a_database_that_cannot_be_reached_gives_a_readable_error(url, sentence):
     with pytest.raises(BadData, match=sentence) as caught:
         collect(url)
 
@@ -166,7 +166,7 @@ def test_a_query_that_is_wrong_says_why(sqlite_url, query, sentence):
     "query",
     ["DROP TABLE customers", "-- harmless\nDROP TABLE customers", "/* SELECT */ DELETE FROM customers"],
 )
-def test_a_query_that_would_change_something_is_not_carried_out(sqlite_url, query):
+def test_a_query_that_cannot_be_rolled_back_is_not_executed(sqlite_url, query):
     with pytest.raises(BadData, match="expected a SELECT"):
         collect(sqlite_url, query)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelane.data.features import ColumnType
+from modelane.data.features import ColumnType, Feature
 from modelane_training.dataset.column_kinds import column_kind
 from modelane_training.dataset.table import Table
 from modelane_training.preparation.data_profile import Profile

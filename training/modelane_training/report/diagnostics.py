@@ -54,7 +54,7 @@ class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The values of a column, in short."""
 
     name: str
-    kind: str  #: number, category, text or date
+    kind: str  #: see :mod:`modelane_training.dataset.column_kinds`
     missing: float  #: share of the rows
     distinct: int
     typical: str  #: range and median, or the most frequent values
