@@ -23,7 +23,7 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
     summaries = tuple(
         ColumnSummary(
             name=feature.name[:60],
-            kind=column_kind(values, feature),
+            kind=_kind(values, feature),
             missing=float(values.isna().mean()),
             distinct=int(values.nunique()),
             typical=_typical(values.dropna(), feature),
@@ -34,6 +34,13 @@ def columns(table: Table, profile: Profile | None = None) -> tuple[tuple[ColumnS
     )
     n_more = len(table.features) - len(summaries)
     return summaries, f"the values of {n_more} more columns" if n_more else ""
+
+
+def _kind(values: pd.Series[Any], feature: Feature) -> str:
+    """Return number, category, text or date, without the finer distinctions of the data profile."""
+    if feature.type is not ColumnType.STRING:
+        return "date" if feature.type is ColumnType.DATE else "number"
+    return "text" if column_kind(values, feature) == "text" else "category"
 
 
 def _typical(values: pd.Series[Any], feature: Feature) -> str:
@@ -48,7 +55,7 @@ def _typical(values: pd.Series[Any], feature: Feature) -> str:
 
 
 def _typical_strings(values: pd.Series[Any], feature: Feature) -> str:
-    if column_kind(values, feature) == "text":
+    if _kind(values, feature) == "text":
         return f"{values.str.split().str.len().mean():.0f} words on average"
     counts = values.value_counts()
     if len(counts) == len(values) > 1:
