@@ -240,7 +240,9 @@ def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
     found = find(recipe, table=table)
 
     assert found.candidate == "linear"
-    assert "log_loss cannot be computed" in next(each.error for each in found.trials if each.candidate == "linear-svc")
+    assert "log_loss cannot be computed" in next(
+        each.error for each in found.trials if each.candidate == "linear-svc"
+    )
 
 
 def test_what_was_tried_already_is_not_fitted_again():
