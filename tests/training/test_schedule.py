@@ -82,7 +82,7 @@ def test_a_recipe_that_hangs_is_passed_over_after_its_limit(settings, write, mon
 
     found = {recipe.file: recipe for recipe in read_schedules(settings)}
 
-    assert found["iris.py"] == RecipeSchedule("iris.py", "iris", "0 3 * * *")
+    assert (found["iris.py"].model, found["iris.py"].schedule) == ("iris", "0 3 * * *")
     assert "could not be read within 20 s" in found["hangs.py"].error
 
 
