@@ -60,7 +60,7 @@ def test_a_csv_file_may_have_other_columns_too(desk):
         (["[1, 2, 3]", "--csv", "in.csv"], 2, "give either ROWS or --csv FILE, not both"),
         (["[1, 2"], 4, "not valid JSON: argument 1, line 1, column 6"),
         (["[1, 2]"], 4, "churn takes 3 features, these rows have 2"),
-        (["[1, 2, 3]", "--method", "explain"], 4, "not 'explain'"),
+        (["[1, 2, 3]", "--method", "explain"], 4, "no method 'explain'"),
         (["[1, 2, 3]", "--version", "20200101T000000-00000000"], 4, "20200101T000000-00000000"),
         (["[1, 2, null]"], 7, "Input X contains NaN"),
         (["[1, 2, 3]", "--priority", "9", "--ttl", "0.000001"], 6, "expired"),

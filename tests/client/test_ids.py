@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import redis
 from celery import Celery
 
 from client.lane import MODEL
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.client.transport import reply_listener
+from modelane.client.transport.reply_listener import ReplyListener
 from modelane.errors import BadInput, Expired, NotAnswered, PredictionFailed, Revoked, TimedOut
 from modelane.keys import ATTACHED_KEY, MAX_REVOKED, REVOKED_KEY, REVOKED_TTL_S, predict_queue
 from support.waiting import eventually
@@ -22,47 +25,57 @@ from support.waiting import eventually
 ROWS = np.ones((2, 3))
 
 
-class Promptly:
-    """Assert that a block takes less than half the interval of checks for stored answers."""
+#: Seconds between two checks for stored answers: far more than a published answer takes on a busy machine.
+RARELY_S = 30.0
 
-    def __enter__(self):
-        self.began_s = time.monotonic()
 
-    def __exit__(self, *_):
-        assert time.monotonic() - self.began_s < reply_listener.CHECK_S / 2
+@pytest.fixture
+def promptly(monkeypatch):
+    """Return a block that asserts that an answer came without waiting for a check for stored answers."""
+    monkeypatch.setattr(reply_listener, "CHECK_S", RARELY_S)
+
+    @contextmanager
+    def block():
+        began_s = time.monotonic()
+        yield
+        assert time.monotonic() - began_s < RARELY_S / 2
+
+    return block
 
 
 class TestTheSameIdTwice:
-    def test_while_the_first_waits_it_is_put_once_and_both_are_answered_promptly(self, opened, lane, server):
+    def test_while_the_first_waits_it_is_put_once_and_both_are_answered_promptly(
+        self, opened, lane, server, promptly
+    ):
         first, second = (opened().submit(MODEL, ROWS, id="order-17") for _ in range(2))
         until(lambda: first.sent and second.sent)
         assert server.llen(predict_queue(MODEL)) == 1
         until(lambda: server.exists(ATTACHED_KEY))
 
-        with Promptly():
+        with promptly():
             lane.answer(lane.take())
             assert first.result(10).values.tolist() == second.result(10).values.tolist() == [3.0, 3.0]
         assert server.llen(predict_queue(MODEL)) == 0
 
-    def test_while_the_first_computes(self, opened, lane, server):
+    def test_while_the_first_computes(self, opened, lane, server, promptly):
         first = opened().submit(MODEL, ROWS, id="order-17")
         leases = lane.take()
         second = opened().submit(MODEL, ROWS, id="order-17")
         until(lambda: server.exists(ATTACHED_KEY))
 
-        with Promptly():
+        with promptly():
             lane.answer(leases)
             assert len(second.result(10)) == len(first.result(10)) == 2
         assert server.llen(predict_queue(MODEL)) == 0
 
-    def test_after_the_answer_and_a_restart_of_the_caller(self, opened, lane, server):
+    def test_after_the_answer_and_a_restart_of_the_caller(self, opened, lane, server, promptly):
         client = opened()
         answer = client.submit(MODEL, ROWS * 2, id="order-17")
         lane.answer(lane.take())
         assert answer.result(10).values.tolist() == [6.0, 6.0]
         client.close()
 
-        with Promptly():
+        with promptly():
             assert opened().submit(MODEL, ROWS * 2, id="order-17").result(10).values.tolist() == [6.0, 6.0]
         assert server.llen(predict_queue(MODEL)) == 0
 
@@ -100,6 +113,39 @@ class TestTheSameIdTwice:
         second = client.submit(MODEL, ROWS, id="x")
         lane.answer(lane.take())
 
+        assert len(second.result(10)) == 2
+
+    def test_the_result_of_an_earlier_request_does_not_answer_one_that_is_not_sent_yet(
+        self, client, lane, server, monkeypatch
+    ):
+        # Given an id whose first request has expired, and a slow network
+        first = client.submit(MODEL, ROWS, id="x")
+        lane.answer(lane.take(), Expired("too late"))
+        with pytest.raises(Expired):
+            first.result(10)
+        checked, put, network = threading.Event(), LeasedQueue.put, threading.Event()
+        check = ReplyListener._check_pending
+
+        def slow_put(*args, **kwargs):
+            assert network.wait(10)
+            return put(*args, **kwargs)
+
+        def check_now(listener, min_age_s):
+            n_final = check(listener, 0.0)
+            checked.set()
+            return n_final
+
+        monkeypatch.setattr(LeasedQueue, "put", slow_put)
+        monkeypatch.setattr(ReplyListener, "_check_pending", check_now)
+
+        # When the client looks for stored results before it has sent the second request
+        second = client.submit(MODEL, ROWS, id="x")
+        checked.clear()
+        assert checked.wait(10)
+        network.set()
+        lane.answer(lane.take())
+
+        # Then the second one gets its own answer
         assert len(second.result(10)) == 2
 
     def test_an_id_can_be_used_again_when_its_answer_has_expired(self, client, lane, server):
@@ -149,35 +195,35 @@ class TestTheSameIdTwice:
 
 
 class TestAttach:
-    def test_a_waiting_request_is_answered_promptly(self, opened, lane, server):
+    def test_a_waiting_request_is_answered_promptly(self, opened, lane, server, promptly):
         sent = opened().submit(MODEL, ROWS)
         attached = opened().attach(sent.id)
         until(lambda: server.exists(ATTACHED_KEY))
 
-        with Promptly():
+        with promptly():
             lane.answer(lane.take())
             assert len(attached.result(10)) == len(sent.result(10)) == 2
         until(lambda: not server.keys(f"{ATTACHED_KEY}.*"))
 
-    def test_an_answered_request_completes_immediately(self, opened, lane):
+    def test_an_answered_request_completes_immediately(self, opened, lane, promptly):
         sent = opened().submit(MODEL, ROWS)
         lane.answer(lane.take())
         sent.result(10)
 
-        with Promptly():
+        with promptly():
             assert len(opened().attach(sent.id).result(10)) == 2
 
     def test_an_unknown_id_times_out(self, client):
         with pytest.raises(TimedOut, match="check the id"):
             client.attach("nobody", timeout_s=0.2).result(10)
 
-    def test_a_cancelled_request_fails_immediately_without_a_worker(self, opened, client, server):
+    def test_a_cancelled_request_fails_immediately_without_a_worker(self, opened, client, server, promptly):
         sent = client.submit(MODEL, ROWS)
         client.flush()
         sent.cancel()
         until(lambda: server.zscore(REVOKED_KEY, sent.id))
 
-        with Promptly(), pytest.raises(Revoked, match="the request was cancelled before it was answered"):
+        with promptly(), pytest.raises(Revoked, match="the request was cancelled before it was answered"):
             opened().attach(sent.id).result(10)
 
     def test_a_request_cancelled_after_its_answer_has_the_answer(self, opened, client, lane, server):

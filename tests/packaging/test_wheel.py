@@ -175,10 +175,11 @@ def test_the_command_line_works_in_the_base_install(base_install):
 
     stack = run_alone(run, "main(['up'], prog_name='modelane')", code=1)
 
-    assert stack == 'Error: the worker is not installed: pip install "modelane[all]"\n'
+    remedy = 'install them with pip install "modelane[all]"'
+    assert stack == f"Error: the worker and Flower are not installed: {remedy}\n"
     assert "\n  up " in listed
     assert "\n  retrain " in listed
-    assert refused.startswith("Error: `modelane train` needs more: ")
+    assert refused.startswith("Error: `modelane train` needs more packages: ")
     assert 'pip install "modelane[training]"' in refused
     assert "Traceback" not in refused
 

@@ -173,7 +173,7 @@ def test_an_estimator_gets_rows_in_the_form_it_was_fitted_on(fitted_on, rows, co
     [
         ([[1.0]], "churn takes 2 features, these rows have 1"),
         ([["x", 1.0]], "takes numbers"),
-        ([[1.0, 2.0], [1.0]], "one width"),
+        ([[1.0, 2.0], [1.0]], "lists of the same length"),
     ],
 )
 def test_an_estimator_that_was_fitted_on_an_array_accepts_as_many_numbers(rows, said):

@@ -10,9 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from modelane.client.background_thread import BackgroundThread
 from modelane.client.loop_wakeup import TASKS_PER_ITERATION
+from modelane.client.prediction import Prediction
 from modelane.client.transport.pending import Pending
 from modelane.client.transport.redis_link import RedisLink, Subscription
 from modelane.client.transport.reply import FINAL, read_published, read_stored
@@ -105,7 +107,7 @@ class ReplyListener:
         except BrokerRefused as exc:  # stored answers can be fetched all the same
             logger.warning("Redis refused to list the served models: %s", exc, extra={"event": "refused"})
         before_s = time.monotonic() - min_age_s
-        ids = list(dict.fromkeys(p.id for p in pending if p.submitted_s <= before_s))
+        ids = list(dict.fromkeys(p.id for p in pending if p.submitted_s <= before_s and _may_be_stored(p)))
         n_final = 0
         for reply in read_stored(self._link.requests, ids):
             n_final += reply.status in FINAL
@@ -115,14 +117,19 @@ class ReplyListener:
     def _deliver(self, published: bytes) -> None:
         try:
             replies = read_published(published)
-        except (
-            Exception
-        ) as exc:  # anyone with access to Redis can publish anything; answers are stored as well
+        except Exception as exc:  # anyone with access to Redis can publish anything
             logger.warning("a published reply cannot be read: %s", exc, extra={"event": "reply_unreadable"})
             return
         for number, reply in enumerate(replies, start=1):
             self._pending.deliver(reply)
             if number % TASKS_PER_ITERATION == 0:
-                time.sleep(
-                    0
-                )  # releases the GIL; an event loop would wait up to 5 ms for it in each iteration
+                time.sleep(0)  # releases the GIL: else an event loop waits up to 5 ms in each iteration
+
+
+def _may_be_stored(prediction: Prediction[Any]) -> bool:
+    """Whether a stored result can answer this future.
+
+    Until Redis has accepted the request, a result under its id is of an earlier request with the same id.
+    """
+    is_attached = not prediction.queue
+    return is_attached or prediction.sent or prediction.maybe_sent
