@@ -56,8 +56,9 @@ def refusal(wish: Wish) -> type[ModelaneError] | None:
     return PredictionFailed if wish.params else None
 
 
+@pytest.mark.parametrize("max_examples", [8, pytest.param(25, marks=pytest.mark.full)])
 @pytest.mark.timeout(300)
-def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows):
+def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows, max_examples):
     versions = [shared.champion, shared.bring_spare()]
     columns = shared.columns()
     assert shared.serving.runs
@@ -121,7 +122,7 @@ def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows):
         values = np.where(np.equal(values, None), -np.inf, values).astype(float)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-9)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(wishes, min_size=1, max_size=60))
     @example([Wish(caller="swap", first=swap) if n == 30 else Wish() for swap in (1, 0) for n in range(60)])
     def mix(asked: list[Wish]) -> None:

@@ -179,6 +179,7 @@ def test_the_whole_demo_runs_as_the_readme_says(tmp_path):
     assert list(Path(tmp_path).iterdir()) == []
 
 
+@pytest.mark.full
 def test_a_request_larger_than_a_batch_holds_up_nobody_and_is_answered_too(shared: SharedStack, rows):
     # Given a lane that predicts at most 50 rows at once, and a request of four hundred times as many
     client = shared.client()

@@ -242,6 +242,7 @@ def test_ctrl_c_saves_every_answer_and_says_how_to_resume(desk):
     assert len(read("out.csv")) == 40_000
 
 
+@pytest.mark.full
 def test_two_runs_cannot_write_the_same_output(desk):
     pq.write_table(table(20_000), "in.parquet")
     first = begin("in.parquet", "out.parquet", "--batch-rows", "20", "--window", "2")
@@ -339,6 +340,7 @@ def test_a_run_waits_for_a_worker_until_its_timeout(desk, shared_stack):
     assert not Path("out.parquet.partial").exists()
 
 
+@pytest.mark.full
 def test_a_promotion_during_a_run_does_not_mix_versions(desk, served):
     # Given a run in progress
     customers = table(40_000)

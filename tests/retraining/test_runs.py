@@ -96,7 +96,7 @@ def told(listener: Listener, id_: str) -> list[str]:
         pytest.param(
             "greedy", RunEnded, f"of memory, more than the limit of {LIMIT_MB} MiB", marks=pytest.mark.full
         ),
-        ("absent", RecipeError, "no recipe for absent"),
+        pytest.param("absent", RecipeError, "no recipe for absent", marks=pytest.mark.full),
     ],
 )
 def test_a_bad_recipe_ends_as_an_error_and_its_trainer_lives(  # noqa: PLR0917

@@ -84,6 +84,7 @@ def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workpl
     assert workplace.redis.keys("shop:modelane.search*") == []
 
 
+@pytest.mark.full
 def test_a_search_whose_trainer_was_killed_is_resumed_by_another(workplace, tmp_path):
     # Given a search whose trainer is killed
     (tmp_path / "recipes/go").touch()

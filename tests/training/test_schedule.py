@@ -86,6 +86,7 @@ def test_a_recipe_that_hangs_is_passed_over_after_its_limit(settings, write, mon
     assert "could not be read within 20 s" in found["hangs.py"].error
 
 
+@pytest.mark.full
 def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_and_it_is_said(
     settings, write, tmp_path, caplog
 ):
@@ -144,6 +145,7 @@ def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, t
     beat.close()
 
 
+@pytest.mark.full
 def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_path):
     pid = tmp_path / "pid"
     write(f"import subprocess\nopen({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))")

@@ -169,6 +169,7 @@ def from_file(recipe_from, candidates, budget="Budget(trials=2, minutes=30)"):
     return table, recipe.resolve(table)
 
 
+@pytest.mark.full
 def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_from, monkeypatch):
     monkeypatch.setattr(trials, "_MAX_SHARE", 1 / 600)  # of half an hour: three seconds
     table, recipe = from_file(recipe_from, "(Endless(), 'linear')")
@@ -180,6 +181,7 @@ def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_fr
     assert found.candidate == "linear"
 
 
+@pytest.mark.full
 def test_minutes_that_are_not_enough_for_anything_are_said(recipe_from):
     table, recipe = from_file(recipe_from, "(Endless(),)", "Budget(trials=1, minutes=0.02)")
 
@@ -189,7 +191,10 @@ def test_minutes_that_are_not_enough_for_anything_are_said(recipe_from):
 
 @pytest.mark.parametrize(
     ("estimator", "reason"),
-    [("Broken()", "ValueError: it does not like these rows"), ("Deadly()", "TerminatedWorkerError")],
+    [
+        ("Broken()", "ValueError: it does not like these rows"),
+        pytest.param("Deadly()", "TerminatedWorkerError", marks=pytest.mark.full),
+    ],
 )
 def test_a_candidate_that_fails_does_not_end_the_search(recipe_from, estimator, reason):
     table, recipe = from_file(recipe_from, f"({estimator}, 'linear')")

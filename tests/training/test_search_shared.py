@@ -36,6 +36,7 @@ def settings(redis_url):
     return Settings(broker_url=redis_url, prefix="shop:")
 
 
+@pytest.mark.full
 def test_a_search_on_redis_is_the_search_in_memory_and_its_keys_expire_and_go(settings, redis_url):
     studies, open_ones = StudyStore(settings), []
 
