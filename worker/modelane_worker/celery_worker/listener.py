@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from modelane.broker.connection import broker_errors, connect
+from modelane.broker.retry import Outage
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import MODELS_CHANNEL, REVOKED_KEY
 from modelane.settings import Settings
@@ -17,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds of one wait for a notification, after which the thread looks whether it should end.
 LISTEN_S = 1.0
-#: Seconds between two tries while Redis is unavailable; the worker then finds out by itself, a little later.
-RETRY_S = 2.0
 
 _ids = msgspec.json.Decoder(list[str])
 
@@ -51,11 +50,13 @@ class NotificationListener:
         self._thread.join(LISTEN_S * 2)
 
     def _run(self) -> None:
+        outage = Outage("notifications", self._closing.wait)
         while not self._closing.is_set():
             try:
                 with broker_errors(), connect(self._settings) as client:
                     subscription = client.pubsub(ignore_subscribe_messages=True)
                     subscription.subscribe(*self._handlers)
+                    outage.end()
                     while not self._closing.is_set():
                         if (message := subscription.get_message(timeout=LISTEN_S)) is not None:
                             self._handlers[message["channel"].decode()](message["data"])
@@ -66,5 +67,4 @@ class NotificationListener:
                     extra={"event": "bell_unreadable"},
                 )
             except (BrokerUnavailable, BrokerRefused) as exc:
-                logger.debug("no notifications, retrying in %g s: %s", RETRY_S, exc)
-                self._closing.wait(RETRY_S)
+                outage.pause(exc)

@@ -17,6 +17,7 @@ import msgspec
 import redis
 
 from modelane.broker.connection import broker_errors
+from modelane.broker.retry import Outage
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import EVENT_EXCHANGE, EVENTS_KEY, events_channel
 
@@ -29,8 +30,8 @@ MAX_TOGETHER = 3_000
 #: Seconds in which the events of many batches gather.  Publishing holds the interpreter's lock for about a
 #: millisecond, and a forest acquires that lock a hundred times in one predict.
 GATHER_S = 0.1
-#: Seconds between two tries while Redis is unavailable.
-RETRY_S = 1.0
+#: Seconds between two looks for events, if nothing wakes the thread.
+IDLE_S = 1.0
 
 
 class EventPublisher:
@@ -75,6 +76,7 @@ class EventPublisher:
 
     def _run(self) -> None:
         together: list[Any] = []
+        outage = Outage("events", self._closing.wait)
         while not (self._closing.is_set() and not self._waiting and not together):
             together = together or self._take()
             if not together:
@@ -83,14 +85,9 @@ class EventPublisher:
                 with broker_errors():
                     self._publish(together)
                 together = []
+                outage.end()
             except (BrokerUnavailable, BrokerRefused) as exc:
-                logger.warning(
-                    "%d events are not published yet, retrying: %s",
-                    len(together),
-                    exc,
-                    extra={"event": "events_wait"},
-                )
-                if self._closing.wait(RETRY_S):
+                if outage.pause(exc):
                     return
             except Exception:  # nothing depends on events: drop these, publish the next ones
                 logger.exception(
@@ -102,7 +99,7 @@ class EventPublisher:
 
     def _take(self) -> list[Any]:
         if not self._waiting:
-            self._wake_up.wait(RETRY_S)
+            self._wake_up.wait(IDLE_S)
             self._wake_up.clear()
         if len(self._waiting) < MAX_TOGETHER:
             self._closing.wait(GATHER_S)
