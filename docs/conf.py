@@ -18,5 +18,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_class_signature = "separated"
 
+smartquotes = False  # would turn --option into a dash
+
 html_theme = "furo"
 html_title = f"Modelane {release}"
