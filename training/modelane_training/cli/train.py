@@ -44,7 +44,7 @@ def train(recipe: str, quiet: bool) -> None:
         1    failed; the champion has not changed
         2    wrong usage, or a wrong setting
         3    trained and published, but the gate kept the champion
-        130  interrupted with Ctrl-C
+        130  interrupted with Ctrl-C or SIGTERM
     """  # noqa: D301  # click wants a real backspace: keep these lines as they are
     settings = Settings.from_env(os.environ)
     try:
