@@ -1,4 +1,4 @@
-"""A trainer's surroundings in a temporary folder, and recipes written into files."""
+"""A trainer in a temporary folder, and recipes written to files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelane_worker.registry.store import Store
 
 @dataclass
 class Trainer:
-    """Runs recipes; its clock moves a second a reading, its runs are numbered."""
+    """Runs recipes; its clock advances by a second per reading, and its runs are numbered."""
 
     home: Path
     rung: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Trainer:
         def progress(step: str, detail: str) -> None:
             assert detail
             self.said.setdefault(step, []).append(detail)
-            if self.steps[-1:] != [step]:  # a step may say more than one thing
+            if self.steps[-1:] != [step]:  # a step may report several times
                 self.steps.append(step)
             on_step(step)
 
@@ -78,7 +78,7 @@ from modelane_training.sources import Table, csv, scikit_learn
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a recipe's file into the folder ``recipes``."""
+    """Write a recipe's file into the folder ``recipes``."""
 
     def write(body: str, name: str = "iris.py") -> Path:
         path = tmp_path / "recipes" / name

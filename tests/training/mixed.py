@@ -1,4 +1,4 @@
-"""A table with every kind of column, as a business has it."""
+"""A realistic business table with every kind of column."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def mixed(n_rows: int = 150, task: str = "classification", seed: int = 0) -> Tab
 
 
 def numbers(n_rows: int = 120, task: str = "classification") -> Table:
-    """Three columns, two of which say something: what a search does with it takes no time."""
+    """Return three columns, two of them informative; a search on this table is fast."""
     rows = np.random.default_rng(0).normal(size=(n_rows, 3))
     signal = rows[:, 0] + rows[:, 1] ** 2 + np.random.default_rng(1).normal(0, 0.5, n_rows)
     return Table.of(rows, signal if task == "regression" else np.where(signal > 1, "yes", "no"))
 
 
 def decided(table: Table, **options) -> Resolved:
-    """A recipe for a table, of few trials and much time."""
+    """Return a recipe for a table, with few trials and a generous time limit."""
     options = {"budget": Budget(trials=5, minutes=30), **options}
     return Recipe(model="mixed", source=lambda target: table, **options).resolve(table)

@@ -1,4 +1,4 @@
-"""Which candidates a search has, and on what their spaces depend."""
+"""Which candidates a search tries, and what their search spaces depend on."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def names(known, *candidates):
     return [each.name for each in candidates_of(recipe, known)[0]]
 
 
-def test_without_a_word_of_the_recipe_all_that_take_so_many_rows_are_tried():
+def test_by_default_all_candidates_that_take_so_many_rows_are_tried():
     assert names(SMALL) == list(BUILT_IN)
     assert set(BUILT_IN) - set(names(LARGE)) == {"svm"}
 
 
-def test_a_recipe_may_name_some_and_bring_its_own():
+def test_a_recipe_can_name_built_in_candidates_and_add_its_own():
     own = Candidate(name="tree", build=lambda trial: DecisionTreeClassifier())
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
 
@@ -43,7 +43,7 @@ def test_a_recipe_may_name_some_and_bring_its_own():
     ]  # fmt: skip
 
 
-def test_a_pipeline_of_ones_own_makes_its_features_itself():
+def test_a_custom_pipeline_builds_its_own_features():
     recipe = decided(mixed(), candidates=(make_pipeline(StandardScaler(), LogisticRegression()),))
 
     (candidate,), _ = candidates_of(recipe, SMALL)
@@ -62,21 +62,21 @@ def test_a_pipeline_of_ones_own_makes_its_features_itself():
         ("forest", r"candidates 'forest': expected a tuple, such as \('forest',\)"),
     ],
 )
-def test_a_wrong_candidate_is_refused_in_words(candidates, sentence):
+def test_an_invalid_candidate_is_refused_with_the_reason(candidates, sentence):
     recipe = decided(mixed(), candidates=candidates)
 
     with pytest.raises(RecipeError, match=sentence):
         candidates_of(recipe, SMALL)
 
 
-def test_candidates_that_all_take_fewer_rows_are_refused_with_their_limits():
+def test_candidates_whose_row_limits_are_all_exceeded_are_refused_with_their_limits():
     with pytest.raises(RecipeError, match="the 100,000 training rows: svm takes at most 50,000 rows"):
         candidates_of(decided(mixed(), candidates=("svm",)), LARGE)
 
 
 @pytest.mark.parametrize("n_rarest", [1, 2, 3])
-def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left_out_in_words(n_rarest):
-    # Given a class of so many rows in each part that a fold is fitted on
+def test_a_candidate_that_cannot_be_calibrated_on_a_rare_class_is_left_out_with_the_reason(n_rarest):
+    # Given a class with this many rows in each training fold
     table = numbers(200)
     targets = table.targets.copy()
     targets[np.flatnonzero(targets == "yes")[n_rarest + 1 :]] = "no"
@@ -95,15 +95,15 @@ def test_a_candidate_that_cannot_be_calibrated_on_so_few_rows_of_a_class_is_left
 
 
 @pytest.mark.parametrize("name", ["", "My Model", "x" * 50])
-def test_a_candidates_name_is_checked(name):
+def test_the_name_of_a_candidate_is_validated(name):
     with pytest.raises(RecipeError, match="expected a name of at most 40 lower-case letters"):
         Candidate(name=name, build=lambda trial: LogisticRegression())
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_first_trials_give_every_parameter_a_value(name, task):
-    """Otherwise chance would choose some in the trials that are to be good without any luck."""
+def test_first_trials_set_every_parameter(name, task):
+    """Optuna would sample the others at random, and the first trials must be good without luck."""
     table = mixed(task=task)
     plan = SearchPlan(table, decided(table, candidates=(name,)), seed=1)
 
@@ -115,7 +115,7 @@ def test_first_trials_give_every_parameter_a_value(name, task):
         assert trial.params.items() <= first.items()
 
 
-def test_every_random_state_is_the_runs_seed():
+def test_every_random_state_is_the_seed_of_the_run():
     table = mixed()
     plan = SearchPlan(table, decided(table, candidates=("boosting",)), seed=7)
 
@@ -126,7 +126,7 @@ def test_every_random_state_is_the_runs_seed():
     assert set(states.values()) - {"deprecated"} == {7}  # of TargetEncoder, which is given its folds
 
 
-def test_uneven_classes_may_be_weighted():
+def test_imbalanced_classes_can_be_weighted():
     table = mixed()
     even = SearchPlan(table, decided(table, candidates=("linear",)), seed=1)
     rare = table.take(np.flatnonzero((table.targets == "no") | (np.arange(len(table)) % 5 == 0)))

@@ -22,7 +22,7 @@ N = 400
 
 
 def a_table(targets=None, **columns) -> Table:
-    """400 rows of two columns that say something, and more."""
+    """Return 400 rows with two informative columns, and the given ones."""
     rng = np.random.default_rng(1)
     size = rng.normal(size=N)
     if targets is None:
@@ -42,7 +42,7 @@ def words(found, code: str) -> str:
     return next(finding.message for finding in found.findings if finding.code == code)
 
 
-def test_sound_data_passes_with_missing_values_and_without_findings():
+def test_valid_data_with_missing_values_passes_without_findings():
     table = a_table(age=np.where(np.arange(N) % 7 == 0, np.nan, np.random.default_rng(5).normal(size=N)))
 
     found = cleaned(table)
@@ -109,14 +109,14 @@ def test_rows_without_a_target_are_dropped_and_counted():
     assert found.table.targets.dtype.kind == "U"
 
 
-def test_whole_targets_are_whole_again_without_the_missing_ones():
+def test_integer_targets_are_integers_again_after_missing_ones_are_dropped():
     targets = np.where(a_table().targets == "yes", 1.0, 0.0)
     targets[3] = np.nan
 
     assert cleaned(a_table(targets)).table.targets.dtype == np.int64
 
 
-def test_too_many_rows_without_a_target_are_a_fault_of_the_data():
+def test_too_many_rows_without_a_target_are_refused():
     targets = np.where(np.arange(N) < 100, np.nan, np.arange(N) % 2)
 
     with pytest.raises(BadData, match=r"100 of 400 rows have no target \(rows 0, 1, 2 and 97 more\)"):
@@ -134,7 +134,7 @@ def test_duplicate_rows_are_dropped_before_the_split():
     assert words(found, "duplicates") == "dropped 2 rows equal to earlier ones: rows 5, 7"
 
 
-def test_a_file_that_was_appended_to_itself_is_used_once():
+def test_the_rows_of_a_file_that_was_appended_to_itself_are_used_once():
     table = a_table()
 
     assert cleaned(table.take(np.tile(np.arange(N), 2))).table.sha256() == table.sha256()
@@ -149,7 +149,7 @@ def test_rows_that_are_equal_by_chance_are_kept():
     assert codes(found) >= {"alike", "contradictions"}
 
 
-def test_equal_rows_of_different_groups_or_times_are_no_duplicates():
+def test_equal_rows_of_different_groups_or_times_are_not_duplicates():
     table = a_table()
     twice = table.take(np.concatenate([np.arange(N), [5, 7]]))
 
@@ -177,7 +177,7 @@ def test_constant_columns_are_left_out():
     assert cleaned(table, keep=("same", "none", "word")).table.names == table.names
 
 
-def test_ids_rare_classes_and_gaps_are_reported():
+def test_id_columns_rare_classes_and_missing_values_are_reported():
     targets = np.where(np.arange(N) % 50 == 0, "rare", a_table().targets)
     table = a_table(
         targets,
@@ -205,7 +205,7 @@ YES = a_table().targets == "yes"
         ("reason", np.where(YES, RNG.choice(["price", "service"], N), None)),
     ],
 )  # fmt: skip
-def test_a_column_that_gives_the_class_away_is_named_and_refused(column, values):
+def test_a_column_that_leaks_the_class_is_refused_by_name(column, values):
     table = a_table(**{column: values})
 
     with pytest.raises(BadData, match=rf"'{column}' gives the target away: .* recall (99|100)\..* keep="):
@@ -215,8 +215,8 @@ def test_a_column_that_gives_the_class_away_is_named_and_refused(column, values)
 
 
 @pytest.mark.parametrize("n_rare", [8, 60])
-def test_a_column_that_gives_a_very_rare_class_away_is_refused(n_rare):
-    # Given a class of which an even sample of the rows has hardly any
+def test_a_column_that_leaks_a_very_rare_class_is_refused(n_rare):
+    # Given a class that hardly occurs in an even sample of the rows
     rng = np.random.default_rng(5)
     targets = np.where(np.isin(np.arange(20_000), rng.choice(20_000, n_rare, replace=False)), "fraud", "fine")
     rows = pd.DataFrame({"size": rng.normal(size=20_000), "refund": (targets == "fraud").astype(float)})
@@ -228,7 +228,7 @@ def test_a_column_that_gives_a_very_rare_class_away_is_refused(n_rare):
     assert "leak" not in codes(cleaned(Table.of(noisy, targets)))
 
 
-def test_a_class_that_occurs_in_one_group_is_reported():
+def test_a_class_that_occurs_in_only_one_group_is_reported():
     groups = (np.arange(N) // 10).astype(str)
     table = replace(a_table(np.where(np.arange(N) < 10, "rare", a_table().targets)), groups=groups)
 
@@ -238,32 +238,32 @@ def test_a_class_that_occurs_in_one_group_is_reported():
 
 
 @pytest.mark.parametrize("leak", [lambda y: 2 * y + 7, np.exp, lambda y: -y])
-def test_a_column_that_gives_the_number_away_is_named_and_refused(leak):
+def test_a_column_that_leaks_a_numeric_target_is_refused_by_name(leak):
     amounts = np.random.default_rng(3).normal(size=N)
 
     with pytest.raises(BadData, match=r"'total' gives the target away: .* R² (0\.99|1\.0)"):
         cleaned(a_table(amounts, total=leak(amounts)))
 
 
-def test_two_columns_that_give_the_target_away_are_named_together():
+def test_two_columns_that_leak_the_target_are_named_together():
     with pytest.raises(BadData, match=r"'one'.*'two'.*leave_out=\('one', 'two'\)"):
         cleaned(a_table(one=YES, two=np.where(YES, "j", "n")))
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits", "diabetes"])
-def test_easy_data_is_no_leak(name):
+def test_easy_data_is_not_reported_as_a_leak(name):
     found = clean((recipe := Recipe(model="m", source=scikit_learn(name))).collect(), recipe)
 
     assert "leak" not in codes(found)
 
 
-def test_good_but_not_perfect_columns_and_ids_are_no_leak():
+def test_good_but_imperfect_columns_and_ids_are_not_reported_as_a_leak():
     nearly = np.where(RNG.random(N) < 0.03, ~YES, YES)
 
     assert "leak" not in codes(cleaned(a_table(nearly=nearly, id=[f"c{n}" for n in range(N)])))
 
 
-def test_with_few_rows_a_perfect_column_is_reported_but_not_refused():
+def test_a_perfect_column_in_few_rows_is_reported_but_not_refused():
     table = a_table(copy=YES).take(np.arange(100))
 
     assert "column 'copy' gives the target away" in words(cleaned(table), "leak")
@@ -281,8 +281,8 @@ def test_rows_that_contradict_each_other_are_reported():
     assert words(found, "contradictions") == "2 rows equal to others except for the target: rows 0, 1"
 
 
-def test_a_row_with_an_improbable_class_is_reported():
-    # Given two classes far apart in two columns, neither of them perfect, and three wrong ones
+def test_a_row_with_an_improbable_label_is_reported():
+    # Given two classes that two imperfect columns separate well, and three wrong labels
     rng = np.random.default_rng(0)
     truth = np.arange(N) % 2
     rows = rng.normal(size=(N, 5)) + 2.5 * truth[:, None]
@@ -297,7 +297,7 @@ def test_a_row_with_an_improbable_class_is_reported():
     )
 
 
-def test_an_error_names_the_rows_of_the_file_even_if_others_were_dropped(tmp_path):
+def test_an_error_names_row_numbers_of_the_file_even_if_other_rows_were_dropped(tmp_path):
     lines = [f"{n},{n % 2}" for n in range(30)] + ["0,0", "inf,1"]
     (tmp_path / "data.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
     recipe = Recipe(model="m", source=csv(tmp_path / "data.csv"), target="y")

@@ -1,4 +1,4 @@
-"""At most one run of a model at a time; requests that arrive during a run share its outcome."""
+"""At most one run of a model at a time; requests that arrive during a run share its result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def claimed(claims: RunClaims, id_: str, model: str = "churn") -> RunClaim:
 
 
 def asked_until_free(claims: RunClaims, id_: str) -> tuple[RunClaim, float]:
-    """The claim, and how long it took."""
+    """Return the claim, and how many seconds it took."""
     began_s = time.monotonic()
     while not isinstance(claim := claims.acquire("churn", id_), RunClaim):
         assert time.monotonic() - began_s < 10
@@ -42,7 +42,7 @@ def asked_until_free(claims: RunClaims, id_: str) -> tuple[RunClaim, float]:
     return claim, time.monotonic() - began_s
 
 
-def test_a_second_request_waits_and_gets_the_outcome_of_the_first(claims):
+def test_a_second_request_waits_and_gets_the_result_of_the_first(claims):
     claim = claimed(claims, "one")
 
     assert claims.acquire("churn", "two") == RunInProgress("one")
@@ -51,14 +51,14 @@ def test_a_second_request_waits_and_gets_the_outcome_of_the_first(claims):
     assert claims.acquire("churn", "two") == DONE
 
 
-def test_two_models_are_run_at_the_same_time(claims):
+def test_two_models_can_run_at_the_same_time(claims):
     claimed(claims, "one")
 
     claimed(claims, "two", model="fraud")
 
 
-def test_a_request_that_waited_in_the_queue_gets_the_outcome_too(claims, settings):
-    # Given a run, and requests that no trainer has looked at: our client's, and a stock one's
+def test_a_request_that_waited_in_the_queue_gets_the_result_too(claims, settings):
+    # Given a run, and two requests that no trainer has read yet: one of our client, one of a stock client
     claim = claimed(claims, "one")
     with Client(settings=settings) as client, redis.Redis.from_url(settings.broker_url) as server:
         ours = client.retrain("churn").id
@@ -73,7 +73,7 @@ def test_a_request_that_waited_in_the_queue_gets_the_outcome_too(claims, setting
     claimed(claims, "no")
 
 
-def test_a_request_after_the_end_gets_a_run_of_its_own(claims):
+def test_a_request_after_the_end_of_a_run_starts_its_own_run(claims):
     claims.finish(claimed(claims, "one"), DONE)
 
     assert claims.acquire("churn", "one") == DONE
@@ -91,7 +91,7 @@ def test_all_waiting_requests_get_the_error_of_a_failed_run(claims):
     assert repr(told.value()) == repr(BadData("nothing to tell apart"))
 
 
-def test_without_an_outcome_a_waiting_request_starts_its_own_run(claims):
+def test_a_waiting_request_starts_its_own_run_if_there_is_no_result(claims):
     claim = claimed(claims, "one")
     claims.acquire("churn", "two")
 
@@ -100,19 +100,19 @@ def test_without_an_outcome_a_waiting_request_starts_its_own_run(claims):
     claimed(claims, "two")
 
 
-def test_a_lost_run_is_taken_over_by_its_own_request_before_any_other(claims):
-    # Given a trainer that has been lost
+def test_a_lost_run_is_resumed_by_its_own_request_before_any_other(claims):
+    # Given a run whose trainer was lost
     claimed(claims, "one")
     assert claims.acquire("churn", "one") == RunInProgress("one")
 
-    # Then its own request may go on after a lease, another one after two
+    # Then its own request may resume it after one lease, another request after two
     _, took_s = asked_until_free(claims, "one")
     assert took_s > LEASE_S / 2
     _, took_s = asked_until_free(claims, "two")
     assert took_s > LEASE_S
 
 
-def test_a_claim_that_is_renewed_is_kept_and_one_that_was_taken_over_is_not(claims):
+def test_a_renewed_claim_is_kept_until_another_run_takes_it_over(claims):
     claim = claimed(claims, "one")
     until_s = time.monotonic() + 2 * LEASE_S
     while time.monotonic() < until_s:
@@ -127,14 +127,14 @@ def test_a_claim_that_is_renewed_is_kept_and_one_that_was_taken_over_is_not(clai
     claims.renew(other)
 
 
-def test_a_run_that_is_handed_on_goes_on_at_once(claims):
+def test_a_run_that_is_handed_over_resumes_immediately(claims):
     claims.hand_over(claimed(claims, "one"))
 
     assert isinstance(claims.acquire("churn", "two"), RunInProgress)
     claimed(claims, "one")
 
 
-def test_a_claim_that_redis_has_forgotten_is_made_again(claims, settings):
+def test_a_claim_that_redis_has_lost_is_recreated(claims, settings):
     claim = claimed(claims, "one")
     with redis.Redis.from_url(settings.broker_url) as server:
         server.delete(f"shop:{RUN_KEY_PREFIX}churn")

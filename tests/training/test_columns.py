@@ -21,7 +21,7 @@ def collect(source, **options):
 
 @pytest.fixture
 def from_csv(tmp_path):
-    """A table of a column ``x`` of these cells, and a target."""
+    """Return a table with these cells as column ``x``, and a target."""
 
     def collect_csv(*cells: str, **options):
         path = tmp_path / "data.csv"
@@ -60,7 +60,7 @@ def test_the_types_of_a_csv_file_are_inferred(from_csv, cells, dtype, values):
 
 
 @pytest.mark.parametrize("nothing", ["", "NA", "NULL", "None", "nan", "  "])
-def test_empty_strings_and_the_like_are_missing_values_in_every_column(from_csv, nothing):
+def test_empty_strings_and_usual_markers_are_missing_values_in_every_column(from_csv, nothing):
     for other, dtype in [("1.5", "float64"), ("2024-01-31", "datetime64[us]"), ("red", "str")]:
         table = from_csv(other, nothing)
 
@@ -72,7 +72,7 @@ def test_a_recipe_can_name_other_missing_values(from_csv):
     assert dtype_of(from_csv(*"123456789", "?", missing=("?",))) == "float64"
 
 
-def test_a_few_strings_among_numbers_are_refused_by_their_rows(from_csv):
+def test_a_few_strings_among_numbers_are_refused_with_their_rows(from_csv):
     numbers = map(str, range(30))
 
     with pytest.raises(
@@ -82,11 +82,11 @@ def test_a_few_strings_among_numbers_are_refused_by_their_rows(from_csv):
         from_csv(*numbers, "unknown")
 
 
-def test_a_recipe_can_declare_a_column_of_strings(from_csv):
+def test_a_recipe_can_declare_a_column_as_strings(from_csv):
     assert dtype_of(from_csv(*map(str, range(30)), "unknown", text=("x",))) == "str"
 
 
-def test_a_date_that_does_not_exist_is_refused_by_its_row(from_csv):
+def test_a_date_that_does_not_exist_is_refused_with_its_row(from_csv):
     with pytest.raises(
         BadData, match=r"row 31: column 'x' has values among dates that are not dates, such as '2024-02-30'"
     ):
@@ -133,7 +133,7 @@ TYPED = {
 
 
 def test_the_types_of_a_typed_format_are_kept():
-    # Given a record of every type, each also missing
+    # Given columns of every type, each with a missing value
     records = [{name: values[n] for name, (values, _) in TYPED.items()} | {"y": n} for n in range(3)]
 
     table = collect(lambda: records)
@@ -146,7 +146,7 @@ def test_the_types_of_a_typed_format_are_kept():
     assert any("'numbers in strings' has numbers written as strings" in note for note in table.notes)
 
 
-def test_pandas_own_types_are_read():
+def test_extension_types_of_pandas_are_read():
     frame = pd.DataFrame(
         {
             "category": pd.Categorical(["a", None, "b"]),
@@ -180,7 +180,7 @@ def test_pandas_own_types_are_read():
         ([datetime.timedelta(1), None, None], "row 0: column 'x' has values of type timedelta"),
     ],
 )
-def test_a_column_of_mixed_or_other_types_is_refused_by_its_rows(values, sentence):
+def test_a_column_of_mixed_or_unsupported_types_is_refused_with_its_rows(values, sentence):
     with pytest.raises(BadData, match=sentence):
         collect(lambda: [{"x": value, "y": 1} for value in values])
 
@@ -233,7 +233,7 @@ def test_data_that_is_not_a_table_is_refused(source, error, sentence):
 RECORDS = [{"id": f"c{n // 2}", "day": f"2024-01-{n + 1:02}", "x": n, "y": n % 2} for n in range(10)]
 
 
-def test_columns_for_groups_and_time_and_those_left_out_are_no_features():
+def test_group_time_and_dropped_columns_are_not_features():
     table = collect(lambda: RECORDS, groups="id", time="day")
 
     assert table.names == ("x",)
@@ -263,6 +263,6 @@ def test_columns_for_groups_and_time_and_those_left_out_are_no_features():
         ),
     ],
 )
-def test_a_column_that_a_recipe_names_wrongly_is_refused(records, options, sentence):
+def test_a_wrong_column_name_in_a_recipe_is_refused(records, options, sentence):
     with pytest.raises(BadData, match=sentence):
         collect(lambda: records, **options)

@@ -1,4 +1,4 @@
-"""The docstrings that are rendered as the reference: their examples run, and every option is explained."""
+"""The docstrings that become the reference pages: their examples run, and every option is explained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_examples_run_as_shown(name):
 
 
 @pytest.mark.parametrize("of", [Recipe, Budget, Gate, Verdict, Candidate])
-def test_every_option_is_explained_in_its_order(of):
+def test_every_option_is_explained_in_the_order_of_the_signature(of):
     (section,) = re.findall(r"Attributes:\n(.*?)\n\n", of.__doc__, re.DOTALL)
 
     assert re.findall(r"^ {8}(\w+): ", section, re.MULTILINE) == [field.name for field in fields(of)]

@@ -1,4 +1,4 @@
-"""What is measured on a hold-out: the metrics, their intervals, the slices."""
+"""The evaluation on a hold-out: metrics, their intervals, and slices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ N = 400
 
 
 def classified(k=2, estimator=None, names=None):
-    """A fitted classifier, rows it has not seen and their classes."""
+    """Return a fitted classifier, unseen rows, and their classes."""
     rows, targets = make_classification(
         2 * N, n_classes=k, n_informative=6, weights=[0.8] if k == 2 else None, flip_y=0.2, random_state=0
     )
@@ -43,7 +43,7 @@ def answers(truth, predicted):
 
 
 @pytest.mark.parametrize("names", [None, ["no", "yes"]])
-def test_metrics_of_two_classes_are_those_of_scikit_learn_for_the_rarer_class(names):
+def test_metrics_of_two_classes_equal_those_of_scikit_learn_for_the_rarer_class(names):
     estimator, rows, targets = classified(names=names)
 
     found = measured(estimator, rows, targets)
@@ -66,7 +66,7 @@ def test_metrics_of_two_classes_are_those_of_scikit_learn_for_the_rarer_class(na
     )
 
 
-def test_metrics_of_more_classes_are_those_of_scikit_learn_averaged_over_them():
+def test_metrics_of_more_classes_equal_the_macro_averages_of_scikit_learn():
     estimator, rows, targets = classified(k=4)
 
     found = measured(estimator, rows, targets)
@@ -88,7 +88,7 @@ def test_metrics_of_more_classes_are_those_of_scikit_learn_averaged_over_them():
     )
 
 
-def test_metrics_of_a_regression_are_those_of_scikit_learn_far_from_zero_too():
+def test_metrics_of_a_regression_equal_those_of_scikit_learn_even_far_from_zero():
     random = np.random.default_rng(0)
     rows = random.normal(size=(N + 1, 3))
     targets = 1e7 + rows.sum(1) + random.normal(size=N + 1)
@@ -107,7 +107,7 @@ def test_metrics_of_a_regression_are_those_of_scikit_learn_far_from_zero_too():
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_without_probabilities_the_margins_rank_and_what_needs_probabilities_is_left_out(k):
+def test_without_probabilities_margins_rank_and_probability_metrics_are_left_out(k):
     estimator, rows, targets = classified(k, LinearSVC())
 
     found = measured(estimator, rows, targets)
@@ -117,7 +117,7 @@ def test_without_probabilities_the_margins_rank_and_what_needs_probabilities_is_
         assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(targets, estimator.decision_function(rows)))
 
 
-def test_a_class_that_the_estimator_does_not_know_counts_as_wrong():
+def test_rows_of_a_class_that_the_estimator_does_not_know_count_as_wrong():
     estimator, rows, targets = classified(k=3)
     targets[:20] = 7
 
@@ -167,7 +167,7 @@ def test_invalid_predictions_are_refused(predicted, sentence):
         predict(Odd(), np.zeros((N, 1)), np.zeros(N), "regression", positive=None)
 
 
-def test_a_metric_that_cannot_be_computed_is_refused_with_those_that_can():
+def test_a_metric_that_cannot_be_computed_is_refused_with_a_list_of_those_that_can():
     estimator, rows, targets = classified(estimator=LinearSVC())
     said = predict(estimator, rows, targets, "classification", positive=positive_class(targets))
 
@@ -177,7 +177,7 @@ def test_a_metric_that_cannot_be_computed_is_refused_with_those_that_can():
 
 @pytest.mark.parametrize("n_rows", [60, 400])
 def test_intervals_contain_the_true_value_as_often_as_they_should(n_rows):
-    # Given hold-outs of a model that is right in 80 % of the cases and errs by 1 on the average
+    # Given hold-outs of a model that is right in 80 % of the cases, with a mean error of 1
     random = np.random.default_rng(n_rows)
     n_times = 150
     held = {"accuracy": 0, "rmse": 0}
@@ -193,12 +193,12 @@ def test_intervals_contain_the_true_value_as_often_as_they_should(n_rows):
             low, high = bootstrap.interval(measure(of, draws)[name], draws.n_units)
             held[name] += low <= true <= high
 
-    # Then about 95 % of the intervals hold the true value
+    # Then about 95 % of the intervals contain the true value
     for n in held.values():
         assert 0.89 <= n / n_times <= 0.99
 
 
-def test_a_million_rows_are_resampled_in_sets_with_intervals_of_the_right_width():
+def test_a_million_rows_are_resampled_in_random_sets_with_intervals_of_the_right_width():
     n_rows = 1_000_000
     error = np.random.default_rng(0).normal(size=n_rows)
     draws = bootstrap.draw(n_rows, seed=0)
@@ -223,7 +223,7 @@ def test_rows_of_one_group_are_drawn_together_and_widen_the_intervals():
     assert by_group > 3 * by_row
 
 
-def test_rows_in_order_of_time_are_drawn_in_runs():
+def test_rows_in_time_order_are_drawn_in_consecutive_blocks():
     times = np.random.default_rng(0).permutation(1000)
 
     draws = bootstrap.draw(1000, seed=0, times=times)
@@ -239,7 +239,7 @@ def test_resamples_are_the_same_for_the_same_seed():
     assert (one.weights != other.weights).any()
 
 
-def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals():
+def test_candidate_and_champion_are_compared_by_row_and_not_by_overlap_of_their_intervals():
     # Given two models that fail on nearly the same rows
     random = np.random.default_rng(0)
     truth = np.zeros(500)
@@ -249,7 +249,7 @@ def test_candidate_and_champion_are_compared_row_by_row_not_by_their_intervals()
 
     found = assess("rmse", answers(truth, candidate), draws, champion=answers(truth, champion))
 
-    # Then the gain is certain although the intervals of both overlap
+    # Then the gain is significant although both intervals overlap
     ours, theirs = (scores.intervals["rmse"] for scores in (found.scores, found.champion))
     assert theirs[0] < ours[1]
     assert found.gains["rmse"].low > 0
@@ -264,7 +264,7 @@ def test_equal_predictions_have_a_gain_of_exactly_zero():
     assert all((gain.low, gain.value, gain.high) == (0, 0, 0) for gain in found.gains.values())
 
 
-def test_slices_are_frequent_values_quarters_and_missing_values():
+def test_slices_are_frequent_values_quartiles_and_missing_values():
     n = 400
     table = Table.of(
         pd.DataFrame(
@@ -290,12 +290,12 @@ def test_slices_are_frequent_values_quarters_and_missing_values():
     assert found.left_out == "not evaluated: 1 slice with fewer than 30 rows"
 
 
-def test_slices_by_a_column_that_is_not_there_are_refused():
+def test_slices_by_a_missing_column_are_refused():
     with pytest.raises(RecipeError, match="'plan', which is not a feature"):
         slices.cut(Table.of(np.zeros((5, 1)), np.zeros(5)), ("plan",))
 
 
-def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
+def test_a_slice_that_got_worse_is_detected_although_the_overall_score_improved():
     random = np.random.default_rng(0)
     n = 2000
     minority = np.arange(n) % 10 == 0
@@ -314,7 +314,7 @@ def test_a_slice_that_got_worse_is_seen_although_the_whole_got_better():
     assert found.slices[1].scores.intervals["mae"][0] < found.slices[1].scores.metrics["mae"]
 
 
-def test_the_positive_class_does_not_change_with_the_class_shares_of_a_part():
+def test_the_positive_class_does_not_depend_on_the_class_frequencies_of_a_part():
     estimator, rows, targets = classified()
     part = np.flatnonzero(np.cumsum(targets == 0) <= np.count_nonzero(targets) / 2)
     part = np.concatenate([part, np.flatnonzero(targets)])
@@ -327,8 +327,8 @@ def test_the_positive_class_does_not_change_with_the_class_shares_of_a_part():
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_a_class_that_only_the_champion_knows_costs_it_no_more_than_the_rows_it_is_wrong_about(k):
-    # Given a champion that answers one row with a class that no row has
+def test_a_class_that_only_the_champion_knows_costs_it_only_the_rows_it_gets_wrong(k):
+    # Given a champion that predicts, for one row, a class that no row has
     truth = np.arange(N) % k
     candidate = Fixed(truth, np.arange(k))
     champion = Fixed(np.where(np.arange(N) == 0, k, truth), np.arange(k + 1))
@@ -366,7 +366,7 @@ def test_the_baseline_predicts_from_the_targets_alone(task, training, truth, met
     assert found.predicted.tolist() == said
 
 
-def test_an_evaluation_can_be_read_back_from_a_card():
+def test_an_evaluation_survives_a_round_trip_through_a_card():
     import msgspec
 
     from modelane_training.evaluation.results import Evaluation

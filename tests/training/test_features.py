@@ -1,4 +1,4 @@
-"""What becomes of columns, in training and for whatever a request may hold."""
+"""How columns become features, in training and for any values of a request."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def fitted(table, candidate, **fixed):
         return pipeline.fit(table.matrix(), table.targets)
 
 
-def strange(table):
-    """Rows as no training had them: new categories and words, and nothing at all."""
+def unseen(table):
+    """Return rows that training has not seen: new categories, new words, and only missing values."""
     rows = table.rows.iloc[:3].copy()
     rows["plan"] = np.array(["platinum", "PRO", np.nan], dtype=object)
     rows["town"] = np.array(["nowhere", "town 1", np.nan], dtype=object)
     rows["comment"] = np.array(["entirely unheard of", "", np.nan], dtype=object)
     rows["joined"] = np.array(["1812-06-24", "2999-01-01", "NaT"], dtype="datetime64[us]")
     rows.loc[2, ["age", "empty"]] = np.nan
-    rows.loc[0, "empty"] = 12.0  # a column that training had no value of
+    rows.loc[0, "empty"] = 12.0  # a column without any value in training
     return rows
 
 
-def test_columns_are_sorted_by_what_they_hold():
+def test_columns_are_grouped_by_their_kind():
     found = feature_pipeline.group_columns(mixed())
 
     assert found.numbers == ("age", "empty")
@@ -52,7 +52,7 @@ def test_columns_are_sorted_by_what_they_hold():
     assert not found.only_numbers
 
 
-def test_a_category_of_two_words_is_no_text():
+def test_a_category_of_two_words_is_not_free_text():
     names = np.array([f"Main Street {number % 40}" for number in range(200)], dtype=object)
     table = Table.of(pd.DataFrame({"street": names}), np.arange(200) % 2)
 
@@ -61,12 +61,12 @@ def test_a_category_of_two_words_is_no_text():
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("candidate", BUILT_IN)
-def test_nothing_that_a_request_may_hold_fails(candidate, task):
+def test_no_values_of_a_request_make_predict_fail(candidate, task):
     table = mixed(task=task)
 
     model = fitted(table, candidate)
 
-    answers = model.predict(strange(table))
+    answers = model.predict(unseen(table))
     assert answers.shape == (3,)
     assert set(answers) <= {"yes", "no"} if task == "classification" else np.isfinite(answers).all()
 
@@ -81,14 +81,14 @@ def test_nothing_that_a_request_may_hold_fails(candidate, task):
     ids=str,
 )
 @pytest.mark.parametrize("candidate", ["linear", "svm"])
-def test_every_choice_of_features_works(candidate, fixed):
+def test_every_combination_of_feature_options_works(candidate, fixed):
     table = mixed()
 
-    assert len(fitted(table, candidate, **fixed).predict_proba(strange(table))) == 3
+    assert len(fitted(table, candidate, **fixed).predict_proba(unseen(table))) == 3
 
 
 @pytest.mark.parametrize("candidate", ["linear", "boosting"])
-def test_missing_numbers_may_come_though_training_had_none(candidate):
+def test_missing_numbers_are_accepted_although_training_had_none(candidate):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(80, 3))
     model = fitted(Table.of(rows, (rows[:, 0] > 0).astype(int)), candidate)
@@ -96,7 +96,7 @@ def test_missing_numbers_may_come_though_training_had_none(candidate):
     assert len(model.predict(np.full((2, 3), np.nan))) == 2
 
 
-def test_a_model_of_numbers_takes_an_array_and_needs_no_pandas(tmp_path):
+def test_a_model_of_numbers_accepts_an_array_and_does_not_need_pandas(tmp_path):
     rows = np.random.default_rng(0).normal(size=(80, 3))
     model = fitted(Table.of(rows, (rows[:, 0] > 0).astype(int)), "linear")
     (tmp_path / "model.joblib").write_bytes(artifact.dump(model))
@@ -106,7 +106,7 @@ def test_a_model_of_numbers_takes_an_array_and_needs_no_pandas(tmp_path):
     assert said == ["(2,)"]
 
 
-def test_a_model_of_all_kinds_loads_and_answers_where_only_the_worker_is_installed(tmp_path):
+def test_a_model_of_all_column_kinds_predicts_where_only_the_worker_is_installed(tmp_path):
     table = mixed()
     model = fitted(table, "linear", **{"features.select": True, "features.percent": 50})
     (tmp_path / "model.joblib").write_bytes(artifact.dump(model))
@@ -127,7 +127,7 @@ print(model.predict_proba(frame(columns, [Feature(*each) for each in {types!r}])
     assert said == ["(3, 2)"]
 
 
-def test_dates_become_numbers_and_the_hour_of_days_is_left_out():
+def test_dates_become_numbers_without_an_hour_if_there_are_only_days():
     days = pd.DataFrame({"day": np.array(["2024-02-29", "NaT", "1969-12-31"], dtype="datetime64[us]")})
 
     parts = DateParts().fit(days)
@@ -139,13 +139,13 @@ def test_dates_become_numbers_and_the_hour_of_days_is_left_out():
     assert last.tolist() == [1969, 12, 2, 0]
 
 
-def test_a_column_of_dates_that_never_had_one_gives_nothing():
+def test_a_date_column_without_any_date_gives_no_features():
     nothing = pd.DataFrame({"day": np.array(["NaT"] * 3, dtype="datetime64[us]")})
 
     assert DateParts().fit(nothing).transform(nothing).shape == (3, 0)
 
 
-def test_a_missing_text_is_an_empty_one():
+def test_a_missing_text_counts_as_empty():
     assert Words().transform(pd.DataFrame({"said": ["yes", np.nan]})).tolist() == ["yes", ""]
 
 
@@ -162,7 +162,7 @@ model = joblib.load("model.joblib")
 
 
 def _in_a_worker(folder, program, *missing):
-    """What a program prints that has the model, and no more than the extra `worker` brings."""
+    """Return what a program prints that has the model, and only the packages of the extra `worker`."""
     missing = ("modelane_training", "optuna", "matplotlib", "sqlalchemy", "pyarrow", *missing)
     command = [sys.executable, "-W", "ignore", "-c", _BLOCK.format(missing=missing) + program]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)

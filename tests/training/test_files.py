@@ -21,7 +21,7 @@ FRAME = pd.DataFrame({"age": [41, None, 7], "plan": ["solo", "team", None], "y":
 
 @pytest.fixture
 def written(tmp_path):
-    """The same frame in every format."""
+    """Write the same frame in every format."""
     files = {kind: tmp_path / f"data.{kind}" for kind in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")}
     FRAME.to_csv(files["csv"], index=False)
     FRAME.to_csv(files["csv.gz"], index=False)
@@ -44,7 +44,7 @@ def test_every_format_gives_the_same_table(written, kind):
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_a_file_that_is_too_large_once_it_is_unpacked_is_refused(written, kind):
+def test_a_file_that_is_too_large_after_decompression_is_refused(written, kind):
     with pytest.raises(BadData, match="holds more than max_bytes=20 bytes of data: train on a part"):
         collect(READERS[kind](written[kind], max_bytes=20))
 
@@ -57,7 +57,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path, reader):
 
 @pytest.mark.parametrize("reader", [csv, parquet, json_lines])
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xfe\0\0"])
-def test_a_file_of_another_format_is_refused_by_name(tmp_path, reader, content):
+def test_a_file_of_the_wrong_format_is_refused_by_name(tmp_path, reader, content):
     (tmp_path / "data").write_bytes(content)
 
     with pytest.raises(BadData, match="data "):
@@ -80,13 +80,13 @@ def test_an_error_in_a_csv_file_names_the_row(tmp_path, text, sentence):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_a_delimiter_is_recognised_in_the_header(tmp_path, delimiter):
+def test_the_delimiter_is_detected_from_the_header(tmp_path, delimiter):
     (tmp_path / "data.csv").write_text(f"\ufeffa b{delimiter}y\n1{delimiter}2\n")
 
     assert collect(csv(tmp_path / "data.csv")).names == ("a b",)
 
 
-def test_another_encoding_is_read_with_the_option(tmp_path):
+def test_another_encoding_can_be_set_with_an_option(tmp_path):
     (tmp_path / "data.csv").write_bytes("größe,y\n1,ä\n".encode("latin-1"))
 
     with pytest.raises(BadData, match=r"is not text in utf-8: .*encoding='cp1252'"):
@@ -124,7 +124,7 @@ def test_an_error_in_json_lines_names_the_line(tmp_path, text, sentence):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-def test_the_files_of_a_folder_are_one_table(tmp_path, kind):
+def test_the_files_of_a_folder_are_read_as_one_table(tmp_path, kind):
     write = {"csv": lambda f, p: f.to_csv(p, index=False), "parquet": pd.DataFrame.to_parquet,
              "jsonl": lambda f, p: f.to_json(p, orient="records", lines=True)}[kind]  # fmt: skip
     write(FRAME, tmp_path / f"2.{kind}")
@@ -142,7 +142,7 @@ def test_the_files_of_a_folder_are_one_table(tmp_path, kind):
     assert "(2 files)" in table.source
 
 
-def test_a_fault_in_a_folder_names_the_file(tmp_path):
+def test_an_error_in_a_folder_names_the_file(tmp_path):
     (tmp_path / "1.csv").write_text("x,y\n" + "1,1\n" * 20)
     (tmp_path / "2.csv").write_text("x,y\n1,1\nmany,1\n")
 
@@ -158,7 +158,7 @@ def test_a_fault_in_a_folder_names_the_file(tmp_path):
         ({"1.csv": "x,y\n1,2\n", "2.jsonl": '{"x": 1, "y": 2}'}, r"several formats.* 1\.csv, 2\.jsonl"),
     ],
 )  # fmt: skip
-def test_a_folder_whose_files_do_not_fit_is_refused(tmp_path, files, sentence):
+def test_a_folder_whose_files_do_not_match_is_refused(tmp_path, files, sentence):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
 

@@ -1,4 +1,4 @@
-"""The gate's decisions, by example and as properties."""
+"""The gate's decisions: examples and properties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GATES = st.one_of(
 
 
 def found(metric, candidate, champion=None, *, reach=0.005, baseline=None, slices=()):
-    """An evaluation in which every gain is sure but for ``reach``."""
+    """Return an evaluation whose gains have an uncertainty of ``reach``."""
 
     def scores(value):
         return None if value is None else Scores(metrics={metric: value})
@@ -114,7 +114,7 @@ def test_a_verdict_and_its_reason(  # noqa: PLR0917
     assert verdict.reason.startswith(metric)
 
 
-def test_a_champion_that_cannot_be_evaluated_is_explained():
+def test_the_verdict_explains_why_a_champion_cannot_be_evaluated():
     verdict = decide(Gate(), found("accuracy", 0.9), obstacle="the champion cannot be loaded (why)")
 
     assert verdict.promote
@@ -122,7 +122,7 @@ def test_a_champion_that_cannot_be_evaluated_is_explained():
 
 
 @pytest.mark.parametrize("gate", [Gate(), Gate(promote_equal=True, max_regression=1)])
-def test_a_champion_in_service_is_never_replaced_without_a_comparison(gate):
+def test_a_champion_is_never_replaced_without_a_comparison(gate):
     without_score = decide(
         gate, found("f1", 0.9), obstacle="the champion gives no score (why)", serves=True, remedy="do this"
     )
@@ -140,7 +140,7 @@ def test_a_champion_in_service_is_never_replaced_without_a_comparison(gate):
 
 
 @pytest.mark.parametrize("champion", [None, 0.3])
-def test_a_model_that_does_not_beat_the_baseline_beyond_chance_is_not_promoted(champion):
+def test_a_model_that_does_not_beat_the_baseline_significantly_is_not_promoted(champion):
     evaluation = found("accuracy", 0.904, champion, baseline=0.9)
 
     verdict = decide(Gate(), evaluation)
@@ -150,7 +150,7 @@ def test_a_model_that_does_not_beat_the_baseline_beyond_chance_is_not_promoted(c
     assert decide(Gate(beat_baseline=False), evaluation).promote
 
 
-def test_a_better_model_that_fails_a_slice_is_not_promoted_and_the_worst_slice_is_named():
+def test_a_better_model_that_regresses_on_a_slice_is_not_promoted_and_the_worst_slice_is_named():
     evaluation = found("accuracy", 0.95, 0.9, slices=(part(-0.06), part(-0.2, words="BE"), part(0.1)))
 
     verdict = decide(Gate(), evaluation)
@@ -170,11 +170,11 @@ def test_a_better_model_that_fails_a_slice_is_not_promoted_and_the_worst_slice_i
         pytest.param(Gate(), (part(-0.5, reach=0.5),), id="it may be chance"),
     ],
 )
-def test_a_slice_that_lost_as_much_as_allowed_or_by_chance_prevents_no_promotion(gate, slices):
+def test_an_allowed_or_insignificant_loss_of_a_slice_does_not_prevent_a_promotion(gate, slices):
     assert decide(gate, found("accuracy", 0.95, 0.9, slices=slices)).promote
 
 
-def test_a_hold_out_that_cannot_tell_them_apart_keeps_the_champion():
+def test_a_hold_out_that_shows_no_significant_difference_keeps_the_champion():
     evaluation = Evaluation(
         metric="roc_auc",
         n_rows=200,
@@ -206,7 +206,7 @@ def test_a_champion_without_the_metric_is_not_compared():
 
 
 @given(NAMES, SCORES, st.none() | SCORES, REACH)
-def test_by_default_nothing_but_a_better_one_replaces_a_champion(metric, champion, worst, reach):
+def test_by_default_only_a_better_candidate_replaces_a_champion(metric, champion, worst, reach):
     assert not decide(Gate(worst=worst), found(metric, champion, champion, reach=reach)).promote
 
 
@@ -221,7 +221,9 @@ def test_a_better_score_never_turns_a_promotion_into_a_refusal(  # noqa: PLR0917
 
 
 @given(GATES, NAMES, SCORES, SCORES, REACH)
-def test_what_a_gate_promotes_is_never_worse_than_its_limits(gate, metric, candidate, champion, reach):
+def test_a_promoted_candidate_is_always_within_the_limits_of_the_gate(
+    gate, metric, candidate, champion, reach
+):
     sign = -1 if metric in LOSSES else 1
 
     if decide(gate, found(metric, candidate, champion, reach=reach)).promote:
@@ -236,11 +238,11 @@ def test_a_regression_limit_that_is_not_a_finite_amount_is_refused(loss):
 
 
 @pytest.mark.parametrize("limits", [{"min_gain": -1}, {"min_gain": math.nan}, {"max_slice_regression": -1}])
-def test_other_limits_that_are_not_amounts_are_refused(limits):
+def test_other_limits_that_are_not_valid_amounts_are_refused(limits):
     with pytest.raises(RecipeError, match="expected 0 or more"):
         Gate(**limits)
 
 
-def test_a_regression_without_promote_equal_contradicts_itself():
+def test_a_regression_limit_without_promote_equal_is_refused():
     with pytest.raises(RecipeError, match="only with promote_equal=True"):
         Gate(max_regression=0.1)

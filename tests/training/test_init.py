@@ -1,4 +1,4 @@
-"""`modelane init`: a recipe from data, what it says, and what it refuses."""
+"""`modelane init`: the recipe that it writes from data, its output, and its errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def data() -> str:
     return "churn.csv"
 
 
-def test_a_recipe_is_written_explained_and_followed_by_the_next_command(data):
+def test_a_recipe_is_written_and_explained_and_the_next_command_is_shown(data):
     result = init("churn", "--data", data, "--target", "left")
 
     assert result.exit_code == 0, result.output
@@ -65,7 +65,7 @@ def test_a_recipe_is_written_explained_and_followed_by_the_next_command(data):
         assert words in result.output
 
 
-def test_what_was_written_is_a_recipe_that_works_from_any_folder(data, tmp_path, monkeypatch):
+def test_the_written_recipe_works_from_any_folder(data, tmp_path, monkeypatch):
     init("churn", "--data", data, "--target", "left")
     monkeypatch.chdir("/")
 
@@ -76,7 +76,7 @@ def test_what_was_written_is_a_recipe_that_works_from_any_folder(data, tmp_path,
     assert (recipe.task, recipe.metric, recipe.estimator) == ("classification", "roc_auc", None)
 
 
-def test_a_recipe_that_is_there_is_not_replaced_unless_asked_to(data):
+def test_an_existing_recipe_is_replaced_only_on_request(data):
     init("churn", "--data", data, "--target", "left")
     Path("recipes/churn.py").write_text("mine")
 
@@ -89,7 +89,7 @@ def test_a_recipe_that_is_there_is_not_replaced_unless_asked_to(data):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "folder"])
-def test_other_files_are_read_too(kind):
+def test_other_file_formats_are_read_too(kind):
     Path("data").mkdir()
     match kind:
         case "parquet":
@@ -107,7 +107,7 @@ def test_other_files_are_read_too(kind):
     assert recipe_of("churn", Path("recipes")).collect().names == ("age", "plan", "since")
 
 
-def test_a_query_is_read_and_no_password_gets_into_the_recipe(monkeypatch):
+def test_a_query_is_read_and_the_recipe_does_not_contain_the_password(monkeypatch):
     engine = sa.create_engine("sqlite:///crm.db")
     customers().to_sql("customers", engine, index=False)
     engine.dispose()
@@ -127,7 +127,7 @@ def test_a_query_is_read_and_no_password_gets_into_the_recipe(monkeypatch):
     assert len(recipe_of("hidden", Path("recipes")).collect()) == 400
 
 
-def test_a_decimal_comma_and_an_old_encoding_are_found_out():
+def test_a_decimal_comma_and_a_legacy_encoding_are_detected():
     frame = customers().assign(plan="größer")
     frame.loc[::2, "plan"] = "kleiner"
     frame.to_csv("churn.csv", sep=";", decimal=",", index=False, encoding="cp1252")
@@ -158,7 +158,7 @@ def test_the_metric_fits_the_target(target, metric):
     assert f"metric: {metric}: " in result.output
 
 
-def test_names_that_are_code_stay_names():
+def test_column_names_that_look_like_code_are_quoted():
     nasty = 'a"), __import__("os").system("touch pwned") #\n\\é😀'
     frame = customers()[["age", "left"]].assign(**{nasty: "x"}).rename(columns={"left": 'l"\\'})
     frame.to_parquet("data.parquet")
@@ -184,7 +184,7 @@ def test_names_that_are_code_stay_names():
         (["--data", "churn.csv", "--sql", "sqlite://", "--target", "x"], 2, "--sql needs --query"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_words_and_writes_nothing(data, arguments, code, sentence):
+def test_an_error_explains_the_reason_and_writes_no_file(data, arguments, code, sentence):
     Path("notes.txt").touch()
 
     result = init("churn", *arguments)
@@ -195,7 +195,7 @@ def test_what_cannot_be_done_is_said_in_words_and_writes_nothing(data, arguments
     assert not Path("recipes").exists()
 
 
-def test_a_name_that_no_model_can_have_is_refused(data):
+def test_an_invalid_model_name_is_refused(data):
     result = init("../churn", "--data", data, "--target", "left")
 
     assert result.exit_code != 0

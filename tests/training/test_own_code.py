@@ -1,4 +1,4 @@
-"""Classes and functions that a recipe defines go with the model: a worker has no recipes."""
+"""Classes and functions that a recipe defines are stored with the model, because a worker has no recipes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ print(artifact.load(verified).predict_proba(np.full((1, 4), 2.0)).tolist())
         "make_pipeline(FunctionTransformer(lambda rows: rows + FACTOR), LogisticRegression(max_iter=999))",
     ],
 )
-def test_a_worker_answers_with_what_a_recipe_defines(trainer, recipe_from, estimator):
+def test_a_worker_predicts_with_classes_and_functions_of_a_recipe(trainer, recipe_from, estimator):
     recipe = recipe_from(RECIPE.format(estimator=estimator))
     outcome = trainer.run(recipe)
     verified = trainer.store.read("iris", outcome.version, trainer.trusted)
@@ -67,7 +67,7 @@ def test_a_worker_answers_with_what_a_recipe_defines(trainer, recipe_from, estim
     np.testing.assert_allclose(eval(done.stdout), expected)
 
 
-def test_code_binds_python_and_a_model_without_does_not(trainer, recipe_from):
+def test_only_a_model_with_recipe_code_requires_the_same_python_version(trainer, recipe_from):
     plain = trainer.run(recipe_from(RECIPE.format(estimator="LogisticRegression(max_iter=500)")))
     own = trainer.run(recipe_from(RECIPE.format(estimator="Mine(max_iter=500)")))
     cards = [trainer.store.read("iris", each.version, trainer.trusted).card for each in (plain, own)]

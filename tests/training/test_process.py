@@ -1,4 +1,4 @@
-"""A run in a process of its own: each way to fail becomes one error, and no process is left behind."""
+"""A run in its own process: each failure becomes one error, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelane_training.trainer.run_protocol import RunOrder
 from support.processes import assert_gone
 from support.waiting import eventually
 
-#: What a child of ours does at first; kept free of imports that take long.
+#: The first lines of a child process; without slow imports.
 HEAD = """
 import json, os, sys, time
 order = json.loads(sys.stdin.readline())
@@ -46,14 +46,14 @@ def run(monkeypatch):
     return run
 
 
-def test_its_steps_and_its_result_are_heard(run):
+def test_the_parent_receives_steps_and_result(run):
     steps = []
 
     assert run(f"step('fit'); step(order['run_id']); {DONE}", steps=steps) == {"version": "v1"}
     assert steps == ["fit", "the run"]
 
 
-def test_an_error_of_ours_crosses_as_what_it_is(run):
+def test_a_modelane_error_keeps_its_class_and_message(run):
     with pytest.raises(BadData, match="nothing to tell apart"):
         run('say(type="failed", code="BadData", sentence="nothing to tell apart")')
 
@@ -69,7 +69,7 @@ def test_an_error_of_ours_crosses_as_what_it_is(run):
         ("os.write(1, b'x' * 3_000_000); time.sleep(99)", "sent an invalid message"),
     ],
 )
-def test_an_end_without_a_result_is_explained(run, code, sentence):
+def test_an_exit_without_a_result_is_explained(run, code, sentence):
     with pytest.raises(RunEnded) as ended:
         run(code)
 
@@ -81,7 +81,7 @@ def test_a_run_that_was_killed_can_be_retried(run):
         run("os.kill(os.getpid(), 9)")
 
 
-def test_a_run_that_does_not_end_is_stopped_by_its_time_limit(run):
+def test_a_run_that_hangs_is_stopped_by_its_time_limit(run):
     with pytest.raises(RunEnded, match=r"the time limit of 0\.5 s .* MODELANE_RETRAIN_LIMIT_S"):
         run("while True: pass", retrain_limit_s=0.5)
 
@@ -90,14 +90,14 @@ def test_a_run_that_does_not_end_is_stopped_by_its_time_limit(run):
     not memory_limit.used_bytes(0) and not Path("/proc/self/status").exists(), reason="needs /proc"
 )
 def test_a_run_that_uses_too_much_memory_is_stopped_with_its_children(run):
-    # Given a run that has another process take the memory
+    # Given a run whose child process allocates the memory
     greedy = "import subprocess; subprocess.run([sys.executable, '-Ic', 'x = b\"1\" * 2**28; input()'])"
 
     with pytest.raises(RunEnded, match=r"used \d+ MiB of memory, more than the limit of 128 MiB"):
         run(f"import sys, os; r, w = os.pipe(); os.dup2(r, 0); {greedy}", retrain_limit_mb=128)
 
 
-def test_what_it_has_started_ends_with_it(run, tmp_path):
+def test_child_processes_end_with_the_run(run, tmp_path):
     pid = tmp_path / "pid"
     code = f"""
 import subprocess
@@ -110,8 +110,8 @@ open({str(pid)!r}, 'w').write(str(other.pid))
     assert_gone(int(pid.read_text()))
 
 
-def test_all_of_it_ends_when_its_trainer_is_killed(tmp_path):
-    # Given a trainer, the guard, the run, and what that has started
+def test_all_processes_end_when_the_trainer_is_killed(tmp_path):
+    # Given a trainer, the guard, the run, and the run's child process
     pids = tmp_path / "pids"
     inner = f"""
 import os, subprocess, sys, time
@@ -136,14 +136,14 @@ time.sleep(99)
         assert_gone(int(pid))
 
 
-def test_a_run_that_is_no_longer_wanted_is_stopped_immediately(run):
+def test_a_cancelled_run_is_stopped_immediately(run):
     steps = []
 
     with pytest.raises(Revoked):
         run("step('fit'); time.sleep(99)", steps=steps, stop_reason=lambda: Revoked("x") if steps else None)
 
 
-def test_it_may_publish_only_when_it_is_allowed_to_and_then_it_ends_by_itself(run):
+def test_a_run_publishes_only_with_permission_and_is_not_cancelled_after_that(run):
     # Given Redis does not answer at first, and the run is cancelled after it has started to publish
     asked = []
 
@@ -174,8 +174,8 @@ def test_a_run_that_another_trainer_has_taken_over_publishes_nothing(run, tmp_pa
     assert not published.exists()
 
 
-def test_a_real_recipe_may_print_read_and_exit_as_it_likes(write, tmp_path):
-    # Given a recipe that prints into what might be the pipe, reads from it, and ends the process
+def test_a_recipe_can_print_read_stdin_and_exit(write, tmp_path):
+    # Given a recipe that writes to any inherited pipe, reads from it, and ends the process
     path = write(
         """
         import os, sys

@@ -44,7 +44,7 @@ def served(table: Table) -> ChampionData:
     return ChampionData(version="v1", profile=prepared(table).profile)
 
 
-def test_every_column_is_described_by_its_kind():
+def test_every_column_is_described_according_to_its_kind():
     found = prepared(a_table()).profile
     columns = {column.name: column for column in found.columns}
 
@@ -62,7 +62,7 @@ def test_every_column_is_described_by_its_kind():
     assert sum(value.count for value in found.target.classes) == 500
 
 
-def test_neither_text_nor_ids_are_in_a_profile():
+def test_a_profile_contains_neither_text_nor_ids():
     table = a_table()
 
     raw = prepared(table).profile.encode().decode()
@@ -71,7 +71,7 @@ def test_neither_text_nor_ids_are_in_a_profile():
     assert not any(value in raw for name in ("note", "code") for value in table.rows[name][:50])
 
 
-def test_a_profile_is_read_as_it_was_written():
+def test_a_profile_survives_a_round_trip():
     found = prepared(a_table()).profile
 
     assert data_profile.decode(found.encode()) == found
@@ -80,7 +80,7 @@ def test_a_profile_is_read_as_it_was_written():
     assert data_profile.decode(msgspec.json.encode(msgspec.structs.replace(found, format=2))) is None
 
 
-def test_a_profile_of_many_columns_and_long_values_is_bounded():
+def test_the_size_of_a_profile_is_bounded_for_many_columns_and_long_values():
     rng = np.random.default_rng(0)
     rows = {f"n{n}": rng.normal(size=30) for n in range(700)} | {"w": rng.choice(["x" * 10**5, "y"], 30)}
     table = Table.of(pd.DataFrame(rows), np.arange(30) % 2)
@@ -90,7 +90,7 @@ def test_a_profile_of_many_columns_and_long_values_is_bounded():
 
 @settings(max_examples=20, deadline=None)
 @given(stn.arrays(np.float64, st.integers(12, 40), elements=st.floats(allow_nan=True, allow_infinity=False)))
-def test_numbers_of_any_size_have_a_profile(values):
+def test_numbers_of_any_magnitude_have_a_profile(values):
     rows = np.column_stack([values, np.arange(len(values)) ** 2])
 
     found = prepared(Table.of(rows, np.arange(len(values)) % 2)).profile
@@ -98,7 +98,7 @@ def test_numbers_of_any_size_have_a_profile(values):
     assert data_profile.decode(found.encode()) == found
 
 
-def test_data_of_the_same_distribution_has_not_drifted():
+def test_data_of_the_same_distribution_shows_no_drift():
     found = prepared(a_table(seed=1), served(a_table(seed=0))).profile
 
     assert found.compared_with == "v1"
@@ -109,7 +109,7 @@ def test_data_of_the_same_distribution_has_not_drifted():
     assert found.target.drift < 0.1
 
 
-def test_columns_that_have_drifted_are_reported():
+def test_drifted_columns_are_reported():
     table = a_table(seed=1)
     rows = table.rows.assign(age=table.rows["age"] + 12, plan=table.rows["plan"].map({"solo": "firm"}))
     moved = replace(
@@ -124,7 +124,7 @@ def test_columns_that_have_drifted_are_reported():
     assert said["plan"].endswith("its most frequent value was 'solo', now it is 'firm'")
 
 
-def test_new_missing_values_are_drift():
+def test_new_missing_values_count_as_drift():
     table = a_table(seed=1)
     rows = table.rows.assign(age=table.rows["age"].where(np.arange(500) % 2 == 0))
 
@@ -133,7 +133,7 @@ def test_new_missing_values_are_drift():
     assert "age" in {finding.column for finding in found.findings if finding.code == "drift"}
 
 
-def test_with_few_rows_chance_is_not_reported_as_drift():
+def test_random_differences_of_few_rows_are_not_reported_as_drift():
     moves = [
         finding
         for seed in range(8)
@@ -145,12 +145,12 @@ def test_with_few_rows_chance_is_not_reported_as_drift():
 
 
 def test_the_population_stability_index_has_its_published_value():
-    # Siddiqi, Credit Risk Scorecards: two thirds against one third
+    # Siddiqi, Credit Risk Scorecards: two thirds compared with one third
     assert drift.psi([1000, 2000], [2000, 1000]) == pytest.approx(2 * np.log(2) / 3, rel=1e-2)
     assert drift.psi([5, 0, 3], [5, 0, 3]) == 0
 
 
-def test_data_without_a_column_that_callers_send_is_refused():
+def test_data_that_lacks_a_column_of_the_champion_is_refused():
     before = served(a_table())
     table = a_table(seed=1).without(["visits"])
 
@@ -160,7 +160,7 @@ def test_data_without_a_column_that_callers_send_is_refused():
     assert "visits" not in prepared(table, before, leave_out=("visits",)).table.names
 
 
-def test_a_column_of_another_type_than_callers_send_is_refused():
+def test_a_column_whose_type_differs_from_what_callers_send_is_refused():
     before = served(a_table())
     table = a_table(seed=1, visits=np.random.default_rng(0).choice(["few", "many"], 500))
 
@@ -170,7 +170,7 @@ def test_a_column_of_another_type_than_callers_send_is_refused():
     assert prepared(table, before, keep=("visits",)).table.features[1].dtype == "str"
 
 
-def test_a_column_that_callers_send_stays_when_it_is_empty_or_constant():
+def test_a_column_that_callers_send_is_kept_even_if_it_is_empty_or_constant():
     before = served(a_table())
     table = a_table(seed=1, plan=np.full(500, np.nan), visits=np.full(500, 3.0))
 
@@ -180,7 +180,7 @@ def test_a_column_that_callers_send_stays_when_it_is_empty_or_constant():
     assert found.profile.left_out == {}
 
 
-def test_a_column_that_the_champion_left_out_stays_out_until_the_recipe_keeps_it():
+def test_a_column_that_the_champion_lacks_is_left_out_until_the_recipe_keeps_it():
     before = served(a_table(flag=np.zeros(500)))
     table = a_table(seed=1, flag=np.arange(500) % 3)
 

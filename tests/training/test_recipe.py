@@ -1,4 +1,4 @@
-"""Finding, reading and refusing recipes."""
+"""Finding, reading and validating recipes."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def test_a_recipe_is_read_from_its_file(write, tmp_path):
     assert load_recipe(str(write(IRIS, "anything.py")), tmp_path).model == "iris"
 
 
-def test_a_recipe_is_found_by_its_models_name(write, tmp_path):
+def test_a_recipe_is_found_by_the_name_of_its_model(write, tmp_path):
     write(IRIS)
 
     assert load_recipe("iris", tmp_path / "recipes").model == "iris"
 
 
-def test_a_name_with_a_hyphen_may_have_a_file_with_an_underscore(write, tmp_path):
+def test_the_file_of_a_hyphenated_model_can_have_an_underscore(write, tmp_path):
     write(IRIS.replace('"iris",', '"my-iris",', 1), "my_iris.py")
 
     assert recipe_of("my-iris", tmp_path / "recipes").model == "my-iris"
 
 
-def test_a_built_in_recipe_needs_no_folder(tmp_path):
+def test_a_built_in_recipe_does_not_need_a_folder(tmp_path):
     assert recipe_of("breast-cancer", tmp_path / "nowhere").metric == "roc_auc"
 
 
-def test_a_recipe_of_the_folder_takes_precedence_over_a_built_in_one(write, tmp_path):
+def test_a_recipe_in_the_folder_takes_precedence_over_a_built_in_one(write, tmp_path):
     write(IRIS.replace('"iris",', '"breast-cancer",', 1), "breast-cancer.py")
 
     assert recipe_of("breast-cancer", tmp_path / "recipes").metric is None
 
 
-def test_a_recipe_that_was_just_changed_is_read_as_it_is_now(write, tmp_path):
-    # Given a change that leaves time and size of the file as they were, for a clock of seconds
+def test_a_recipe_that_was_just_changed_is_not_read_from_a_stale_cache(write, tmp_path):
+    # Given a change that keeps the file's size and its modification time in seconds
     path = write(IRIS + "SEED = 1\n")
     load_recipe(str(path), tmp_path)
     write(IRIS.replace('"iris",', '"lily",', 1) + "SEED = 1\n")
@@ -53,7 +53,7 @@ def test_a_recipe_that_was_just_changed_is_read_as_it_is_now(write, tmp_path):
     assert load_recipe(str(path), tmp_path).model == "lily"
 
 
-def test_a_recipe_may_define_a_dataclass(recipe_from):
+def test_a_recipe_can_define_a_dataclass(recipe_from):
     recipe = recipe_from(
         """
         from dataclasses import dataclass
@@ -71,7 +71,7 @@ def test_a_recipe_may_define_a_dataclass(recipe_from):
     assert recipe.model == "iris"
 
 
-def test_a_model_without_a_recipe_says_where_one_is_expected(tmp_path):
+def test_the_error_for_a_missing_recipe_says_where_it_is_expected(tmp_path):
     with pytest.raises(
         RecipeError, match=r"there is no recipe for churn: expected .*churn\.py; .*MODELANE_RECIPES"
     ):
@@ -86,7 +86,7 @@ def test_a_recipe_of_another_model_is_refused(write, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../recipes/iris", "/etc/passwd", "recipes/iris.py", "iris.py"])
-def test_a_name_from_the_queue_is_never_a_path(write, tmp_path, name):
+def test_a_model_name_from_the_queue_is_never_used_as_a_path(write, tmp_path, name):
     write(IRIS)
 
     with pytest.raises(BadInput, match="is not a model's name"):
@@ -129,7 +129,7 @@ def test_a_name_from_the_queue_is_never_a_path(write, tmp_path, name):
         (IRIS.replace("LogisticRegression(max_iter=500)", "'forest'"), r"estimator='forest': expected"),
     ],
 )
-def test_a_recipe_that_cannot_be_used_says_why(recipe_from, body, sentence):
+def test_an_invalid_recipe_is_refused_with_the_reason(recipe_from, body, sentence):
     with pytest.raises(RecipeError, match=r"the recipe .*iris\.py.*" + sentence):
         recipe_from(body)
 
@@ -148,7 +148,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
         load_recipe(str(tmp_path / "none.py"), tmp_path)
 
 
-def test_a_source_that_fails_names_the_recipes_line(recipe_from):
+def test_the_error_of_a_failing_source_names_the_line_of_the_recipe(recipe_from):
     recipe = recipe_from(
         """
         def read(target):
@@ -161,7 +161,7 @@ def test_a_source_that_fails_names_the_recipes_line(recipe_from):
         recipe.collect()
 
 
-def test_a_source_that_gives_no_table_is_refused(recipe_from):
+def test_a_source_that_does_not_return_a_table_is_refused(recipe_from):
     recipe = recipe_from(
         "recipe = Recipe(model='iris', source=lambda target: [[1]], estimator=LogisticRegression())"
     )
@@ -170,7 +170,7 @@ def test_a_source_that_gives_no_table_is_refused(recipe_from):
         recipe.collect()
 
 
-def test_a_source_may_refuse_its_data_itself(recipe_from):
+def test_a_source_can_raise_a_data_error_itself(recipe_from):
     recipe = recipe_from(
         """
         from modelane.errors import BadData
@@ -193,7 +193,7 @@ def test_fitting_does_not_change_the_estimator_of_the_recipe(recipe_from):
     assert not hasattr(recipe.estimator, "coef_")
 
 
-def test_an_estimator_made_by_a_function_gets_the_runs_seed(recipe_from):
+def test_an_estimator_from_a_function_gets_the_seed_of_the_run(recipe_from):
     recipe = recipe_from(
         IRIS.replace(
             "LogisticRegression(max_iter=500)", "lambda seed: DecisionTreeClassifier(random_state=seed)"
@@ -219,11 +219,11 @@ def targets(*values):
         ([5, float("nan")] * 10, "classification"),
     ],
 )
-def test_the_task_defaults_to_that_of_the_target(recipe_from, values, task):
+def test_the_task_is_inferred_from_the_target(recipe_from, values, task):
     assert recipe_from(IRIS).resolve(targets(*values)).task == task
 
 
-def test_the_metric_defaults_to_that_of_the_task():
+def test_the_default_metric_depends_on_the_task():
     recipe = Recipe(model="iris", source=targets)
 
     assert recipe.resolve(targets(*["yes", "no"] * 10)).metric == "roc_auc"
@@ -235,14 +235,14 @@ def test_the_default_metric_of_a_fixed_estimator_needs_no_probabilities(recipe_f
     assert recipe_from(IRIS).resolve(targets(*["yes", "no"] * 10)).metric == "accuracy"
 
 
-def test_a_metric_of_the_other_task_is_refused_when_the_target_is_known(recipe_from):
+def test_a_metric_of_the_wrong_task_is_refused_once_the_target_is_known(recipe_from):
     recipe = recipe_from(IRIS.replace(")\n", ", metric='rmse')\n"))
 
     with pytest.raises(RecipeError, match="'rmse': for a classification, expected one of accuracy"):
         recipe.resolve(recipe.collect())
 
 
-def test_options_of_the_recipe_are_kept_when_the_rest_is_decided():
+def test_options_of_the_recipe_are_kept_when_defaults_are_filled_in():
     given = {"task": "regression", "metric": "mae", "seed": 7, "schedule": "0 4 * * *"}
     recipe = Recipe(model="iris", source=targets, **given)
 
@@ -251,7 +251,7 @@ def test_options_of_the_recipe_are_kept_when_the_rest_is_decided():
     assert {name: getattr(decided, name) for name in given} == given
 
 
-def test_the_seed_sets_random_states_that_are_left_open(recipe_from):
+def test_the_seed_sets_random_states_that_the_recipe_does_not_set(recipe_from):
     recipe = recipe_from(
         """
 from sklearn.ensemble import RandomForestClassifier

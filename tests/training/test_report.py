@@ -1,4 +1,4 @@
-"""The report on a version: what is in it, that it is whole, safe and small, and the command that shows it."""
+"""The report on a version: its content, completeness, safety and size, and the command that shows it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ N = 400
 
 
 def churn() -> Table:
-    """Rows of text and numbers, with names that try to break out of a page."""
+    """Return rows of text and numbers, with names that try to inject HTML."""
     random = np.random.default_rng(0)
     plan = random.choice(["basic", "pro", HOSTILE], size=N, p=[0.6, 0.3, 0.1])
     months, noise = random.exponential(20, N), random.normal(size=N)
@@ -62,7 +62,7 @@ def pipeline(final):
 
 
 def material(table, estimator, metric, task="classification", *, champion=None, trials=()):
-    """What a run would hand over; the last quarter of the rows is held out."""
+    """Return the report's input as a run would pass it; the last quarter of the rows is held out."""
     n = len(table) * 3 // 4
     training, hold_out = table.take(np.arange(n)), table.take(np.arange(n, len(table)))
 
@@ -124,7 +124,7 @@ def headings(page: bytes) -> list[str]:
     return re.findall(r"<h2[^>]*>(.*?)</h2>", page.decode())
 
 
-def test_a_report_has_all_its_sections_and_begins_with_the_verdict(two_classes):
+def test_a_report_has_all_sections_and_starts_with_the_verdict(two_classes):
     made, report = two_classes
 
     assert headings(report.html) == [
@@ -156,7 +156,7 @@ def test_every_metric_of_candidate_champion_and_baseline_is_in_the_report(two_cl
             assert f"{value:.4f}" in page
 
 
-def test_a_report_needs_nothing_from_elsewhere_and_names_from_data_stay_names(two_classes):
+def test_a_report_loads_no_external_resources_and_escapes_names_from_data(two_classes):
     _, report = two_classes
     page = report.html.decode()
 
@@ -178,7 +178,7 @@ def test_ids_in_a_report_are_unique(two_classes):
     assert not repeated
 
 
-def test_the_same_numbers_make_the_same_picture(two_classes):
+def test_the_same_numbers_give_the_same_picture(two_classes):
     _, report = two_classes
 
     assert confusion_matrix(report.diagnostics.confusion) in report.html.decode()
@@ -186,12 +186,12 @@ def test_the_same_numbers_make_the_same_picture(two_classes):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Without the parts that take time."""
+    """Leave out the slow parts."""
     monkeypatch.setattr(composing, "_learning", lambda material: ((), ""))
     monkeypatch.setattr(composing.importances, "importances", lambda material: ((), ""))
 
 
-def test_many_classes_are_one_matrix_with_the_rarest_together(quick):
+def test_many_classes_are_one_matrix_that_combines_the_rarest(quick):
     random = np.random.default_rng(0)
     rows, targets = random.normal(size=(900, 2)), random.integers(15, size=900)
     rows[:, 0] += targets * 3
@@ -206,7 +206,7 @@ def test_many_classes_are_one_matrix_with_the_rarest_together(quick):
     assert {"ROC and precision-recall", "Calibration"} <= set(headings(report.html))
 
 
-def test_a_regression_has_residuals_and_no_classes():
+def test_the_report_of_a_regression_has_residuals_and_no_classes():
     random = np.random.default_rng(0)
     rows = random.normal(size=(200, 2))
     made = material(
@@ -221,7 +221,7 @@ def test_a_regression_has_residuals_and_no_classes():
     assert "The residuals should look random" in report.html.decode()
 
 
-def test_what_an_estimator_without_probabilities_cannot_show_is_said(quick):
+def test_the_report_lists_what_an_estimator_without_probabilities_cannot_show(quick):
     random = np.random.default_rng(0)
     rows = random.normal(size=(200, 2))
     made = material(Table.of(rows, (rows[:, 0] > 0).astype(int)), LinearSVC(), "roc_auc")
@@ -233,7 +233,7 @@ def test_what_an_estimator_without_probabilities_cannot_show_is_said(quick):
     assert "calibration: the estimator gives no probabilities" in " ".join(report.diagnostics.left_out)
 
 
-def test_a_part_that_fails_is_left_out_with_its_reason(two_classes, quick, monkeypatch):
+def test_a_section_that_fails_is_left_out_with_the_reason(two_classes, quick, monkeypatch):
     made, _ = two_classes
 
     def fail(*args):
@@ -264,7 +264,7 @@ def test_a_wide_table_with_long_names_stays_small(quick):
     assert len(msgspec.json.encode(report.diagnostics)) < MAX_BYTES
 
 
-def test_a_page_that_is_too_large_goes_without_pictures(two_classes, quick, monkeypatch):
+def test_a_page_that_is_too_large_is_written_without_pictures(two_classes, quick, monkeypatch):
     made, _ = two_classes
     monkeypatch.setattr(composing, "MAX_BYTES", 50_000)
 
@@ -274,7 +274,7 @@ def test_a_page_that_is_too_large_goes_without_pictures(two_classes, quick, monk
     assert "pictures: with them the page would be larger" in " ".join(smaller.diagnostics.left_out)
 
 
-def test_the_importances_put_what_matters_first(two_classes):
+def test_the_most_important_columns_come_first(two_classes):
     made, _ = two_classes
 
     found, left_out = importances(made)
@@ -284,7 +284,7 @@ def test_the_importances_put_what_matters_first(two_classes):
     assert not left_out
 
 
-def test_importances_and_learning_curve_end_in_time(two_classes):
+def test_importances_and_learning_curve_keep_their_time_limit(two_classes):
     made, _ = two_classes
     seconds = count()
 
@@ -299,7 +299,7 @@ def test_importances_and_learning_curve_end_in_time(two_classes):
     assert f"learning curve beyond {points[-1].n_rows} rows" in left_out
 
 
-def test_more_rows_make_a_better_model_in_the_learning_curve():
+def test_the_learning_curve_improves_with_more_rows():
     random = np.random.default_rng(0)
     rows = random.normal(size=(800, 20))
     made = material(
@@ -338,7 +338,7 @@ def test_a_run_publishes_its_report_and_the_same_numbers_on_its_card(trainer):
     assert sum(map(sum, found.confusion.counts)) == verified.card.evaluation["n_rows"]
 
 
-def test_a_report_that_fails_costs_no_model_and_is_said(trainer, monkeypatch):
+def test_a_failed_report_is_shown_as_progress_and_does_not_fail_the_run(trainer, monkeypatch):
     def fail(material):
         raise OSError("no space for fonts")
 
@@ -350,7 +350,7 @@ def test_a_report_that_fails_costs_no_model_and_is_said(trainer, monkeypatch):
     assert "no space for fonts" in trainer.said["report"][1]
 
 
-def test_a_run_that_is_cancelled_in_its_report_publishes_nothing(trainer, monkeypatch):
+def test_a_run_that_is_cancelled_during_its_report_publishes_nothing(trainer, monkeypatch):
     def cancelled(material):
         raise KeyboardInterrupt
 
@@ -363,7 +363,7 @@ def test_a_run_that_is_cancelled_in_its_report_publishes_nothing(trainer, monkey
 
 @pytest.fixture(scope="module")
 def stocked(tmp_path_factory):
-    """A champion, a newer version that the gate refused, and one without a report."""
+    """Publish a champion, a newer version that the gate refused, and one without a report."""
     trainer = Trainer(tmp_path_factory.mktemp("stocked"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -389,7 +389,7 @@ def ask_for(*arguments: str):
     return CliRunner().invoke(main, ["report", *arguments])
 
 
-def test_the_command_prints_where_the_champions_report_is(shop):
+def test_the_command_prints_the_path_of_the_champions_report(shop):
     result = ask_for("churn")
 
     assert result.exit_code == 0, result.output
@@ -403,7 +403,7 @@ def test_the_command_finds_other_versions(shop, name):
     assert shop.second in ask_for("churn", "--version", wanted).stdout
 
 
-def test_the_command_writes_the_report_where_it_is_wanted(shop, tmp_path):
+def test_the_command_writes_the_report_to_a_given_path(shop, tmp_path):
     result = ask_for("churn", "-v", "champion", "--out", str(tmp_path / "it.html"))
 
     assert result.stdout == f"{tmp_path}/it.html\n"
@@ -421,7 +421,7 @@ def test_the_command_writes_the_report_where_it_is_wanted(shop, tmp_path):
         (["churn", "--out", "/nowhere/it.html"], "/nowhere/it.html cannot be written: No such file"),
     ],
 )
-def test_what_cannot_be_shown_is_said_in_one_sentence(shop, arguments, sentence):
+def test_an_error_of_the_command_is_one_sentence(shop, arguments, sentence):
     result = ask_for(*arguments)
 
     assert result.exit_code != 0
@@ -441,7 +441,7 @@ def test_a_report_that_was_changed_after_signing_is_not_shown(shop):
 
 @pytest.mark.full
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 390)])
-def test_a_browser_shows_it_without_a_request_or_an_error(two_classes, tmp_path, scheme, width):
+def test_a_browser_shows_the_report_without_a_request_or_an_error(two_classes, tmp_path, scheme, width):
     names = ("chromium", "chromium-browser", "google-chrome")
     browser_path = next(filter(None, map(shutil.which, names)), None)
     if browser_path is None:
@@ -460,10 +460,10 @@ def test_a_browser_shows_it_without_a_request_or_an_error(two_classes, tmp_path,
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "report.html").as_uri())
 
-        # Then nothing but the file is asked for, nothing is complained of
+        # Then the browser requests only the file and reports no error
         assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "report.html").as_uri()]
         assert said == []
-        # And all is there, fits the window, and has its colours
+        # And every section is there, fits the window, and has its colours
         assert page.locator("h2").all_inner_texts() == headings(report.html)
         assert page.locator("svg").count() == 8
         assert all(box["width"] > 200 for box in (svg.bounding_box() for svg in page.locator("svg").all()))

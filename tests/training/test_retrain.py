@@ -1,4 +1,4 @@
-"""Whole runs: what is published, what is promoted, what a failure leaves behind."""
+"""Complete runs: what is published, what is promoted, what a failure leaves behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def forest():
     return recipe_of("breast-cancer", Path("nowhere"))
 
 
-def test_a_first_run_goes_through_all_steps_into_service(trainer, forest):
+def test_a_first_run_passes_all_steps_and_is_promoted(trainer, forest):
     outcome = trainer.run(forest)
 
     assert trainer.steps == STEPS
@@ -47,8 +47,8 @@ def test_a_first_run_goes_through_all_steps_into_service(trainer, forest):
     assert "there is no champion" in outcome.verdict.reason
 
 
-def test_what_was_published_is_verified_described_and_predicts_as_measured(trainer, forest):
-    # When a version is read back as a worker reads it
+def test_a_published_version_verifies_and_predicts_as_its_card_says(trainer, forest):
+    # When a version is loaded as a worker loads it
     outcome = trainer.run(forest)
     verified = trainer.store.read("breast-cancer", outcome.version, trainer.trusted)
     estimator, card = artifact.load(verified), verified.card
@@ -58,7 +58,7 @@ def test_what_was_published_is_verified_described_and_predicts_as_measured(train
     accuracy = (estimator.predict(hold_out.matrix()) == hold_out.targets).mean()
     assert card.metrics["accuracy"] == pytest.approx(accuracy)
 
-    # And the card says what it is
+    # And the card describes the version
     assert card.classes == (0, 1)
     assert card.methods == ("predict", "predict_proba", "predict_log_proba")
     assert len(card.features) == len(card.example) == 30
@@ -66,17 +66,17 @@ def test_what_was_published_is_verified_described_and_predicts_as_measured(train
     assert card.libraries == artifact.libraries()
 
 
-def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, forest):
+def test_a_second_run_trains_another_model_and_is_promoted_as_equal(trainer, forest):
     first, second = trainer.run(forest), trainer.run(forest)
 
-    # Then both were measured on the same rows, and the second one answers now
+    # Then both were evaluated on the same rows, and the second one is the champion
     assert second.champion == first.version
     assert second.champion_metrics == first.metrics
     assert second.verdict.promote
     aliases = trainer.store.aliases("breast-cancer")
     assert (aliases.champion, aliases.previous) == (second.version, first.version)
 
-    # And it is a different model indeed
+    # And it is a different model
     _, hold_out = parts(forest)
     one, other = (
         artifact.load(trainer.store.read("breast-cancer", version, trainer.trusted)).predict_proba(
@@ -87,7 +87,7 @@ def test_a_second_run_makes_another_model_and_is_promoted_as_equal(trainer, fore
     assert np.abs(one - other).max() > 0.01
 
 
-def test_a_version_can_be_made_again_from_its_name(trainer, forest):
+def test_a_version_can_be_reproduced_from_its_name(trainer, forest):
     outcome = trainer.run(forest)
     training, hold_out = parts(forest)
 
@@ -118,7 +118,7 @@ def test_a_first_candidate_below_the_limit_is_not_promoted(trainer, recipe_from)
     assert trainer.rung == []
 
 
-def test_a_regression_is_trained_and_judged_by_its_own_metrics(trainer, recipe_from):
+def test_a_regression_is_trained_and_evaluated_by_regression_metrics(trainer, recipe_from):
     outcome = trainer.run(
         recipe_from(
             """
@@ -137,7 +137,7 @@ def test_a_regression_is_trained_and_judged_by_its_own_metrics(trainer, recipe_f
     assert card.methods == ("predict",)
 
 
-def test_classes_may_have_names(trainer, recipe_from, tmp_path):
+def test_classes_can_be_strings(trainer, recipe_from, tmp_path):
     lines = "\n".join(f"{i},{'yes' if i > 25 else 'no'}" for i in range(50))
     (tmp_path / "data.csv").write_text(f"x,left\n{lines}\n")
     recipe = recipe_from(
@@ -165,8 +165,8 @@ def test_classes_may_have_names(trainer, recipe_from, tmp_path):
         pytest.param(lambda folder, key: (folder / "card.sig").unlink(), id="half gone"),
     ],
 )
-def test_a_champion_that_no_worker_could_load_does_not_bar_its_successor(trainer, recipe_from, spoil):
-    # Given a champion that a candidate could not beat, spoilt
+def test_a_champion_that_no_worker_can_load_does_not_block_its_successor(trainer, recipe_from, spoil):
+    # Given a champion that a candidate could not beat, made unloadable
     recipe = recipe_from(IRIS)
     first = trainer.run(recipe)
     spoil(trainer.store.root / "iris" / first.version, trainer.key)
@@ -174,7 +174,7 @@ def test_a_champion_that_no_worker_could_load_does_not_bar_its_successor(trainer
     # When the model is trained again
     second = trainer.run(recipe)
 
-    # Then the new version takes over, and the reason says why it was not compared
+    # Then the new version is promoted, and the reason says why it was not compared
     assert second.verdict.promote
     assert "the champion cannot be loaded (" in second.verdict.reason
     assert second.champion_metrics == {}
@@ -204,9 +204,7 @@ def test_a_champion_is_compared_on_its_own_columns(trainer, recipe_from):
 
 
 @pytest.mark.parametrize("source", ['scikit_learn("wine")', "as_a_table"])
-def test_a_champion_is_asked_with_a_column_that_is_left_out_on_rows_it_has_not_seen(
-    trainer, recipe_from, source
-):
+def test_a_champion_is_evaluated_with_a_dropped_column_on_rows_it_has_not_seen(trainer, recipe_from, source):
     # Given a champion
     body = f"""
         def as_a_table():
@@ -217,11 +215,11 @@ def test_a_champion_is_asked_with_a_column_that_is_left_out_on_rows_it_has_not_s
     wider = recipe_from(body % "")
     first = trainer.run(wider)
 
-    # When one of its columns is left out
+    # When the recipe drops one of its columns
     narrower = recipe_from(body % "leave_out=('hue',), ")
     second = trainer.run(narrower)
 
-    # Then both were compared on the champion's own hold-out, and so they are the next time
+    # Then both are compared on the champion's own hold-out, also in the next run
     assert second.champion_metrics == first.metrics
     assert not second.verdict.promote
     trainer.store.promote("wine", second.version)
@@ -231,10 +229,8 @@ def test_a_champion_is_asked_with_a_column_that_is_left_out_on_rows_it_has_not_s
     assert "hue" not in [feature.name for feature in card.features]
 
 
-def test_a_champion_that_cannot_be_compared_is_kept_until_somebody_says_otherwise(
-    trainer, recipe_from, tmp_path
-):
-    # Given a champion one of whose columns the data has no more
+def test_a_champion_that_cannot_be_compared_stays_in_service(trainer, recipe_from, tmp_path):
+    # Given a champion with a column that the data no longer has
     frame = pd.DataFrame({"x": np.arange(50), "z": np.arange(50) % 7, "left": np.arange(50) > 25})
     frame.to_csv(tmp_path / "data.csv", index=False)
     body = f"""
@@ -246,10 +242,10 @@ def test_a_champion_that_cannot_be_compared_is_kept_until_somebody_says_otherwis
     first = trainer.run(recipe_from(body % "()"))
     frame.drop(columns="z").to_csv(tmp_path / "data.csv", index=False)
 
-    # When it is trained again, as somebody wants it
+    # When the recipe drops that column and the model is trained again
     second = trainer.run(recipe_from(body % "('z',)"))
 
-    # Then the candidate is there, the champion answers, and the reason says what to do
+    # Then the candidate is published, the champion stays, and the reason says what to do
     assert not second.verdict.promote
     assert trainer.store.champion("churn") == first.version
     assert trainer.store.versions("churn") == [first.version, second.version]
@@ -260,7 +256,7 @@ def test_a_champion_that_cannot_be_compared_is_kept_until_somebody_says_otherwis
 
 
 @pytest.mark.parametrize(("before", "now"), [("abc", "ab"), ("abcd", "abc"), ("ab", "abc")])
-def test_a_class_that_has_gone_or_come_does_not_keep_two_models_from_being_compared(
+def test_two_models_are_compared_even_if_a_class_was_added_or_removed(
     trainer, recipe_from, tmp_path, before, now
 ):
     def write(classes):
@@ -291,7 +287,7 @@ def test_a_class_that_has_gone_or_come_does_not_keep_two_models_from_being_compa
         assert trainer.store.champion("churn") == first.version
 
 
-def test_the_class_that_is_looked_for_is_that_of_all_rows_or_of_the_recipe(trainer, recipe_from, tmp_path):
+def test_the_positive_class_is_the_rarest_of_all_rows_or_set_by_the_recipe(trainer, recipe_from, tmp_path):
     lines = "\n".join(f"{i},{'yes' if i > 80 else 'no'}" for i in range(100))
     (tmp_path / "data.csv").write_text(f"x,left\n{lines}\n")
     body = f"""
@@ -308,7 +304,7 @@ def test_the_class_that_is_looked_for_is_that_of_all_rows_or_of_the_recipe(train
         trainer.run(recipe_from(body % "positive='maybe',"))
 
 
-def test_a_column_that_the_champion_takes_may_not_go_missing(trainer, recipe_from):
+def test_data_without_a_column_of_the_champion_is_refused(trainer, recipe_from):
     first = trainer.run(recipe_from(IRIS))
 
     with pytest.raises(BadData, match=r"no column 'sepal length .cm.', which the champion takes"):
@@ -317,7 +313,7 @@ def test_a_column_that_the_champion_takes_may_not_go_missing(trainer, recipe_fro
     assert trainer.store.versions("iris") == [first.version]
 
 
-def test_a_profile_of_the_data_is_kept_with_the_version_and_compared_with_the_next(trainer, recipe_from):
+def test_a_profile_of_the_data_is_stored_with_the_version_and_compared_with_the_next(trainer, recipe_from):
     recipe = recipe_from(IRIS)
     first, second = trainer.run(recipe), trainer.run(recipe)
 
@@ -340,7 +336,7 @@ def test_a_profile_of_the_data_is_kept_with_the_version_and_compared_with_the_ne
         ("Holding()", "cannot be saved"),
     ],
 )
-def test_an_estimator_that_workers_cannot_have_is_refused_and_nothing_is_published(
+def test_an_estimator_that_workers_cannot_load_is_refused_and_not_published(
     trainer, recipe_from, estimator, sentence
 ):
     recipe = recipe_from(
@@ -399,7 +395,7 @@ def test_bad_data_is_refused_before_anything_is_trained(trainer, recipe_from):
 
 
 @pytest.mark.parametrize("last", STEPS)
-def test_a_run_that_is_cancelled_at_any_step_leaves_the_champion_alone(trainer, recipe_from, last):
+def test_a_run_that_is_cancelled_at_any_step_does_not_change_the_champion(trainer, recipe_from, last):
     # Given a champion and a candidate that would be promoted
     recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
     first = trainer.run(recipe)
@@ -412,7 +408,7 @@ def test_a_run_that_is_cancelled_at_any_step_leaves_the_champion_alone(trainer, 
     with pytest.raises(KeyboardInterrupt):
         trainer.run(recipe, cancel)
 
-    # Then the champion is who it was, and every version in the store is whole
+    # Then the champion is unchanged, and every version in the store is complete
     assert trainer.store.champion("iris") == first.version
     for version in trainer.store.versions("iris"):
         trainer.store.read("iris", version, trainer.trusted)
@@ -420,7 +416,7 @@ def test_a_run_that_is_cancelled_at_any_step_leaves_the_champion_alone(trainer, 
 
 
 @pytest.mark.parametrize("last", STEPS)
-def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(trainer, recipe_from, last):
+def test_a_resumed_run_publishes_one_version_and_promotes_it(trainer, recipe_from, last):
     # Given a run whose trainer is lost at a step
     recipe = recipe_from(IRIS)
 
@@ -439,7 +435,7 @@ def test_a_run_that_is_begun_again_makes_one_version_and_ends_as_it_would_have(t
     assert trainer.store.champion("iris") == outcome.version
 
 
-def test_a_champion_that_moved_during_the_run_is_not_replaced(trainer, recipe_from):
+def test_a_champion_that_changed_during_the_run_is_not_replaced(trainer, recipe_from):
     # Given a candidate that would be promoted, and an operator who rolls back during the run
     recipe = recipe_from(IRIS.replace(")\n", ", gate=Gate(promote_equal=True))\n"))
     first, second = trainer.run(recipe), trainer.run(recipe)
@@ -467,7 +463,7 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again_by_its_own_run(tra
     assert trainer.store.champion("iris") == first.version
 
 
-def test_a_store_that_refuses_is_not_taken_for_a_missing_champion(trainer, recipe_from):
+def test_a_store_that_cannot_be_read_does_not_count_as_a_missing_champion(trainer, recipe_from):
     recipe = recipe_from(IRIS)
     trainer.run(recipe)
     (trainer.store.root / "iris/aliases.json").write_text("{")

@@ -1,4 +1,4 @@
-"""Beat asks for what recipes say, when they say it."""
+"""Beat sends retrain requests on the schedules of the recipes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def settings(tmp_path, redis_url, monkeypatch) -> Settings:
 
 @pytest.fixture
 def recipes(settings, tmp_path, monkeypatch):
-    """Recipes as they would be read, without the process that reads them."""
+    """Provide recipes without the process that reads them."""
     (tmp_path / "recipes").mkdir()
     said = []
     monkeypatch.setattr(beat_scheduler, "read_schedules", lambda _: list(said))
@@ -60,7 +60,7 @@ def until_planned(beat: RecipeScheduler, plan: dict[str, str]) -> None:
     eventually(is_planned, f"the plan {plan}")
 
 
-def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settings, write):
+def test_a_broken_recipe_does_not_hide_the_schedules_of_others(settings, write):
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
     write('recipe = Recipe(model="calm", source=scikit_learn("iris"))', "calm.py")
     write("print('hello'); 1 / 0", "broken.py")
@@ -75,7 +75,7 @@ def test_every_recipe_says_when_it_is_due_and_a_broken_one_hides_no_other(settin
 
 
 @pytest.mark.full
-def test_a_recipe_that_hangs_is_passed_over_after_its_limit(settings, write, monkeypatch):
+def test_a_recipe_that_hangs_is_skipped_after_its_time_limit(settings, write, monkeypatch):
     write("import time; time.sleep(600)", "hangs.py")
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
     monkeypatch.setattr(recipe_schedules, "READ_LIMIT_S", 20.0)
@@ -87,7 +87,7 @@ def test_a_recipe_that_hangs_is_passed_over_after_its_limit(settings, write, mon
 
 
 @pytest.mark.full
-def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_and_it_is_said(
+def test_only_the_recipe_that_trainers_run_is_scheduled_and_a_duplicate_is_logged(
     settings, write, tmp_path, caplog
 ):
     write(RECIPE.format(model="iris", schedule="0 3 * * *"))
@@ -111,7 +111,7 @@ def test_of_two_recipes_of_a_model_only_the_one_that_trainers_run_is_scheduled_a
         )
 
 
-def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(settings, recipes, tmp_path):
+def test_a_new_changed_or_removed_recipe_is_picked_up_without_a_restart(settings, recipes, tmp_path):
     recipes(iris="0 3 * * *")
     beat = scheduler(settings, tmp_path)
     beat.tick()
@@ -127,7 +127,7 @@ def test_a_recipe_that_appears_changes_or_goes_is_heeded_without_a_restart(setti
     beat.close()
 
 
-def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, tmp_path, monkeypatch):
+def test_a_recipe_that_hangs_does_not_delay_other_schedules(settings, recipes, tmp_path, monkeypatch):
     recipes(iris="0 3 * * *")
     beat = scheduler(settings, tmp_path)
     beat.tick()
@@ -135,7 +135,7 @@ def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, t
     monkeypatch.setattr(beat_scheduler, "read_schedules", lambda _: [] if is_over.wait(60) else None)
     recipes(hangs="0 4 * * *")
     beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
-    beat._heap = None  # where Celery remembers what is due next
+    beat._heap = None  # where Celery caches what is due next
 
     beat.tick()
 
@@ -146,7 +146,7 @@ def test_a_recipe_that_hangs_holds_up_nobody_elses_schedule(settings, recipes, t
 
 
 @pytest.mark.full
-def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_path):
+def test_child_processes_of_a_recipe_end_when_it_has_been_read(settings, write, tmp_path):
     pid = tmp_path / "pid"
     write(f"import subprocess\nopen({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))")
 
@@ -155,21 +155,21 @@ def test_what_a_recipe_has_started_ends_with_its_reading(settings, write, tmp_pa
     assert_gone(int(pid.read_text()))
 
 
-def test_what_is_due_is_asked_for_once_and_what_was_missed_after_a_restart_too(settings, recipes, tmp_path):
-    # Given a beat that was down when its hour came
+def test_a_due_retraining_is_requested_once_even_if_beat_was_down_at_that_time(settings, recipes, tmp_path):
+    # Given a beat that was down when a retraining was due
     recipes(iris="0 3 * * *")
     beat = scheduler(settings, tmp_path)
     beat.tick()
     beat.schedule["retrain iris"].last_run_at = datetime.now(UTC) - timedelta(days=2)
     beat.close()
 
-    # When it runs again
+    # When it starts again
     beat = scheduler(settings, tmp_path)
     for _ in range(3):
         beat.tick()
     beat.close()
 
-    # Then one message lies in the queue
+    # Then there is one message in the queue
     with redis.Redis.from_url(settings.broker_url) as server:
         (message,) = server.lrange(RETRAIN_QUEUE, 0, -1)
     envelope = wire.read_envelope(message)

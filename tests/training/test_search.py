@@ -1,4 +1,4 @@
-"""The search: what it finds, what it survives, and that its budget is kept."""
+"""The search: its results, the failures it survives, and its budget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def story(found):
     return [(each.candidate, each.params, each.state, each.folds) for each in found.trials]
 
 
-def test_a_search_finds_what_is_better_than_guessing_and_says_how_it_got_there():
+def test_a_search_finds_a_model_better_than_chance_and_describes_its_trials():
     said = []
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
 
@@ -45,7 +45,7 @@ def test_a_search_finds_what_is_better_than_guessing_and_says_how_it_got_there()
     assert said[-1] == ("fit", f"{found.candidate}, the best of 6 trials, on 120 rows")
 
 
-def test_less_is_better_where_it_is():
+def test_a_metric_for_which_less_is_better_is_minimised():
     table = numbers(task="regression")
     recipe = decided(table, candidates=QUICK, metric="rmse")
 
@@ -55,7 +55,7 @@ def test_less_is_better_where_it_is():
     assert found.score < found.baseline
 
 
-def test_the_same_seed_makes_the_same_search_and_another_one_another():
+def test_the_same_seed_gives_the_same_search_and_another_seed_gives_another():
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
 
     first, again, other = find(recipe), find(recipe), find(recipe, seed=2)
@@ -68,8 +68,8 @@ def test_the_same_seed_makes_the_same_search_and_another_one_another():
 
 
 @pytest.mark.parametrize("at", [1, 4])
-def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
-    # Given a search that somebody ended after some trials
+def test_an_interrupted_search_resumes_with_the_result_of_an_undisturbed_one(at):
+    # Given a search that was interrupted after some trials
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
     studies = LocalStudyStore()
 
@@ -90,8 +90,8 @@ def test_a_search_that_was_ended_goes_on_as_if_it_had_not_been(at):
 
 @pytest.mark.parametrize("at", [0, 4])
 @pytest.mark.parametrize("n_judged", [0, 2])
-def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monkeypatch, at, n_judged):
-    # Given a search that was ended in a trial, some of whose folds had been judged
+def test_a_trial_that_was_lost_is_repeated_with_the_same_parameters(monkeypatch, at, n_judged):
+    # Given a search that was interrupted in a trial after some of its folds were scored
     recipe = decided(numbers(), candidates=QUICK, budget=Budget(trials=6, minutes=30))
     studies = LocalStudyStore()
 
@@ -105,7 +105,7 @@ def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monk
         find(recipe, studies=studies)
     monkeypatch.undo()
 
-    # When it is resumed, Then it finds what an undisturbed one finds, and no trial is left behind
+    # When it is resumed, then it finds what an undisturbed one finds, and no trial is left behind
     resumed = find(recipe, studies=studies)
 
     assert story(resumed) == story(find(recipe))
@@ -113,17 +113,17 @@ def test_a_trial_that_was_lost_in_the_middle_is_tried_again_as_the_same_one(monk
 
 
 def lost_at(studies):
-    """How many trials have ended, and how many folds the one that runs has been judged by."""
+    """Return the number of finished trials, and of scored folds of the running one."""
     (study,) = studies.storage("search").get_all_studies()
     all_trials = studies.storage("search").get_all_trials(study._study_id)
     (runs,) = [each for each in all_trials if each.state == TrialState.RUNNING]
     return sum(each.state.is_finished() for each in all_trials), len(runs.intermediate_values)
 
 
-def test_minutes_end_a_search_and_those_of_earlier_attempts_count():
+def test_the_time_budget_ends_a_search_and_includes_earlier_attempts():
     recipe = decided(numbers(), candidates=("linear",), budget=Budget(trials=9, minutes=30))
     studies, said = LocalStudyStore(), []
-    ticks = iter(range(0, 10**9, 300))  # five minutes pass from one look at the clock to the next
+    ticks = iter(range(0, 10**9, 300))  # five minutes pass between two readings of the clock
 
     found = find(recipe, studies=studies, clock=lambda: next(ticks))
     again = find(recipe, studies=studies, progress=lambda step, detail: said.append(detail), clock=lambda: 0)
@@ -170,7 +170,7 @@ def from_file(recipe_from, candidates, budget="Budget(trials=2, minutes=30)"):
 
 
 @pytest.mark.full
-def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_from, monkeypatch):
+def test_a_fit_that_hangs_is_stopped_and_the_other_candidates_are_tried(recipe_from, monkeypatch):
     monkeypatch.setattr(trials, "_MAX_SHARE", 1 / 600)  # of half an hour: three seconds
     table, recipe = from_file(recipe_from, "(Endless(), 'linear')")
 
@@ -182,7 +182,7 @@ def test_a_fit_that_never_ends_is_ended_and_the_others_have_their_turn(recipe_fr
 
 
 @pytest.mark.full
-def test_minutes_that_are_not_enough_for_anything_are_said(recipe_from):
+def test_a_time_budget_too_small_for_any_trial_is_reported(recipe_from):
     table, recipe = from_file(recipe_from, "(Endless(),)", "Budget(trials=1, minutes=0.02)")
 
     with pytest.raises(TrainingError, match=r"within 1 trials and 0.02 minutes: endless: too long"):
@@ -207,14 +207,14 @@ def test_a_candidate_that_fails_does_not_end_the_search(recipe_from, estimator, 
     assert reason in failed.error
 
 
-def test_candidates_that_all_fail_are_named_with_their_reasons(recipe_from):
+def test_if_all_candidates_fail_the_error_names_them_with_their_reasons(recipe_from):
     table, recipe = from_file(recipe_from, "(Broken(),)")
 
     with pytest.raises(TrainingError, match="broken: ValueError: it does not like these rows"):
         find(recipe, table=table)
 
 
-def test_a_space_that_raises_is_a_fault_of_the_recipe_and_names_its_line(recipe_from):
+def test_a_search_space_that_raises_is_a_recipe_error_with_its_line(recipe_from):
     table, recipe = from_file(
         recipe_from, "(Candidate(name='tree', build=lambda trial: trial.suggest_depth('depth')),)"
     )
@@ -223,7 +223,7 @@ def test_a_space_that_raises_is_a_fault_of_the_recipe_and_names_its_line(recipe_
         find(recipe, table=table)
 
 
-def test_parameters_that_do_not_go_together_may_be_pruned_by_the_recipe(recipe_from):
+def test_a_recipe_can_prune_incompatible_parameters(recipe_from):
     table, recipe = from_file(
         recipe_from,
         "(Candidate(name='tree', build=lambda trial: tree(trial.suggest_int('tree.depth', 1, 3))),)",
@@ -236,7 +236,7 @@ def test_parameters_that_do_not_go_together_may_be_pruned_by_the_recipe(recipe_f
     assert {each.error for each in found.trials} == {"", "two or nothing"}
 
 
-def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
+def test_a_candidate_without_the_metric_fails(recipe_from):
     from sklearn.svm import LinearSVC
 
     table = numbers()
@@ -250,7 +250,7 @@ def test_a_metric_that_a_candidate_does_not_have_fails_it(recipe_from):
     )
 
 
-def test_what_was_tried_already_is_not_fitted_again():
+def test_parameters_that_were_tried_already_are_not_fitted_again():
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -269,7 +269,7 @@ def test_what_was_tried_already_is_not_fitted_again():
     assert math.isclose(found.score, np.mean(found.trials[0].folds))
 
 
-def test_a_run_without_an_estimator_searches_and_what_it_publishes_answers(trainer):
+def test_a_run_without_an_estimator_searches_and_publishes_a_version_that_predicts(trainer):
     table = mixed()
     recipe = decided(table, candidates=QUICK, budget=Budget(trials=3, minutes=30))
 

@@ -1,4 +1,4 @@
-"""Fits on a Dask cluster, for data or fits that are too large for one machine; the search is the same one."""
+"""Fits on a Dask cluster, for data or fits that are too large for one machine; the search is the same."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def test_a_search_on_a_dask_cluster_fits_there_and_finds_the_same():
 
 
 @pytest.mark.parametrize("backend", ["dask", "no-such-one"])
-def test_a_backend_that_is_not_there_is_refused_in_words(backend):
+def test_an_unavailable_backend_is_refused_with_the_reason(backend):
     with pytest.raises(RecipeError, match=f"joblib_backend '{backend}'"):
         find(replace(RECIPE, joblib_backend=backend))

@@ -1,4 +1,4 @@
-"""Rows that a search judges by: never of the same group, never earlier, never of an unknown class."""
+"""The validation rows of a search: never of a training group, never earlier, never of an unknown class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.mixed import mixed
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_folds_part_the_rows(task):
+def test_folds_partition_the_rows(task):
     made = folds(mixed(task=task), task, seed=1)
 
     assert len(made) == 5
@@ -30,7 +30,7 @@ def test_a_group_is_never_on_both_sides(task):
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(150) % 60], ids=["", "and groups"])
-def test_time_goes_on(groups):
+def test_validation_rows_are_later_than_training_rows(groups):
     times = np.random.default_rng(0).permutation(150).astype(float)
     table = replace(mixed(), times=times, groups=groups)
 
@@ -44,7 +44,7 @@ def test_time_goes_on(groups):
 
 @pytest.mark.parametrize("n_moments", [2, 4, 30])
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_a_moment_is_on_one_side_only(n_moments, task):
+def test_rows_of_one_moment_are_on_one_side_only(n_moments, task):
     times = np.random.default_rng(0).integers(n_moments, size=150).astype(float)
 
     made = folds(replace(mixed(task=task), times=times), task, seed=1)
@@ -54,14 +54,14 @@ def test_a_moment_is_on_one_side_only(n_moments, task):
         assert times[train].max() < times[test].min()
 
 
-def test_rows_of_one_moment_are_refused_in_words():
+def test_rows_that_are_all_of_one_moment_are_refused_with_the_reason():
     table = replace(mixed(task="regression"), times=np.zeros(150))
 
     with pytest.raises(BadData, match="cannot be cross-validated: all rows have the same time"):
         folds(table, "regression", seed=1)
 
 
-def test_a_class_that_comes_late_is_not_judged_before_it_is_known():
+def test_a_class_that_appears_late_is_not_scored_before_training_has_seen_it():
     targets = np.where(np.arange(150) < 100, np.arange(150) % 2, 2)
     table = replace(mixed(), targets=targets, times=np.arange(150.0))
 

@@ -1,4 +1,4 @@
-"""Trials on Redis: helped by other processes, resumed after a kill -9, and gone afterwards."""
+"""Trials on Redis: shared with other processes, resumed after a kill -9, and deleted afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings(redis_url):
 
 
 @pytest.mark.full
-def test_a_search_on_redis_is_the_search_in_memory_and_its_keys_expire_and_go(settings, redis_url):
+def test_a_search_on_redis_equals_one_in_memory_and_its_keys_expire_and_are_deleted(settings, redis_url):
     studies, open_ones = StudyStore(settings), []
 
     found = find(studies, lambda step, detail: open_ones.append(studies.active()))
@@ -80,13 +80,13 @@ def test_a_search_whose_process_was_killed_is_resumed_elsewhere_with_the_same_re
     seen = []
     found = find(StudyStore(settings), lambda step, detail: seen.append(detail))
 
-    # Then what had ended is kept, and the end is that of an undisturbed search
+    # Then finished trials are kept, and the result is that of an undisturbed search
     assert seen[0].split(",")[0] in {"trial 3/8", "trial 4/8"}
     assert story(found) == story(find())
 
 
-def test_another_trainer_takes_a_part_of_the_trials(settings):
-    """The leader is stopped after each of its trials until somebody else has ended one."""
+def test_another_trainer_takes_some_of_the_trials(settings):
+    """The leader waits after each of its trials until another process has finished one."""
     took, errors = [], []
 
     def help_it():
@@ -110,13 +110,13 @@ def test_another_trainer_takes_a_part_of_the_trials(settings):
     assert {each.state for each in found.trials} <= {"finished", "pruned"}
 
 
-def test_a_lost_helpers_trial_is_given_up_and_the_budget_is_kept(settings, monkeypatch):
+def test_the_trial_of_a_lost_helper_is_abandoned_and_the_budget_is_kept(settings, monkeypatch):
     from modelane_training.search import trials
 
     monkeypatch.setattr(trials, "_HELPER_START_S", 1.0)
 
     def progress(step, detail):
-        if detail.startswith("trial 2/"):  # somebody takes a trial, and is never heard of again
+        if detail.startswith("trial 2/"):  # a helper takes a trial and is lost
             study = trials.join_study(StudyStore(settings).storage("r1"), "r1")
             study.ask().set_user_attr(trials.BY, trials.HELPER)
 
@@ -125,7 +125,7 @@ def test_a_lost_helpers_trial_is_given_up_and_the_budget_is_kept(settings, monke
     assert len(found.trials) == 8
 
 
-def test_who_has_other_data_or_another_recipe_does_not_help(settings):
+def test_a_trainer_with_other_data_or_another_recipe_does_not_help(settings):
     find(StudyStore(settings))
 
     with pytest.raises(TrainingError, match="recipe or the data of mixed differ"):
@@ -136,13 +136,13 @@ def test_who_has_other_data_or_another_recipe_does_not_help(settings):
         join_search(numbers(), RECIPE, studies=StudyStore(settings), run_id="r2")
 
 
-def test_who_helps_a_search_that_is_over_takes_nothing(settings):
+def test_a_trainer_that_joins_a_finished_search_takes_no_trial(settings):
     find(StudyStore(settings))
 
     assert join_search(numbers(), RECIPE, studies=StudyStore(settings), run_id="r1") == 0
 
 
-def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_url):
+def test_trials_that_redis_has_lost_are_not_a_recipe_error(settings, redis_url):
     def progress(step, detail):
         if detail.startswith("trial 2/"):
             with redis.Redis.from_url(redis_url) as client:
@@ -152,7 +152,7 @@ def test_trials_that_redis_has_lost_are_no_fault_of_the_recipe(settings, redis_u
         find(StudyStore(settings), progress)
 
 
-def test_a_line_whose_answer_was_lost_is_not_written_twice(settings, redis_url, monkeypatch):
+def test_a_journal_line_whose_reply_was_lost_is_not_written_twice(settings, redis_url, monkeypatch):
     def lossy(self, key, line, real=redis.Redis.rpushx, lost=set()):
         found = real(self, key, line)
         if line not in lost:

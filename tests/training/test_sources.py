@@ -1,4 +1,4 @@
-"""Reading tables, their fingerprints, and what is refused before training."""
+"""Reading tables, their fingerprints, and data that is refused before training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def a_table(**changes: object) -> Table:
     return replace(table, **changes)
 
 
-def test_a_data_set_of_scikit_learn_is_read_with_its_names():
+def test_a_data_set_of_scikit_learn_is_read_with_its_column_names():
     table = Recipe(model="m", source=scikit_learn("breast_cancer"), target="benign").collect()
 
     assert table.rows.shape == (569, 30)
@@ -29,7 +29,7 @@ def test_a_data_set_of_scikit_learn_is_read_with_its_names():
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "digits", "diabetes"])
-def test_every_table_of_scikit_learn_is_one(name):
+def test_every_table_of_scikit_learn_can_be_read(name):
     table = Recipe(model="m", source=scikit_learn(name)).collect()
 
     assert table.numeric

@@ -1,4 +1,4 @@
-"""The hold-out: the same rows when others are added, by class, by group, by time."""
+"""The hold-out, split by class, group or time: rows keep their side when others are added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelane_training.recipe import Recipe
 
 
 def a_table(n: int, *, classes: int = 2, seed: int = 0, **more) -> Table:
-    """Rows of numbers, text and dates, each with a unique ``number``."""
+    """Return rows of numbers, text and dates, each with a unique ``number``."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {
@@ -38,7 +38,7 @@ def cut(table: Table, task="classification", **options) -> tuple[list[float], li
     return training.rows["number"].tolist(), hold_out.rows["number"].tolist()
 
 
-def test_a_split_loses_no_row_and_keeps_the_shares_of_the_classes():
+def test_a_split_loses_no_row_and_keeps_the_class_frequencies():
     table = a_table(20)
 
     training, hold_out = cut(table)
@@ -50,7 +50,7 @@ def test_a_split_loses_no_row_and_keeps_the_shares_of_the_classes():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(10, 400), st.integers(2, 5), st.floats(0.05, 0.5), st.integers(0, 99), st.booleans())
-def test_any_split_has_every_class_on_both_sides_by_about_its_share(n, classes, share, seed, by_class):
+def test_any_split_has_every_class_on_both_sides_in_proportion(n, classes, share, seed, by_class):
     table = a_table(n, classes=classes if by_class else 0)
 
     training, hold_out = cut(table, "classification" if by_class else "regression", hold_out=share, seed=seed)
@@ -75,8 +75,8 @@ def test_the_same_data_and_recipe_give_the_same_hold_out_in_any_order():
 
 
 @pytest.mark.parametrize(("task", "classes"), [("classification", 2), ("regression", 0)])
-def test_rows_that_are_added_do_not_move_those_that_were_there(task, classes):
-    # Given a table, and the same one with as many rows again
+def test_added_rows_do_not_move_existing_rows(task, classes):
+    # Given a table, and the same one with twice as many rows
     later = a_table(2000, classes=classes)
     before = later.take(np.arange(1000))
 
@@ -90,7 +90,7 @@ def test_rows_that_are_added_do_not_move_those_that_were_there(task, classes):
     assert 350 < len(held) < 450
 
 
-def test_a_rare_class_grows_without_moving_more_than_a_few():
+def test_a_growing_rare_class_moves_only_a_few_rows():
     table = a_table(1000)
     targets = np.where(np.arange(1000) % 100 == 0, "rare", "common")
     table = replace(table, targets=targets)
@@ -103,13 +103,13 @@ def test_a_rare_class_grows_without_moving_more_than_a_few():
 
 
 def test_equal_rows_have_different_positions():
-    # Given a table of eight different rows, each a hundred times, as a survey's may be
+    # Given a table of eight different rows, a hundred of each, like a survey
     rows = pd.DataFrame({f"q{bit}": (np.arange(800) >> bit) % 2 for bit in range(3)}).astype(float)
     table = Table.of(rows, np.arange(800) % 7 % 2)
 
     training, hold_out = split(table, Recipe(model="m", source=a_table).resolve(table))
 
-    # Then the hold-out is a fair part of each
+    # Then the hold-out has a proportional part of each
     assert hold_out.rows.value_counts().min() >= 8
     assert training.rows.value_counts().min() >= 60
 
@@ -123,7 +123,7 @@ def test_no_group_is_on_both_sides():
     assert 90 <= len(hold_out) <= 150
 
 
-def test_a_group_stays_where_it_was_when_its_rows_change_and_others_come():
+def test_a_group_keeps_its_side_when_its_rows_change_and_groups_are_added():
     groups = np.array([f"customer {n % 400}" for n in range(2000)])
     before = a_table(1000, seed=1, groups=groups[:1000])
     later = a_table(2000, seed=2, groups=groups)
@@ -156,7 +156,7 @@ def test_a_class_of_two_groups_is_on_both_sides():
             assert {3, 30} & {n // 10 for n in side}
 
 
-def test_by_time_the_latest_rows_are_held_out_and_equal_times_stay_together():
+def test_a_split_by_time_holds_out_the_latest_rows_and_keeps_equal_times_together():
     days = np.datetime64("2024-01-01", "us") + (np.arange(100) // 3).astype("timedelta64[D]")
     shuffled = np.random.default_rng(0).permutation(100)
     table = a_table(100, times=days).take(shuffled)
@@ -168,7 +168,7 @@ def test_by_time_the_latest_rows_are_held_out_and_equal_times_stay_together():
     assert 20 <= len(hold_out) <= 23
 
 
-def test_by_time_and_groups_no_group_is_evaluated_that_was_trained_on():
+def test_a_split_by_time_and_group_never_evaluates_a_trained_group():
     table = a_table(100, times=np.arange(100.0), groups=(np.arange(100) % 30).astype(str))
 
     training, hold_out = cut(table, time="day", groups="id")
@@ -230,7 +230,7 @@ def test_groups_that_cannot_be_split_are_refused_with_any_seed(targets, sentence
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_every_class_of_the_hold_out_keeps_a_training_group(seed):
+def test_every_class_of_the_hold_out_has_a_training_group(seed):
     """Each group has two classes, and shares one of them with the next."""
     n = np.arange(120)
     targets = np.where(n % 2, n // 10, (n // 10 + 1) % 12).astype(str)

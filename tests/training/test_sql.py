@@ -1,4 +1,4 @@
-"""Rows of a query: a real SQLite file, a real PostgreSQL server, and passwords that are never shown."""
+"""Rows of a query, from a SQLite file and a PostgreSQL server; passwords are never shown."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def test_a_query_on_sqlite_gives_columns_of_every_type(sqlite_url):
 
 
 @pytest.mark.full
-def test_no_password_is_on_the_card_or_in_an_error(postgres_url):
-    # Given a query that works, one that does not, and a password that is wrong
+def test_neither_the_card_nor_an_error_contains_a_password(postgres_url):
+    # Given a valid query, an invalid query, and a wrong password
     wrong_table = "SELECT * FROM nobody_has_this"
     wrong_password = postgres_url.replace(":s3cret", ":0ther")
     says = [collect(postgres_url).source]
@@ -98,14 +98,14 @@ def test_no_password_is_on_the_card_or_in_an_error(postgres_url):
         says.append(str(caught.value))
         assert caught.value.__cause__ is None
 
-    # Then the place is named, and no secret is
+    # Then the location is named, and no secret is shown
     assert all("127.0.0.1" in words and "/postgres" in words for words in says)
     assert not any(secret in words for words in says for secret in ("s3cret", "0ther", "modelane:"))
     assert "nobody_has_this" in says[1]
     assert "password authentication failed" in says[2]
 
 
-def test_what_a_query_changes_is_rolled_back(sqlite_url):
+def test_changes_of_a_query_are_rolled_back(sqlite_url):
     assert len(collect(sqlite_url, "DELETE FROM customers WHERE id < 20 RETURNING *")) == 19
 
     assert len(collect(sqlite_url)) == 29
@@ -137,7 +137,7 @@ def test_a_query_beyond_the_limit_is_refused_while_it_is_read(postgres_url):
         ("sqlite:////no/such/churn.db", "/no/such/churn.db does not exist"),
     ],
 )
-def test_a_database_that_cannot_be_reached_gives_a_readable_error(url, sentence):
+def test_an_unreachable_database_gives_a_readable_error(url, sentence):
     with pytest.raises(BadData, match=sentence) as caught:
         collect(url)
 
@@ -157,7 +157,7 @@ def test_a_database_that_cannot_be_reached_gives_a_readable_error(url, sentence)
          "the query's row 2: column 'mixed' has strings among numbers"),
     ],
 )  # fmt: skip
-def test_a_query_that_is_wrong_says_why(sqlite_url, query, sentence):
+def test_an_invalid_query_is_refused_with_the_reason(sqlite_url, query, sentence):
     with pytest.raises(BadData, match=sentence):
         collect(sqlite_url, query)
 

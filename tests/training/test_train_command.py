@@ -1,4 +1,4 @@
-"""``modelane train``, by hand and as a program that is interrupted."""
+"""``modelane train``, in process and as a program that is interrupted."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_training_in_the_foreground_ends_with_the_verdict(home, write):
         assert f"\n{step} " in "\n" + result.stderr
 
 
-def test_the_first_training_makes_a_key_that_workers_trust(home, write):
+def test_the_first_training_creates_a_key_that_workers_trust(home, write):
     write(IRIS)
     train("iris")
 
@@ -71,7 +71,7 @@ def test_the_first_training_makes_a_key_that_workers_trust(home, write):
     store.read("iris", store.resolve("iris"), trusted)
 
 
-def test_a_champion_that_was_kept_has_its_own_exit_code(home, write):
+def test_a_kept_champion_has_its_own_exit_code(home, write):
     write(IRIS)
     train("iris")
 
@@ -83,7 +83,7 @@ def test_a_champion_that_was_kept_has_its_own_exit_code(home, write):
 
 
 @pytest.mark.full
-def test_a_recipe_may_be_given_as_a_path(home, write):
+def test_a_recipe_can_be_given_as_a_path(home, write):
     assert train(str(write(IRIS, "elsewhere.py"))).exit_code == 0
 
 
@@ -109,7 +109,7 @@ recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=make)
         ),
     ],
 )
-def test_the_limits_of_a_retraining_hold_in_the_foreground(home, write, order, setting, sentence):
+def test_the_limits_of_a_retraining_also_apply_in_the_foreground(home, write, order, setting, sentence):
     write(SLOW.format(order=order))
     name, _, value = setting.partition("=")
 
@@ -128,7 +128,7 @@ def test_an_error_is_one_sentence_and_exit_code_1(home):
     assert "Traceback" not in result.output
 
 
-def test_a_signing_key_that_was_named_is_not_made(home, write, tmp_path, monkeypatch):
+def test_a_missing_signing_key_that_was_named_is_not_created(home, write, tmp_path, monkeypatch):
     write(IRIS)
     monkeypatch.setenv("MODELANE_SIGNING_KEY", str(tmp_path / "vault/key.pem"))
 
@@ -140,7 +140,7 @@ def test_a_signing_key_that_was_named_is_not_made(home, write, tmp_path, monkeyp
     assert Store(home / "models").models() == []
 
 
-def test_a_signing_key_that_was_named_is_used(tmp_path):
+def test_a_named_signing_key_is_used(tmp_path):
     SigningKey.create(tmp_path / "key.pem", tmp_path / "trusted.pem")
 
     key = signing_key(Settings(home=str(tmp_path / "home"), signing_key=str(tmp_path / "key.pem")))
@@ -156,7 +156,7 @@ def test_the_help_has_an_example_and_the_exit_codes(home):
     assert "\n      3    trained and published, but the gate kept the champion\n" in result.output
 
 
-#: A program as a shell script starts it in the background: with SIGINT ignored.
+#: A program that ignores SIGINT, as shell scripts start background programs.
 IN_BACKGROUND = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -165,8 +165,8 @@ os.execv(sys.executable, [sys.executable, "-c", "from modelane.cli import main; 
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_path, which):
-    # Given a training in the background that is fitting
+def test_an_interrupted_training_publishes_nothing_and_reports_it(home, write, tmp_path, which):
+    # Given a training that is fitting in the background
     marker = tmp_path / "fitting"
     write(ENDLESS.format(marker=str(marker)))
     with subprocess.Popen(
@@ -177,11 +177,11 @@ def test_an_interrupted_training_publishes_nothing_and_says_so(home, write, tmp_
     ) as process:
         eventually(lambda: marker.exists() or process.poll() is not None, "the fit")
 
-        # When it gets a signal
+        # When it receives a signal
         process.send_signal(which)
         _, said = process.communicate(timeout=30)
 
-    # Then it ends as the shell expects, its process ends too, and the store is as it was
+    # Then it exits as the shell expects, its child process ends too, and the store is unchanged
     assert process.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
