@@ -1,4 +1,4 @@
-"""Two trainers that are started again when they die, and the table of what became of killed runs."""
+"""Two trainers that are restarted when they die, and the table of what happened to killed runs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from support.workplace import Workplace
 TESTS = Path(__file__).parents[1]
 ROW = "killed retrainings"
 
-#: Seconds until all runs have ended, on a machine that does other things too.
+#: Seconds until all runs have ended, on a busy machine.
 DEADLINE_S = 1500.0
 
-#: Where a run may die, in the order of its steps, with the words for the table.
+#: Points where a run is killed, in the order of its steps, with their texts in the table.
 POINTS = {
     "collect": "collect",
     "check": "check",
@@ -43,9 +43,9 @@ POINTS = {
     "renamed": "publish, renamed",
     "promote": "promote, alias not moved",
     "flipped": "promote, alias moved",
-    "ended": "ended, not yet told",
+    "ended": "ended, result not sent yet",
 }
-#: Of a run alone: its trainer knows at once, so that fewer points tell all.
+#: Points where only the run is killed: its trainer knows immediately, so a few points are enough.
 ALONE = ("collect", "in-a-trial", "fit", "written", "renamed", "flipped")
 CASES = [("trainer", point) for point in POINTS] + [("run", point) for point in ALONE]
 
@@ -74,14 +74,14 @@ class Fall:
 
     Attributes:
         victim: ``trainer``, or the process of the ``run`` alone.
-        point: where.
-        happened: whether it was killed there at all.
-        outcome: what its caller was told.
-        versions: in the store.
-        champion: whether the version that was told answers.
-        leftovers: what lies in the model's folder beside versions and aliases.
-        took_s: from the request to the outcome, all others at the same time.
-        n_tried: trials of a search that had ended, at each time that this was told.
+        point: name of the point, a key of ``POINTS``.
+        happened: whether it was killed there.
+        outcome: the result that its caller got.
+        versions: number of versions in the store.
+        champion: whether the version in the result is the champion.
+        leftovers: files in the model's folder that are neither versions nor aliases.
+        took_s: seconds from the request to the result, while all others run too.
+        n_tried: number of finished trials of a search, in each report of progress.
     """
 
     victim: str
@@ -97,7 +97,7 @@ class Fall:
 
 @pytest.fixture(scope="session")
 def falls(tmp_path_factory: pytest.TempPathFactory) -> list[Fall]:
-    """All cases at the same time: each on a model of its own, on two trainers."""
+    """Run all cases at the same time on two trainers, each with its own model."""
     folder = tmp_path_factory.mktemp("falls")
     for name in ("home", "marks", "recipes"):
         (folder / name).mkdir()

@@ -1,4 +1,4 @@
-"""A trainer whose runs die as :mod:`retraining.mortal_child` says: ``celery -A retraining.mortal worker``."""
+"""A trainer whose runs are killed at one point: ``celery -A retraining.mortal worker``."""
 
 from __future__ import annotations
 

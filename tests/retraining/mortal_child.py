@@ -1,6 +1,6 @@
-"""The process of a run that dies once, at one point, alone or with its trainer.
+"""The process of a run that is killed once, at one point, alone or with its trainer.
 
-Which point is told by the model's name: ``trainer-at-fit``, ``run-at-renamed``.
+The model's name gives the point: ``trainer-at-fit``, ``run-at-renamed``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from modelane_training.trainer import run_child
 MARKS = Path(os.environ["MORTAL_MARKS"])
 
 
-class Fate:
-    """What is to happen to the run of one model."""
+class KillPoint:
+    """The point at which the run of one model is killed."""
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._victim, _, self.point = model.partition("-at-")
 
     def reached(self, point: str) -> None:
-        """Die, if this is the point and it has not happened before."""
+        """Kill the run if this is its point and it was not killed before."""
         if point != self.point:
             return
         try:
@@ -42,7 +42,7 @@ class Fate:
         # The parent is the guard; its parent is the trainer.
         guard = Path(f"/proc/{os.getppid()}/stat").read_text()
         os.kill(int(guard.rpartition(")")[2].split()[1]), signal.SIGKILL)
-        time.sleep(60)  # the guard ends this one
+        time.sleep(60)  # the guard ends this process
 
 
 def main() -> None:
@@ -50,41 +50,41 @@ def main() -> None:
     scores = ParallelFits.scores
 
     def mortal_train(settings: Any, recipe: Any, progress: Any, **options: Any) -> RunResult:
-        fate, judged = Fate(recipe.model), list[bool]()
+        kill_point, judged = KillPoint(recipe.model), list[bool]()
 
         def mortal_progress(step: str, detail: str) -> None:
             progress(step, detail)
-            fate.reached(step)
+            kill_point.reached(step)
             if step == "search" and not detail.startswith(("trial 0/", "trial 1/")):
-                fate.reached("between-trials")
+                kill_point.reached("between-trials")
                 judged.append(False)
 
         def mortal_scores(*arguments: Any) -> Any:
             if any(judged):
-                fate.reached("in-a-trial")
+                kill_point.reached("in-a-trial")
             found = scores(*arguments)
-            judged[:] = [True for _ in judged]  # some folds of a trial, not of the first two
+            judged[:] = [True for _ in judged]  # after some folds of a trial, except of the first two trials
             return found
 
         def mortal_rename(path: Path, target: Any) -> Path:
             if path.suffix == ".partial":
-                fate.reached("written")
+                kill_point.reached("written")
             renamed = rename(path, target)
             if path.suffix == ".partial":
-                fate.reached("renamed")
+                kill_point.reached("renamed")
             return renamed
 
         def mortal_replace(path: Path, data: bytes) -> None:
             replace(path, data)
             if path.name == "aliases.json":
-                fate.reached("flipped")
+                kill_point.reached("flipped")
 
-        # A page takes longer than all else, and only who dies of it has to write one.
-        retrain.run = partial(run, report=fate.point == "report")
+        # A report takes longer than all other steps; only the run that is killed there needs one.
+        retrain.run = partial(run, report=kill_point.point == "report")
         ParallelFits.scores = mortal_scores  # type: ignore[method-assign]
         Path.rename, atomic_files.replace = mortal_rename, mortal_replace  # type: ignore[method-assign,assignment]
         outcome = train(settings, recipe, mortal_progress, **options)
-        fate.reached("ended")
+        kill_point.reached("ended")
         return outcome
 
     local_run.train = mortal_train

@@ -1,4 +1,4 @@
-"""kill -9 at every step of a retraining: it is taken over, and one whole version comes of it, in service."""
+"""kill -9 at every step of a retraining: it is resumed, and publishes and promotes one complete version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ pytestmark = pytest.mark.full
 
 @pytest.mark.timeout(1600)
 @pytest.mark.parametrize(("victim", "point"), CASES)
-def test_a_retraining_that_is_killed_is_taken_over_and_publishes_one_version(
-    falls, victim, point, record_property
-):
+def test_a_killed_retraining_is_resumed_and_publishes_one_version(falls, victim, point, record_property):
     (fall,) = [fall for fall in falls if (fall.victim, fall.point) == (victim, point)]
     record_property(ROW, asdict(fall))
 

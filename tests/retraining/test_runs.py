@@ -1,4 +1,4 @@
-"""Retraining through the queue by a real trainer, which survives bad recipes and reports why they fail."""
+"""Retrainings through the queue by a real trainer; bad recipes fail with the reason and do not harm it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def workplace(shared_stack: SharedStack) -> SharedStack:
 def trainer(workplace: SharedStack) -> Iterator[Process]:
     trainer = workplace.training
     yield trainer
-    if busy(trainer):  # a test has failed: its run is no concern of the next test
+    if busy(trainer):  # a failed test must not leave its run to the next test
         trainer.kill()
         workplace.redis.delete(*workplace.redis.keys("modelane.r*"))
 
@@ -78,8 +78,8 @@ def listener(workplace) -> Iterator[Listener]:
         yield listener
 
 
-def told(listener: Listener, id_: str) -> list[str]:
-    """Types of a request's events, those of its progress left out, and the last one's words."""
+def events_of(listener: Listener, id_: str) -> list[str]:
+    """Return the types of a request's events without its progress, and the text of the last one."""
     listener.until_ended([id_])
     return [type_ for type_ in listener.types(id_) if type_ != "progress"]
 
@@ -88,7 +88,7 @@ def told(listener: Listener, id_: str) -> list[str]:
     ("model", "error", "sentence"),
     [
         ("raises", RecipeError, "ZeroDivisionError: division by zero (line "),
-        # Without a trainer, each is proven in tests/training/test_process.py
+        # tests/training/test_process.py tests each of them without a trainer
         pytest.param(
             "exits", RunEnded, "exited with status 5 and reported no result", marks=pytest.mark.full
         ),
@@ -99,14 +99,14 @@ def told(listener: Listener, id_: str) -> list[str]:
         pytest.param("absent", RecipeError, "no recipe for absent", marks=pytest.mark.full),
     ],
 )
-def test_a_bad_recipe_ends_as_an_error_and_its_trainer_lives(  # noqa: PLR0917
+def test_a_bad_recipe_fails_with_an_error_and_the_trainer_survives(  # noqa: PLR0917
     workplace, trainer, client, listener, model, error, sentence
 ):
     run = client.retrain(model)
 
     assert isinstance(run.exception(), error)
     assert sentence in str(run.exception())
-    assert told(listener, run.id) == ["received", "started", "failed"]
+    assert events_of(listener, run.id) == ["received", "started", "failed"]
     assert listener.of(run.id)[-1]["exception"].startswith(error.__name__)
     assert sentence in trainer.said
     assert model not in workplace.store.models()
@@ -114,16 +114,16 @@ def test_a_bad_recipe_ends_as_an_error_and_its_trainer_lives(  # noqa: PLR0917
     assert psutil.Process(trainer.pid).children() == []
 
 
-def test_how_far_it_is_shows_in_the_client_in_a_stock_result_and_in_events(
+def test_progress_is_shown_in_the_client_in_a_stock_result_and_in_events(
     workplace, trainer, client, listener
 ):
-    # Given a run that waits in its fit
+    # Given a run that is fitting
     here = Path(workplace.settings.recipes)
     heard = []
     run = client.retrain("slow", on_progress=heard.append)
     eventually((here / "waiting").exists, "the fit")
 
-    # Then its progress shows
+    # Then its progress is shown
     eventually(lambda: run.progress and run.progress.step == "fit", "the step")
     stock = workplace.celery.AsyncResult(run.id)
     assert (stock.state, stock.info["step"]) == ("PROGRESS", "fit")
@@ -131,11 +131,11 @@ def test_how_far_it_is_shows_in_the_client_in_a_stock_result_and_in_events(
         lambda: any(event.get("result", "").startswith("fit: ") for event in listener.of(run.id)), "it"
     )
 
-    # When another trigger comes, through a stock client
+    # When a stock client requests the same retraining
     second = workplace.celery.send_task("modelane.retrain", args=["slow"], serializer="json")
     (here / "go").touch()
 
-    # Then both get one outcome, and each has its three events
+    # Then both get the same result, and each has its three events
     assert run.result().promoted
     assert second.get(timeout=60)["version"] == run.result().version
     assert workplace.store.versions("slow") == [run.result().version]
@@ -144,7 +144,7 @@ def test_how_far_it_is_shows_in_the_client_in_a_stock_result_and_in_events(
     ]
     assert all(isinstance(p, Progress) and p.detail for p in heard)
     for id_ in (run.id, second.id):
-        assert told(listener, id_) == ["received", "started", "succeeded"]
+        assert events_of(listener, id_) == ["received", "started", "succeeded"]
 
 
 @pytest.mark.parametrize("way", ["future", pytest.param("control", marks=pytest.mark.full)])
@@ -160,14 +160,14 @@ def test_a_run_that_is_cancelled_stops_and_leaves_nothing(workplace, trainer, cl
         workplace.celery.control.revoke(run.id, terminate=True)
 
     eventually(lambda: psutil.Process(trainer.pid).children() == [], "the run's end", 20)
-    assert told(listener, run.id) == ["received", "started", "revoked"]
+    assert events_of(listener, run.id) == ["received", "started", "revoked"]
     if way == "control":
         assert isinstance(run.exception(), Revoked)
     assert not (workplace.store.root / "loops").exists()
 
 
 def test_a_trainer_that_shuts_down_hands_its_run_to_another_immediately(workplace, trainer, client):
-    # Given two trainers that have lived through all of this, of which one has a run in hand
+    # Given two trainers, one of which has a run in progress
     looping = Path(workplace.settings.recipes) / "looping"
     looping.unlink(missing_ok=True)
     another = workplace.trainer()
@@ -176,7 +176,7 @@ def test_a_trainer_that_shuts_down_hands_its_run_to_another_immediately(workplac
     busy_one, other = (trainer, another) if busy(trainer) else (another, trainer)
     looping.unlink()
 
-    # When that trainer gets SIGTERM
+    # When that trainer receives SIGTERM
     assert busy_one.end() == 0, busy_one.said
 
     # Then the other one resumes the run, and no attempt was counted

@@ -1,4 +1,4 @@
-"""Searches by real trainers: spread over those that are idle, resumed by another one after a kill -9."""
+"""Searches by real trainers: shared with idle trainers, and resumed by another one after a kill -9."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.waiting import eventually
 from support.workplace import Workplace
 
 N_TRIALS = 5
-#: Seconds until processes of processes have started, on a machine that does other things too.
+#: Seconds until nested processes have started, on a busy machine.
 DEADLINE_S = 300.0
 
 pytestmark = pytest.mark.timeout(2 * DEADLINE_S)
@@ -59,26 +59,26 @@ def journal(workplace) -> bytes:
 
 
 def trials_of(run) -> int:
-    """How many have ended, as its caller sees it."""
+    """Return the number of finished trials, as the caller of the search sees it."""
     said = run.progress.detail if run.progress else ""
     found = re.match(r"trial (\d+)/", said)
     return int(found[1]) if found else 0
 
 
 @pytest.mark.full
-def test_an_idle_trainer_takes_trials_of_a_search_and_nothing_of_it_stays(workplace, tmp_path):
+def test_an_idle_trainer_takes_trials_of_a_search_and_its_keys_are_deleted(workplace, tmp_path):
     # Given a search in progress on one trainer
     workplace.trainer()
     run = workplace.client(timeout_s=DEADLINE_S).retrain("iris")
     eventually(lambda: journal(workplace).count(b'"leader"') == 1, "a first trial", DEADLINE_S)
 
-    # When a second one is there
+    # When a second trainer starts
     second = workplace.trainer()
 
-    # Then it takes a trial, too
+    # Then it also takes a trial
     eventually(lambda: journal(workplace).count(b'"helper"') == 1, "its trial", DEADLINE_S)
     (tmp_path / "recipes/go").touch()
-    # And the run ends as any other, within its budget
+    # And the run ends like any other, within its budget
     assert run.result().promoted
     eventually(lambda: re.search(r"took [1-9]\d* trials of the search", second.said), "its word on it")
     assert workplace.redis.keys("shop:modelane.search*") == []
@@ -94,13 +94,13 @@ def test_a_search_whose_trainer_was_killed_is_resumed_by_another(workplace, tmp_
     (tmp_path / "recipes/go").unlink()
     first.kill()
 
-    # When there is another one
+    # When another trainer starts
     second = workplace.trainer()
     eventually(lambda: re.search(r"iris: search \(trial (\d+)/", second.said), "its search", DEADLINE_S)
     (tmp_path / "recipes/go").touch()
     begun_at = int(re.search(r"iris: search \(trial (\d+)/", second.said)[1])
 
-    # Then it does not begin from the start
+    # Then it does not start from the beginning
     assert begun_at >= 2
     assert run.result().promoted
     assert workplace.redis.keys("shop:modelane.search*") == []
