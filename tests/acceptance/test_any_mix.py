@@ -1,4 +1,4 @@
-"""Whatever is asked together, each caller gets what he would have got alone, by the version that answered."""
+"""In any mix of requests, each caller gets the answer that the version gives to its request alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.waiting import DEADLINE_S, eventually
 from support.workplace import MODEL
 
 
-class Wish(NamedTuple):
+class Action(NamedTuple):
     """One request of a mix, or a swap of the champion before the next one."""
 
     caller: str = "ours"  #: "ours", "stock", or "swap"
@@ -26,12 +26,12 @@ class Wish(NamedTuple):
     dtype: str = "<f8"
     form: str = "rows"  #: how the rows are sent
     priority: int = 0
-    asked: int | None = None  #: which of the two versions; None for the champion
+    asked: int | None = None  #: index of the version that is requested; None for the champion
     params: str = ""  #: name of a parameter that the method does not have
 
 
-wishes = st.builds(
-    Wish,
+actions = st.builds(
+    Action,
     caller=st.sampled_from(["ours", "ours", "ours", "stock", "stock", "swap"]),
     first=st.integers(0, 500),
     n=st.integers(1, 5),
@@ -43,17 +43,17 @@ wishes = st.builds(
     params=st.sampled_from(["", "", "", "nonsense"]),
 )
 
-#: Rows that must not be answered, whoever asks.  (A forest takes missing values.)
+#: Forms of rows that must be refused, for any caller. (A forest accepts missing values.)
 BAD = {"narrow", "words"}
 
 
-def refusal(wish: Wish) -> type[ModelaneError] | None:
-    """What a wish must be refused with; the first thing that is wrong with it."""
-    if wish.method == "explain":
+def refusal(action: Action) -> type[ModelaneError] | None:
+    """Return the error that an action must raise, for its first fault; None if it is valid."""
+    if action.method == "explain":
         return UnknownMethod
-    if wish.form in BAD:
+    if action.form in BAD:
         return BadInput
-    return PredictionFailed if wish.params else None
+    return PredictionFailed if action.params else None
 
 
 @pytest.mark.parametrize("max_examples", [8, pytest.param(25, marks=pytest.mark.full)])
@@ -66,76 +66,78 @@ def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows, max_exam
     stock = Celery(broker=shared.server.url, backend=shared.server.url)
     model = {version: shared.model(version) for version in versions}
 
-    def sent(wish: Wish) -> Any:
-        data = rows[wish.first : wish.first + wish.n].astype(wish.dtype)
+    def sent(action: Action) -> Any:
+        data = rows[action.first : action.first + action.n].astype(action.dtype)
         names, payload = None, data
-        if wish.form == "shuffled":
-            order = np.random.default_rng(wish.first).permutation(len(columns))
+        if action.form == "shuffled":
+            order = np.random.default_rng(action.first).permutation(len(columns))
             names, payload = tuple(columns[i] for i in order), data[:, order]
-        elif wish.form == "narrow":
+        elif action.form == "narrow":
             payload = data[:, :7]
-        elif wish.form == "missing":
+        elif action.form == "missing":
             payload = np.where(np.arange(30) == 4, np.nan, data)
-        if wish.form == "records":
+        if action.form == "records":
             payload = [dict(zip(columns, row, strict=True)) for row in data.tolist()]
-        elif wish.form == "words":
+        elif action.form == "words":
             payload = [["word"] * 30]
-        options: dict[str, Any] = {"method": wish.method}
-        if wish.asked is not None:
-            options["version"] = versions[wish.asked]
-        if wish.params:
-            options["params"] = {wish.params: 1}
+        options: dict[str, Any] = {"method": action.method}
+        if action.asked is not None:
+            options["version"] = versions[action.asked]
+        if action.params:
+            options["params"] = {action.params: 1}
         if names:
             options["columns"] = names
-        if wish.caller == "ours":
-            return client.submit(MODEL, payload, priority=wish.priority, **options)
+        if action.caller == "ours":
+            return client.submit(MODEL, payload, priority=action.priority, **options)
         listed = payload.tolist() if isinstance(payload, np.ndarray) else payload
         return stock.send_task(
             "modelane.predict",
             args=[MODEL, listed],
             kwargs=options,
             queue=predict_queue(MODEL),
-            priority=wish.priority,
+            priority=action.priority,
         )
 
-    def outcome(wish: Wish, result: Any) -> tuple[str, Any]:
-        if wish.caller == "ours":
+    def outcome(action: Action, result: Any) -> tuple[str, Any]:
+        if action.caller == "ours":
             answer = result.result()
             return answer.version, answer.values
         document = result.get(timeout=DEADLINE_S)
         return document["version"], document["values"]
 
-    def check(wish: Wish, result: Any) -> None:
-        if (refused := refusal(wish)) is not None:
+    def check(action: Action, result: Any) -> None:
+        if (refused := refusal(action)) is not None:
             with pytest.raises(refused):
-                outcome(wish, result)
+                outcome(action, result)
             return
-        version, values = outcome(wish, result)
-        assert version in (versions if wish.asked is None else [versions[wish.asked]])
-        data = rows[wish.first : wish.first + wish.n].astype(wish.dtype)
-        if wish.form == "missing":
+        version, values = outcome(action, result)
+        assert version in (versions if action.asked is None else [versions[action.asked]])
+        data = rows[action.first : action.first + action.n].astype(action.dtype)
+        if action.form == "missing":
             data = np.where(np.arange(30) == 4, np.nan, data)
-        if wish.caller == "stock" or wish.form == "records":
-            data = data.astype(float)  # arrays alone keep their dtype on the way
-        expected = getattr(model[version], wish.method)(data)
-        # JSON has no infinity: the logarithm of nought comes back as nothing.
+        if action.caller == "stock" or action.form == "records":
+            data = data.astype(float)  # only arrays keep their dtype
+        expected = getattr(model[version], action.method)(data)
+        # JSON has no infinity: the logarithm of 0 is sent as null.
         values = np.where(np.equal(values, None), -np.inf, values).astype(float)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-9)
 
     @settings(max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.lists(wishes, min_size=1, max_size=60))
-    @example([Wish(caller="swap", first=swap) if n == 30 else Wish() for swap in (1, 0) for n in range(60)])
-    def mix(asked: list[Wish]) -> None:
+    @given(st.lists(actions, min_size=1, max_size=60))
+    @example(
+        [Action(caller="swap", first=swap) if n == 30 else Action() for swap in (1, 0) for n in range(60)]
+    )
+    def mix(asked: list[Action]) -> None:
         results = []
-        for wish in asked:
-            if wish.caller == "swap":
-                shared.store.promote(MODEL, versions[wish.first % 2])
+        for action in asked:
+            if action.caller == "swap":
+                shared.store.promote(MODEL, versions[action.first % 2])
             else:
-                results.append((wish, sent(wish)))
-        for wish, result in results:
-            check(wish, result)
+                results.append((action, sent(action)))
+        for action, result in results:
+            check(action, result)
 
     mix()
-    for version in versions:  # both have answered as champion, so the swaps above were heard
+    for version in versions:  # both have answered as champion, so the worker followed the swaps above
         shared.store.promote(MODEL, version)
         eventually(lambda v=version: client.predict(MODEL, rows[:1]).version == v, f"an answer of {version}")

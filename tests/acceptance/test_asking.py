@@ -1,4 +1,4 @@
-"""What a client may ask of real workers: a version by name, one answer to an id, nothing any more."""
+"""What a client can request from real workers: a version by name, one answer per id, a cancellation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.waiting import eventually
 from support.workplace import MODEL, SharedStack
 
 
-def test_a_version_is_asked_for_by_name_and_meets_no_other_in_a_batch(shared: SharedStack, rows):
+def test_requests_for_different_versions_are_not_mixed_in_a_batch(shared: SharedStack, rows):
     old, new = shared.champion, shared.bring_spare()
     client = shared.client()
     asked = [(old, new, None)[n % 3] for n in range(60)]
@@ -36,8 +36,8 @@ def test_a_version_is_asked_for_by_name_and_meets_no_other_in_a_batch(shared: Sh
         never.result()
 
 
-def test_what_is_cancelled_before_a_worker_begins_is_not_begun(shared: SharedStack, rows):
-    # Given a worker whose lane is closed, and requests that wait there
+def test_a_request_that_is_cancelled_before_a_worker_takes_it_is_not_computed(shared: SharedStack, rows):
+    # Given a worker whose lane is closed, and two requests that wait there
     client = shared.client()
     with shared.held(shared.serving):
         cancelled, kept = (client.submit(MODEL, rows[:1]) for _ in range(2))
@@ -51,7 +51,7 @@ def test_what_is_cancelled_before_a_worker_begins_is_not_begun(shared: SharedSta
     assert (stored["status"], stored["result"]["exc_type"]) == ("REVOKED", "Revoked")
 
 
-def test_an_id_is_computed_once_by_whomever_it_is_sent(shared: SharedStack, rows):
+def test_requests_with_one_id_from_several_clients_are_computed_once(shared: SharedStack, rows):
     assert shared.serving.runs
     clients = [shared.client() for _ in range(3)]
     sent = [client.submit(MODEL, rows[:5], id=f"order-{n}") for n in range(20) for client in clients]
@@ -63,7 +63,7 @@ def test_an_id_is_computed_once_by_whomever_it_is_sent(shared: SharedStack, rows
     assert msgspec.structs.astuple(attached)[1:] == msgspec.structs.astuple(answers[7 * 3])[1:]
 
 
-def test_a_mistyped_model_is_unknown_and_a_new_one_is_not(shared: SharedStack, rows):
+def test_a_mistyped_model_name_is_refused_with_a_suggestion(shared: SharedStack, rows):
     assert shared.serving.runs
     client = shared.client()
     mistyped = client.submit("breast-canser", rows[:1])

@@ -1,4 +1,4 @@
-"""The crontab line of docs/how-to/retrain.md, run as cron runs it, ends in another answer."""
+"""The crontab line of docs/how-to/retrain.md, run as cron runs it, puts another version into service."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "retrain.md"
 
 
 def crontab_line() -> str:
-    """Return the command behind the five fields of the line."""
+    """Return the command after the five time fields of the line."""
     (line,) = re.findall(r"^0 3 \* \* \* +(\S.*)$", PAGE.read_text(), re.MULTILINE)
     return line
 
 
 def run_as_cron(command: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """Debian's cron: the shell, the home folder, and these five variables, nothing else."""
+    """Run a line as Debian's cron does: with its shell, the home folder, and only these five variables."""
     me = pwd.getpwuid(os.getuid()).pw_name
     environ = {"HOME": str(home), "LOGNAME": me, "USER": me, "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
     assert "%" not in command, "cron takes it for the end of the command"
@@ -43,7 +43,7 @@ def run_as_cron(command: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def on_this_machine(command: str, broker_url: str) -> str:
-    """The same line with the program and the host of this test."""
+    """Return the line with the program and the host of this test."""
     installed = Path(sys.executable).with_name("modelane")
     assert installed.exists()
     for theirs, ours in (
@@ -56,15 +56,15 @@ def on_this_machine(command: str, broker_url: str) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_the_crontab_line_replaces_the_version_of_a_running_worker_without_a_failed_or_mixed_request(
+def test_the_crontab_line_replaces_the_version_of_a_running_worker_without_failed_or_mixed_answers(
     shared: SharedStack, rows
 ):
-    # Given a worker that answers, and a trainer
+    # Given a running worker and a trainer
     worker, trainer = shared.serving, shared.training
     client = shared.client()
     old = client.predict(MODEL, rows[:1]).version
 
-    # When cron runs the line while requests go on
+    # When cron runs the line while requests are sent
     command = on_this_machine(crontab_line(), shared.settings.broker_url)
     with ThreadPoolExecutor(1) as pool:
         cron = pool.submit(run_as_cron, command, Path("/"))
@@ -72,25 +72,25 @@ def test_the_crontab_line_replaces_the_version_of_a_running_worker_without_a_fai
         while not (cron.done() and answers and answers[-1][1].version != old):
             sent = [(n, client.submit(MODEL, rows[n : n + 2], method="predict_proba")) for n in range(50)]
             answers += [(n, prediction.result()) for n, prediction in sent]
-            time.sleep(0.02)  # leave the trainer its share of the processor
+            time.sleep(0.02)  # leave CPU time to the trainer
         done = cron.result()
 
-    # Then cron has nothing to mail, and a worker that never restarted answers with another version
+    # Then cron has no output to mail, and the same worker process answers with another version
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     new = shared.store.champion(MODEL)
     assert answers[-1][1].version == new
     assert shared.store.aliases(MODEL).previous == old
     assert worker.said.count(" ready.") == trainer.said.count(" ready.") == 1
-    # And each request was answered by one version, as that version answers
+    # And each request was answered by exactly one version
     assert {answer.version for _, answer in answers} == {old, new}
     expected = {version: shared.expected(version, rows) for version in (old, new)}
     assert not np.array_equal(expected[old], expected[new])
     for n, answer in answers:
         np.testing.assert_array_equal(answer.values, expected[answer.version][n : n + 2])
-    assert trainer.end() == 0, trainer.said  # it would take ordinary tasks of other tests, too
+    assert trainer.end() == 0, trainer.said  # it would also take ordinary tasks of other tests
 
 
-def test_what_goes_wrong_is_printed_so_that_cron_mails_it(free_port, tmp_path):
+def test_an_error_is_printed_so_that_cron_mails_it(free_port, tmp_path):
     command = on_this_machine(crontab_line(), f"redis://127.0.0.1:{free_port}/0") + " --timeout 1"
 
     done = run_as_cron(command, tmp_path)

@@ -1,4 +1,4 @@
-"""`modelane demo --keep`: it stays until it is told to end, and leaves nothing."""
+"""`modelane demo --keep`: it runs until it is stopped, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.full
 
 
 @pytest.mark.timeout(240)
-def test_the_kept_demo_serves_until_it_is_told_to_end(tmp_path: Path):
-    # Given a demo that is kept, in a folder whose name has a space
+def test_a_kept_demo_serves_until_it_is_stopped(tmp_path: Path):
+    # Given a kept demo in a folder whose name has a space
     folder = tmp_path / "a folder"
     folder.mkdir()
     demo = subprocess.Popen(
@@ -38,13 +38,13 @@ def test_the_kept_demo_serves_until_it_is_told_to_end(tmp_path: Path):
     ready = dict(re.findall(r"(\w+)=(\S+)", lines[-1]))
     assert ready["models"] == "breast-cancer"
 
-    # When somebody uses it, and then ends it
+    # When a client uses it, and it is then stopped
     with Client(ready["broker"]) as client:
         assert client.predict("breast-cancer", [[0.5] * 30]).model == "breast-cancer"
     children = psutil.Process(demo.pid).children(recursive=True)
     demo.send_signal(signal.SIGTERM)
 
-    # Then it ends well, and nothing is left
+    # Then it exits with status 0, and nothing is left
     assert demo.wait(60) == 0
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert list(folder.iterdir()) == []

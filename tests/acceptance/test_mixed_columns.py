@@ -1,4 +1,4 @@
-"""A model of numbers, text and dates, trained from a CSV file, asked by real clients in every form."""
+"""A model of numbers, text and dates, trained from a CSV file, and requests of real clients in every form."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def in_forms(rows: pd.DataFrame) -> dict[str, object]:
 
 
 @pytest.mark.timeout(300)
-def test_every_form_of_a_table_is_answered_as_the_pipeline_itself_would(travel: Workplace):
+def test_every_form_of_a_table_gets_the_answer_of_the_fitted_pipeline(travel: Workplace):
     verified = published(travel)
     model, features = artifact.load(verified), verified.card.features
     assert [feature.dtype for feature in features] == ["float64", "str", "datetime64[us]", "float64"]
@@ -122,7 +122,7 @@ def test_every_form_of_a_table_is_answered_as_the_pipeline_itself_would(travel: 
             np.testing.assert_allclose(values, expected, rtol=0, atol=1e-9, err_msg=form)
 
 
-def test_what_does_not_fit_is_told_its_caller_and_nobody_else(travel: Workplace):
+def test_only_the_caller_of_an_invalid_request_gets_an_error(travel: Workplace):
     client = travel.client()
     good = customers(3, seed=6)
     pairs = {
@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_told_its_caller_and_nobody_else(travel: Workplace)
     assert len({tuple(future.result().values.tolist()) for future in answers}) == 1
 
 
-def test_no_log_holds_a_value(travel: Workplace):
+def test_no_log_contains_a_value(travel: Workplace):
     travel.client().predict(
         "travel", [{"age": 41, "city": "Secretville", "since": "2026-01-02", "spend": None}]
     )

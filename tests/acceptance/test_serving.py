@@ -1,4 +1,4 @@
-"""The main job as its users see it: real Redis, real worker process, real client."""
+"""Serving predictions, end to end: a real Redis, a real worker process, a real client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.waiting import eventually
 from support.workplace import LANE, MODEL, SharedStack
 
 
-def test_a_client_gets_what_the_model_says_in_process(shared: SharedStack, rows):
+def test_a_client_gets_the_same_answer_as_from_the_model_in_process(shared: SharedStack, rows):
     assert shared.serving.runs
 
     answer = shared.client().predict(MODEL, rows, method="predict_proba")
@@ -28,7 +28,7 @@ def test_a_client_gets_what_the_model_says_in_process(shared: SharedStack, rows)
 
 
 def test_many_callers_in_one_batch_get_their_own_answers_and_their_own_errors(shared: SharedStack, rows):
-    # Given requests that gather while no worker takes them, the last two wrong
+    # Given requests that wait while no worker takes them, the last two invalid
     client = shared.client()
     with shared.held(shared.serving):
         sent = [client.submit(MODEL, rows[n : n + 1], method="predict_proba") for n in range(200)]
@@ -46,7 +46,7 @@ def test_many_callers_in_one_batch_get_their_own_answers_and_their_own_errors(sh
         unknown.result()
 
 
-def test_a_service_with_nothing_but_celery_and_redis_is_answered(shared: SharedStack, rows, tmp_path):
+def test_a_service_with_only_celery_and_redis_gets_an_answer(shared: SharedStack, rows, tmp_path):
     assert shared.serving.runs
     script = tmp_path / "service.py"
     script.write_text(
@@ -64,7 +64,7 @@ print(json.dumps(answer))
 """
     )
 
-    # -I: nothing of this project is on its path but what is installed; it imports none of it.
+    # -I: only installed packages are on its path; it imports none of this project.
     done = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ print(json.dumps(answer))
 
 
 def test_after_kill_9_of_a_worker_every_request_is_answered_and_stored_once(shared: SharedStack, rows):
-    # Given many requests, and a listener that counts each stored answer's publication
+    # Given many requests, and a listener that counts how often each answer is stored
     stored: Counter[str] = Counter()
     listener = shared.redis.pubsub(ignore_subscribe_messages=True)
     listener.psubscribe("celery-task-meta-*")
@@ -86,14 +86,14 @@ def test_after_kill_9_of_a_worker_every_request_is_answered_and_stored_once(shar
             app.send_task("modelane.predict", args=[MODEL, [row]], queue=LANE, serializer="json").id
             for row in many.tolist()
         ]
-        # When a worker is killed as soon as it holds some of them, and the shared one takes over
+        # When a worker is killed as soon as it holds some of them, and the shared worker takes over
         killed = shared.worker(ready=False, max_batch_requests=10)
         eventually(lambda: shared.redis.hlen(f"{LANE}.leased"), "a batch in hand", poll_s=0.002)
         killed.kill()
         left = shared.redis.llen(LANE) + shared.redis.hlen(f"{LANE}.leased")
         assert left > 0, "killed too late to show anything"
 
-    # Then all are answered, right, and each was stored exactly once
+    # Then all answers are correct, and each was stored exactly once
     results = {id_: app.AsyncResult(id_).get(timeout=60) for id_ in ids}
     expected = shared.expected(shared.champion, many, "predict")
     assert [results[id_]["values"] for id_ in ids] == [[value] for value in expected.tolist()]
@@ -103,19 +103,21 @@ def test_after_kill_9_of_a_worker_every_request_is_answered_and_stored_once(shar
     assert shared.redis.hlen(f"{LANE}.leased") == 0
 
 
-def test_a_tampered_version_is_refused_in_words_and_the_old_one_goes_on_answering(shared: SharedStack, rows):
+def test_a_tampered_version_is_refused_with_the_reason_and_the_old_one_keeps_answering(
+    shared: SharedStack, rows
+):
     worker = shared.serving
     client = shared.client()
     before = client.predict(MODEL, rows[:5], method="predict_proba")
 
-    # When a new champion appears whose artefact was changed after signing
+    # When a new champion appears whose artifact was changed after signing
     store = shared.store
     tampered = shared.bring_spare(1)
     artefact = store.root / MODEL / tampered / "model.joblib"
     artefact.write_bytes(artefact.read_bytes()[:-1] + b"!")
     store.promote(MODEL, tampered)
 
-    # Then the worker says so, and answers as before
+    # Then the worker logs it, and answers as before
     eventually(lambda: "does not match the sha256 and size on the signed card" in worker.said, "the refusal")
     assert f"{shared.champion} stays in service" in worker.said
     after = client.predict(MODEL, rows[:5], method="predict_proba")
@@ -126,33 +128,33 @@ def test_a_tampered_version_is_refused_in_words_and_the_old_one_goes_on_answerin
 def test_a_warm_shutdown_leaves_nothing_leased_and_loses_nothing(shared: SharedStack, rows):
     client = shared.client()
     with shared.held(shared.serving):
-        # Given a worker that serves one of the two models, as its command line says, in small batches
+        # Given a worker whose command line names one of the two models, with small batches
         ending = shared.worker("--models", MODEL, max_batch_requests=16)
         assert {name for name in shared.queues(ending) if "predict" in name} == {LANE}
         sent = [client.submit(MODEL, rows[n % 500 : n % 500 + 1]) for n in range(400)]
         eventually(lambda: any(prediction.done() for prediction in sent), "the first answers", poll_s=0.002)
 
-        # When it is told to end
+        # When it is shut down
         assert ending.end() == 0, ending.said
         assert shared.redis.hlen(f"{LANE}.leased") == 0
 
-    # Then another one answers the others
+    # Then another worker answers the other requests
     assert all(prediction.result().values.shape == (1,) for prediction in sent)
 
 
 def test_a_stopped_worker_that_wakes_up_late_is_fenced_off(shared: SharedStack, rows):
-    # Given a worker that is frozen with requests in hand
+    # Given a worker that is frozen while it holds requests
     client = shared.client()
     with shared.held(shared.serving):
         sent = [client.submit(MODEL, row[None]) for row in np.resize(rows, (1500, 30))]
         frozen = shared.worker(ready=False, max_batch_requests=10)
         eventually(lambda: shared.redis.hlen(f"{LANE}.leased"), "a batch in hand", poll_s=0.002)
         frozen.send(signal.SIGSTOP)
-    # When the shared one takes over and the frozen one wakes up
+    # When the shared worker takes over and the frozen one wakes up
     answers = [prediction.result() for prediction in sent]
     frozen.send(signal.SIGCONT)
 
-    # Then nothing changes any more, and the first one goes on serving
+    # Then no answer changes, and the woken worker continues to serve
     assert len(answers) == 1500
     assert shared.redis.hlen(f"{LANE}.leased") == 0
     eventually(lambda: LANE in shared.queues(frozen), "the woken worker")
@@ -180,8 +182,8 @@ def test_the_whole_demo_runs_as_the_readme_says(tmp_path):
 
 
 @pytest.mark.full
-def test_a_request_larger_than_a_batch_holds_up_nobody_and_is_answered_too(shared: SharedStack, rows):
-    # Given a lane that predicts at most 50 rows at once, and a request of four hundred times as many
+def test_a_request_larger_than_a_batch_does_not_delay_others_and_is_answered(shared: SharedStack, rows):
+    # Given a lane that predicts at most 50 rows per batch, and a request of four hundred times as many
     client = shared.client()
     many = np.resize(rows, (20_000, 30))
     with shared.held(shared.serving):
@@ -189,10 +191,10 @@ def test_a_request_larger_than_a_batch_holds_up_nobody_and_is_answered_too(share
         version = client.predict(MODEL, rows[:1]).version
         large = client.submit(MODEL, many, method="predict_proba")
 
-        # When others ask while it is computed
+        # When other requests arrive while it is computed
         small = [client.predict(MODEL, row[None], method="predict_proba").values for row in rows[:30]]
 
-        # Then they are answered before it is done, and it is answered whole
+        # Then they are answered before it is done, and its answer is complete
         assert not large.done()
         np.testing.assert_array_equal(np.concatenate(small), shared.expected(version, rows[:30]))
         np.testing.assert_array_equal(large.result().values, shared.expected(version, many))
