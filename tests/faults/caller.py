@@ -1,4 +1,4 @@
-"""A client in a process of its own: submits requests, says their ids, and waits."""
+"""A client in its own process: it submits requests, prints their ids, and waits for the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ N_REQUESTS = 50
 
 
 def start_caller(settings: Settings) -> tuple[subprocess.Popen[str], list[str]]:
-    """The process, when it waits, and the ids of its requests for the first rows."""
+    """Start the client; return its process and the ids of its requests, once all are submitted."""
     env = {**os.environ, **settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = die_with_parent([sys.executable, "-m", "faults.caller"])
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""The stage of every fault, and the table that they end in: ``uv run pytest tests/faults``."""
+"""Fixtures of the fault tests, and the table of their results: ``uv run pytest tests/faults``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that does as its rows tell it: most are answered, some end the process that computes them."""
+"""A model that misbehaves on special rows: they crash, hang or delay the process that predicts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from support import cards
 
 MODEL = "frail"
 
-#: What the first number of a row may say; no true row has a negative one.
+#: Orders, as the first number of a row; it is never negative in the real data.
 ABORT, SEGFAULT, HANG, HANG_WITH_GIL, SLOW = -1.0, -2.0, -3.0, -4.0, -5.0
 
-#: Seconds that a predict takes: most faults then meet a batch in flight, and the load stays modest.
+#: Seconds per predict: long enough that most faults hit a batch in flight, and that the load stays moderate.
 PREDICT_S = 0.03
-#: The same, if a row asks for it: longer than a worker needs to open its next lane.
+#: Seconds per predict if a row orders ``SLOW``: longer than a worker needs to open its next lane.
 SLOW_S = 5.0
 
 
@@ -32,7 +32,7 @@ def rows() -> NDArray[np.float64]:
 
 
 class Frail:
-    """A tree that has learnt each row's own number, so that a mixed-up answer is always a wrong one."""
+    """A tree that predicts the number of a row, so that an answer for another row is always wrong."""
 
     def __init__(self) -> None:
         self._tree = DecisionTreeRegressor().fit(rows(), np.arange(len(rows())))
@@ -55,14 +55,14 @@ class Frail:
 
 
 def telling(order: float) -> NDArray[np.float64]:
-    """One row that gives an order."""
+    """Return one row that gives an order."""
     row = rows()[:1].copy()
     row[0, 0] = order
     return row
 
 
 def publish(settings: Settings, model: str = MODEL) -> None:
-    """Make it the champion of a model that is new in the store."""
+    """Publish a :class:`Frail` as the champion of a new model."""
     cards.publish(
         settings,
         model,

@@ -1,4 +1,4 @@
-"""Requests that never stop while something breaks, and what became of each."""
+"""A continuous load of requests while faults are injected, and the outcome of each request."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from faults import frail
 from modelane.client import Client
 from modelane.client.prediction import Prediction
 
-#: A stored answer, as Redis writes it down before it tells anybody.
+#: A stored answer in the append-only file, which Redis writes before it publishes the answer.
 _STORED = re.compile(rb"\r\n\$3\r\nSET\r\n\$\d+\r\ncelery-task-meta-([^\r]+)\r\n")
 
 
 def stored_in(folder: Path) -> Counter[str]:
-    """How often each answer was stored: the append-only file forgets nothing, whatever breaks."""
+    """Return how often each answer was stored, by id: the append-only file records every write."""
     written = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.aof")))
     return Counter(id_.decode() for id_ in _STORED.findall(written))
 
@@ -39,14 +39,14 @@ class Strike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toll:
-    """A row of the fault table.
+    """A row of the fault table: how often a fault was injected, and what it did to the requests.
 
     Attributes:
-        times: how often the fault was injected.
-        in_flight: requests that were in flight then, summed.
-        not_once: answers that were stored never, or more than once.
-        fenced: answers that came after another worker's and changed nothing.
-        first_answer_s: the longest silence after a fault.
+        times: number of times the fault was injected.
+        in_flight: requests in flight at these times, summed.
+        not_once: answers that were not stored exactly once.
+        fenced: answers that were dropped because another worker had taken over the lease.
+        first_answer_s: the longest time from a fault to the next answer.
     """
 
     fault: str
@@ -61,7 +61,7 @@ class Toll:
 
 
 class Ledger:
-    """What was sent, when something broke, and when answers came."""
+    """Records requests, faults, and the times of the answers."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, Any]] = []
@@ -69,31 +69,31 @@ class Ledger:
         self.strikes: list[Strike] = []
 
     def add(self, number: int, prediction: Prediction[Any]) -> None:
-        """A request for the row of that number."""
+        """Record a request for the row with this number."""
         self.sent.append((number, prediction))
         prediction.add_done_callback(lambda _: self.answered_at_s.append(time.monotonic()))
 
     def struck(self) -> None:
-        """A fault has just happened."""
+        """Record that a fault has just been injected."""
         in_flight = sum(not prediction.done() for _, prediction in list(self.sent))
         self.strikes.append(Strike(time.monotonic(), in_flight))
 
     def is_answered_again(self) -> bool:
-        """Whether an answer has come since the last strike."""
+        """Return whether an answer has arrived since the last fault."""
         return self.answered_at_s[-1] > self.strikes[-1].at_s
 
     def some_answers(self, most: int = 300) -> Callable[[], bool]:
-        """A question whose answer is yes after a random number of answers: a random moment under load."""
+        """Return a function that is true after a random number of answers: a random moment under load."""
         enough = len(self.answered_at_s) + random.randrange(most)
         return lambda: len(self.answered_at_s) > enough
 
     def wait(self) -> None:
-        """Until all have ended."""
+        """Wait until every request has an answer or an error."""
         for _, prediction in self.sent:
             prediction.exception()
 
     def toll(self, fault: str, stored: Counter[str], fenced: int) -> Toll:
-        """Count, when all have ended."""
+        """Return the row of the fault table, after :meth:`wait`."""
         expected = frail.Frail().predict(frail.rows())
         lost = wrong = 0
         for number, prediction in self.sent:
@@ -114,12 +114,12 @@ class Ledger:
         )
 
     def _silence_s(self, strike: Strike) -> float:
-        """Until the first answer after it; a strike after the last answer was met by none."""
+        """Return the seconds to the first answer after a fault; 0 if there was no answer after it."""
         return min((at - strike.at_s for at in self.answered_at_s if at > strike.at_s), default=0.0)
 
 
 class Load(Ledger, AbstractContextManager["Load"]):
-    """A client that keeps so many single-row requests in flight."""
+    """A client that keeps ``in_flight`` requests of one row in flight."""
 
     def __init__(self, client: Client, in_flight: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A worker that dies at one step of a request's way, or whose clock is off.
+"""A worker that is killed at one step of a request, or whose clock is wrong.
 
 ``FAULT_STEP=reserved|predicting|predicted|settled FAULT_CLOCK_S=seconds celery -A faults.mortal worker``
 """
@@ -46,11 +46,11 @@ class MortalEngine(Engine):
         return super().predict(*request)
 
     def warm_up(self) -> None:
-        """Nobody waits for the example, so nobody dies of it."""
+        """Do nothing: the prediction of the example must not kill the worker."""
 
 
 def celery_app() -> Any:
-    """The real application, made of the parts above; with the clock as it is told."""
+    """Return the real application with the classes above and a shifted clock."""
     if CLOCK_S:
         right = time.time
         time.time = lambda: right() + CLOCK_S

@@ -1,4 +1,4 @@
-"""A wire that can be cut without either end being told: what a half-open connection is."""
+"""A proxy that drops connections without closing them, which makes them half-open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PIECE = 65_536
 
 
 class Proxy(AbstractContextManager["Proxy"]):
-    """Forwards connections on a port of its own to ``port``."""
+    """Forwards connections from its own port to ``port``."""
 
     def __init__(self, port: int) -> None:
         self._target = (LOOPBACK, port)
@@ -31,11 +31,11 @@ class Proxy(AbstractContextManager["Proxy"]):
             each.close()
 
     def silence(self) -> None:
-        """Forward nothing more of what is connected now, and close nothing; new connections work."""
+        """Stop forwarding on all current connections without closing them; new connections work."""
         self._silent |= self._open
 
     def silence_subscriptions(self) -> None:
-        """The same for connections that have subscribed to something."""
+        """Do the same for connections with a subscription only."""
         self._silent |= self.subscriptions
 
     def _accept(self) -> None:
@@ -53,7 +53,7 @@ class Proxy(AbstractContextManager["Proxy"]):
                 if b"SUBSCRIBE" in piece:
                     self.subscriptions |= {source, sink}
                 if source in self._silent:
-                    return  # and leave both open
+                    return  # and leave both sockets open
                 sink.sendall(piece)
             if source not in self._silent:
                 sink.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""A Redis that writes everything down, workers that can be broken, and a load that must not notice."""
+"""A Redis that records every write, workers that can be killed, and a load that must not be affected."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TESTS = Path(__file__).parents[1]
 LANE = predict_queue(frail.MODEL)
 KEYS = QueueKeys(LANE)
 
-#: Requests that a load keeps in flight, and that one batch may answer: several batches are always waiting.
+#: Requests that a load keeps in flight, and requests per batch: several batches are always waiting.
 IN_FLIGHT, BATCH = 32, 8
 
 _FENCED = re.compile(r"(\d+) results are dropped: their leases expired")
 
 
 class Scene(Workplace):
-    """A workplace whose model is frail and whose end is counted."""
+    """A workplace with the model of :mod:`faults.frail`; it checks and reports the outcome of a load."""
 
     def __init__(
         self, home: Path, server: RedisServer, ends: ExitStack, report: Callable[[Toll], None]
@@ -51,7 +51,7 @@ class Scene(Workplace):
         clock_s: float = 0,
         **settings: object,
     ) -> Process:
-        """A worker; with ``step`` or ``clock_s`` one as :mod:`faults.mortal` has them."""
+        """Start a worker; with ``step`` or ``clock_s``, one of :mod:`faults.mortal`."""
         self._number += 1
         name = f"w{self._number}@faults"
         settings |= {"broker_url": broker_url or self.settings.broker_url}
@@ -69,7 +69,7 @@ class Scene(Workplace):
         return process
 
     def workers(self, n: int) -> list[Process]:
-        """So many, started at the same time."""
+        """Start ``n`` workers at the same time."""
         workers = [self.worker(ready=False) for _ in range(n)]
         for worker in workers:
             eventually(lambda worker=worker: is_open(worker), f"the lane of {worker.name}")
@@ -81,7 +81,7 @@ class Scene(Workplace):
 
     @contextmanager
     def under_load(self, fault: str, **client: str) -> Iterator[Load]:
-        """What happens in this block must not be noticed: all is answered, stored once, and right."""
+        """Check that all requests during this block are answered correctly and stored exactly once."""
         with Load(self.client(**client), IN_FLIGHT) as load:
             eventually(lambda: load.answered_at_s, "the first answer")
             yield load
@@ -89,7 +89,7 @@ class Scene(Workplace):
         self.count(fault, load)
 
     def count(self, fault: str, ledger: Ledger) -> None:
-        """Wait for all answers, add a row to the table, and see that it holds nothing but noughts."""
+        """Wait for all answers, add a row to the table, and check that no answer is lost or wrong."""
         ledger.wait()
         eventually(self.is_at_rest, "an empty lane")
         toll = ledger.toll(fault, self.stored(), self.fenced())
@@ -98,11 +98,11 @@ class Scene(Workplace):
         assert toll.times > 0
 
     def stored(self) -> Counter[str]:
-        """How often each answer was stored."""
+        """Return how often each answer was stored, by id."""
         return stored_in(self._folder)
 
     def fenced(self) -> int:
-        """How many answers workers say came too late."""
+        """Return how many answers the workers report as dropped because their leases expired."""
         said = "".join(path.read_text() for path in self.home.glob("*.log"))
         return sum(map(int, _FENCED.findall(said)))
 
@@ -115,12 +115,12 @@ class Scene(Workplace):
         self._write_before_answering()
 
     def _write_before_answering(self) -> None:
-        # With "everysec" a Redis whose disk is slow answers before it writes; a killed one then forgets what
-        # it had confirmed, of up to two seconds.  That loss is Redis's; here we look for our own.
+        # With "everysec", a Redis with a slow disk replies before it writes; a kill then loses up to two
+        # seconds of confirmed writes. These tests look for losses of Modelane, not of Redis.
         self.redis.config_set("appendfsync", "always")
 
     def append(self, commands: bytes) -> None:
-        """Write into the file that a server, now dead, will read when it starts."""
+        """Append commands to the file that the stopped server reads when it starts."""
         newest = max(self._folder.rglob("*.aof"), key=lambda path: path.stat().st_mtime)
         with newest.open("ab") as file:
             file.write(commands)
@@ -134,28 +134,28 @@ class Scene(Workplace):
         return bool(self.redis.hlen(KEYS.leased))
 
     def holders(self) -> set[bytes]:
-        """The processes that hold a batch now, as leases name them."""
+        """Return the processes that hold a batch now, by their names in the leases."""
         return {batch.split(b":")[1].split(b".")[0] for batch in self.redis.hkeys(KEYS.leased)}
 
     def stop_in_a_batch(self, worker: Process, others: set[bytes]) -> bytes:
-        """Stop a worker while it holds a batch; the process that its leases name, which is none of others."""
+        """Stop a worker while it holds a batch; return its name in the leases, which is not in ``others``."""
         found: set[bytes] = set()
 
         def is_stopped_in_one() -> bool:
             worker.send(signal.SIGSTOP)
             found.update(self.holders() - others)
-            # Asked twice: what it had said to Redis before it stopped has been heard then.
+            # Check twice: by then, Redis has processed all commands that the worker sent before it stopped.
             if found & self.holders():
                 return True
             worker.send(signal.SIGCONT)
             return False
 
-        eventually(is_stopped_in_one, f"a batch in the hand of {worker.name}")
+        eventually(is_stopped_in_one, f"a batch that {worker.name} holds")
         (process,) = found
         return process
 
     def in_turn(self, load: Load, times: int, strike: Callable[[], object]) -> None:
-        """Strike so often, each time after an answer to the one before."""
+        """Inject a fault ``times`` times, each after an answer to the previous one."""
         for _ in range(times):
             strike()
             load.struck()

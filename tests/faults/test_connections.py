@@ -1,4 +1,4 @@
-"""Connections may break, one by one or all, loudly or silently."""
+"""Requests are answered when connections break, one by one or all, closed or half-open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.full
 
 
-def test_each_connection_may_be_closed(scene):
+def test_requests_survive_the_loss_of_each_connection(scene):
     scene.worker()
     with scene.under_load("CLIENT KILL of each connection, in turn") as load:
         own = scene.redis.client_id()
@@ -26,20 +26,20 @@ def test_each_connection_may_be_closed(scene):
                 eventually(load.is_answered_again, "an answer after it")
 
 
-def test_all_connections_may_be_closed_at_once(scene):
+def test_requests_survive_the_loss_of_all_connections_together(scene):
     scene.worker()
-    with scene.under_load("CLIENT KILL of all connections at once") as load:
+    with scene.under_load("CLIENT KILL of all connections together") as load:
         scene.in_turn(load, 5, lambda: scene.redis.client_kill_filter(_type="normal", skipme=True))
 
 
-def test_the_reply_subscription_may_be_lost(scene):
+def test_answers_arrive_after_the_reply_subscription_is_lost(scene):
     scene.worker()
     with scene.under_load("CLIENT KILL TYPE pubsub") as load:
         scene.in_turn(load, 10, lambda: scene.redis.client_kill_filter(_type="pubsub"))
 
 
 @pytest.mark.parametrize("whose", ["worker", "client"])
-def test_connections_may_be_half_open(scene, whose):
+def test_requests_survive_half_open_connections(scene, whose):
     with Proxy(scene.server.port) as proxy:
         scene.worker(broker_url=proxy.url if whose == "worker" else "")
         client = {"broker_url": proxy.url} if whose == "client" else {}
@@ -48,7 +48,7 @@ def test_connections_may_be_half_open(scene, whose):
             load.struck()
 
 
-def test_a_subscription_may_be_half_open(scene):
+def test_answers_arrive_despite_a_half_open_subscription(scene):
     scene.worker()
     with (
         Proxy(scene.server.port) as proxy,
@@ -60,8 +60,8 @@ def test_a_subscription_may_be_half_open(scene):
         eventually(lambda: proxy.subscriptions - before, "a new subscription")
 
 
-def test_a_client_may_die_while_it_waits(scene, tmp_path):
-    # Given another process whose requests lie in the queue because the worker stands still
+def test_requests_of_a_client_that_dies_are_answered_and_can_be_read_by_id(scene, tmp_path):
+    # Given another process whose requests are in the queue because the worker is stopped
     worker = scene.worker()
     with scene.under_load("kill -9 of a client that waits") as load:
         worker.send(signal.SIGSTOP)
@@ -71,7 +71,7 @@ def test_a_client_may_die_while_it_waits(scene, tmp_path):
         caller.wait()
         load.struck()
         worker.send(signal.SIGCONT)
-    # Then its answers are there, once each, for whoever asks by id
+    # Then its answers are stored once each, and another client can read them by id
     stored = scene.stored()
     expected = frail.Frail().predict(frail.rows())
     for number, id_ in enumerate(sent):

@@ -1,4 +1,4 @@
-"""A request that ends its worker is buried, its caller told, and its neighbours answered."""
+"""A request that kills its workers is dead-lettered with an error for its caller; others are answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.full
 
-#: One batch holds all, and a hung one ends its worker soon.
+#: One batch holds all requests, and a hung batch ends its worker soon.
 LIMITS = {"max_batch_requests": 256, "predict_limit_s": 2.0}
 
 
@@ -28,8 +28,8 @@ LIMITS = {"max_batch_requests": 256, "predict_limit_s": 2.0}
         (frail.HANG_WITH_GIL, "a predict that hangs and holds the GIL"),
     ],
 )
-def test_only_the_culprit_is_buried(scene, order, fault):
-    # Given a culprit in the middle of one batch of two hundred, and two workers that a supervisor restarts
+def test_only_the_request_that_kills_workers_is_dead_lettered(scene, order, fault):
+    # Given a bad request in the middle of a batch of two hundred, and two workers that are restarted
     client, ledger = scene.client(), Ledger()
     for number, row in enumerate(np.split(frail.rows()[:200], 200)):
         if number == 100:
@@ -45,17 +45,17 @@ def test_only_the_culprit_is_buried(scene, order, fault):
             workers.append(scene.worker(ready=False, **LIMITS))
         return culprit.done() and len(ledger.strikes) == 3
 
-    eventually(culprit_is_buried, "the third death and the burial")
+    eventually(culprit_is_buried, "the third dead worker and the dead letter")
 
-    # Then it has cost three workers, its caller knows, and all others have their answers
+    # Then it has killed three workers, its caller gets an error, and all others get their answers
     with pytest.raises(Buried, match="failed in 3 attempts"):
         culprit.result()
     assert scene.redis.hkeys(KEYS.dead) == [culprit.id.encode()]
     scene.count(fault, ledger)
 
 
-def test_a_slow_request_in_another_lane_of_the_worker_is_not_buried_with_it(scene):
-    # Given a lane that is opened first and computes for longer than the worker lives
+def test_a_slow_request_in_another_lane_of_the_worker_is_not_dead_lettered(scene):
+    # Given a lane that is opened first and whose predict takes longer than the worker lives
     frail.publish(scene.settings, "a-neighbour")
     client = scene.client()
     slow = client.submit("a-neighbour", frail.telling(frail.SLOW))
@@ -70,7 +70,7 @@ def test_a_slow_request_in_another_lane_of_the_worker_is_not_buried_with_it(scen
             workers.append(scene.worker(ready=False))
         return slow.done() and culprit.done()
 
-    eventually(both_have_ended, "the burial and the answer")
+    eventually(both_have_ended, "the dead letter and the answer")
 
     assert slow.result().model == "a-neighbour"
     assert isinstance(culprit.exception(), Buried)

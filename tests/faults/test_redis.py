@@ -1,4 +1,4 @@
-"""Redis may die, be busy, full or read-only, and forget its scripts: what it holds is answered later."""
+"""Requests are answered after Redis was killed, busy, full or read-only, or has lost its scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.full
 
 
-def test_redis_may_be_killed_again_and_again(scene):
+def test_requests_survive_repeated_kills_of_redis(scene):
     scene.worker()
     with scene.under_load("kill -9 and restart of Redis, appendfsync always") as load:
         for _ in range(5):
@@ -24,20 +24,20 @@ def test_redis_may_be_killed_again_and_again(scene):
             eventually(load.is_answered_again, "an answer after the restart")
 
 
-def test_redis_may_take_long_to_load(scene):
+def test_requests_survive_a_redis_that_loads_for_long(scene):
     worker = scene.worker()
     with scene.under_load("Redis is LOADING a large append-only file") as load:
         load.struck()
         scene.server.kill()
-        # Under 64 MiB: from there on Redis 7 writes the file anew, and what was stored is no longer counted.
+        # Under 64 MiB: from there on, Redis 7 rewrites the file, and stored answers could not be counted.
         scene.append(b"*2\r\n$4\r\nINCR\r\n$3\r\npad\r\n" * 2_600_000)
         scene.start_redis()
         eventually(load.is_answered_again, "an answer after loading")
     assert "loading the dataset" in worker.said
 
 
-def test_a_full_redis_is_drained_and_then_takes_more(scene):
-    # Given leases that will run out while there is no memory
+def test_a_full_redis_is_drained_and_then_accepts_requests_again(scene):
+    # Given leases that expire while Redis has no memory left
     lost, worker = scene.worker(), scene.worker()
     with scene.under_load("Redis is out of memory (OOM, noeviction)") as load:
         eventually(scene.holds_a_batch, "a batch in hand")
@@ -50,7 +50,7 @@ def test_a_full_redis_is_drained_and_then_takes_more(scene):
     assert worker.runs
 
 
-def test_redis_may_become_a_replica(scene, free_port):
+def test_requests_survive_a_redis_that_becomes_a_replica(scene, free_port):
     worker = scene.worker()
     with scene.under_load("Redis is a read-only replica") as load:
         scene.redis.replicaof(LOOPBACK, free_port)
@@ -60,7 +60,7 @@ def test_redis_may_become_a_replica(scene, free_port):
         load.struck()
 
 
-def test_redis_may_be_busy_with_a_script(scene):
+def test_requests_survive_a_redis_that_is_busy_with_a_script(scene):
     worker = scene.worker()
     scene.redis.config_set("lua-time-limit", 50)
 
@@ -68,7 +68,7 @@ def test_redis_may_be_busy_with_a_script(scene):
         with suppress(redis.ResponseError), redis.Redis(port=scene.server.port) as client:
             client.eval("while true do end", 0)
 
-    with scene.under_load("Redis is BUSY with somebody's script") as load:
+    with scene.under_load("Redis is BUSY with a script") as load:
         busy = threading.Thread(target=keep_busy)
         busy.start()
         load.struck()
@@ -78,7 +78,7 @@ def test_redis_may_be_busy_with_a_script(scene):
         load.struck()
 
 
-def test_redis_may_forget_its_scripts(scene):
+def test_requests_survive_a_redis_that_has_lost_its_scripts(scene):
     scene.worker()
     with scene.under_load("SCRIPT FLUSH") as load:
         scene.in_turn(load, 10, scene.redis.script_flush)

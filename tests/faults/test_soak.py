@@ -1,4 +1,4 @@
-"""Everything at random, for as long as one likes: ``uv run pytest tests/faults/test_soak.py --soak=3600``."""
+"""Random faults for a given time: ``uv run pytest tests/faults/test_soak.py --soak=3600``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.full
 
 
 @pytest.mark.timeout(0)
-def test_a_day_on_which_everything_breaks(scene, request):
+def test_random_faults_lose_no_request(scene, request):
     if not (seconds := request.config.getoption("--soak")):
         pytest.skip("runs for --soak=SECONDS")
     workers = scene.workers(2)
@@ -28,7 +28,7 @@ def test_a_day_on_which_everything_breaks(scene, request):
 
     def stall_a_worker() -> None:
         workers[0].send(signal.SIGSTOP)
-        time.sleep(random.uniform(0.0, 3.0))  # shorter and longer than a lease
+        time.sleep(random.uniform(0.0, 3.0))  # both shorter and longer than a lease
         workers[0].send(signal.SIGCONT)
 
     faults = [

@@ -1,4 +1,4 @@
-"""A worker may end at any moment, in any way: what it held is answered by another one."""
+"""When a worker ends at any moment, in any way, another worker answers the requests that it held."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.full
         ("settled", "after settle"),
     ],
 )
-def test_a_worker_may_be_killed_at_every_step(scene, step, where):
+def test_requests_survive_a_kill_of_the_worker_at_every_step(scene, step, where):
     scene.worker()
     with scene.under_load(f"kill -9 of a worker {where}") as load:
         mortals = [scene.worker(step=step, ready=False) for _ in range(2)]
         scene.in_turn(load, 2, lambda: mortals.pop().wait())
 
 
-def test_workers_may_be_killed_at_random(scene):
+def test_requests_survive_random_kills_of_workers(scene):
     workers = scene.workers(2)
     with scene.under_load("kill -9 of one of two workers, at random") as load:
         for _ in range(4):
@@ -62,7 +62,7 @@ def test_workers_share_a_lane(scene):
 
 
 @pytest.mark.parametrize("signals", ["TERM", "TERM TERM", "TERM KILL"])
-def test_a_worker_may_be_told_to_end_with_a_batch_in_flight(scene, signals):
+def test_requests_survive_a_shutdown_with_a_batch_in_flight(scene, signals):
     scene.worker()
     with scene.under_load(f"SIG{signals.replace(' ', ', SIG')} with a batch in flight") as load:
         eventually(scene.holds_a_batch, "a batch of the one that stays")
