@@ -1,4 +1,4 @@
-"""A real store with real signatures; the artifacts are bytes that nothing loads."""
+"""A real store with real signatures; the artifacts are bytes that are never loaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def publish(store: Store, key: SigningKey) -> Callable[..., str]:
-    """Publishes version ``number`` of ``churn``; its artifact tells the number."""
+    """Publish version ``number`` of ``churn``; its artifact contains the number."""
 
     def publish(number: int = 1, *, model: str = "churn", key: SigningKey = key) -> str:
         card = a_card(a_version(number), model=model)

@@ -1,4 +1,4 @@
-"""Estimators survive the store; other libraries and broken bytes are refused with the reason."""
+"""Estimators survive a round trip; other library versions and invalid bytes are refused with the reason."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_an_estimator_predicts_the_same_after_it_was_saved_and_loaded(forest):
 
 
 @pytest.mark.parametrize(("name", "other"), [("scikit-learn", "0.24.2"), ("numpy", "1.0.0")])
-def test_an_estimator_of_other_libraries_is_not_unpickled(name, other):
-    # Given bytes that would not load, so that an attempt would show
+def test_an_estimator_of_other_library_versions_is_not_unpickled(name, other):
+    # Given invalid bytes, so that an attempt to unpickle them would fail
     verified = a_verified(b"not a pickle", **{name.replace("-", "_"): other, name: other})
 
     with pytest.raises(IncompatibleModel, match=rf"trained with {name} {other} \(installed: "):
@@ -62,7 +62,7 @@ def test_a_patch_release_makes_no_difference():
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", b"cno_such_module\nThing\n."])
-def test_bytes_that_do_not_load_are_incompatible(content):
+def test_bytes_that_cannot_be_loaded_are_incompatible(content):
     with pytest.raises(IncompatibleModel, match="cannot be loaded here"):
         artifact.load(a_verified(content))
 
@@ -72,6 +72,6 @@ def test_a_version_without_an_estimator_is_incompatible():
         artifact.load(a_verified(None))
 
 
-def test_an_estimator_that_cannot_be_pickled_is_the_recipes_fault():
+def test_an_estimator_that_cannot_be_pickled_is_a_recipe_error():
     with pytest.raises(RecipeError, match="cannot be saved"):
         artifact.dump(FunctionTransformer(lambda rows: rows))

@@ -16,18 +16,18 @@ from support.cards import a_card
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("card-*.json"))
 
 
-def test_a_card_survives_its_file():
+def test_a_card_survives_a_round_trip_through_its_file():
     card = a_card()
 
     assert decode(card.encode()) == card
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_every_format_that_was_ever_written_is_still_read(sample):
+def test_all_earlier_formats_can_still_be_read(sample):
     assert isinstance(decode(sample.read_bytes()), Card)
 
 
-def test_columns_of_old_cards_keep_their_types():
+def test_columns_of_earlier_cards_keep_their_types():
     card = decode((Path(__file__).parent / "samples/card-1-mixed.json").read_bytes())
 
     number, string, date = ColumnType.NUMBER, ColumnType.STRING, ColumnType.DATE
@@ -35,11 +35,11 @@ def test_columns_of_old_cards_keep_their_types():
     assert decode(card.encode()) == card
 
 
-def test_the_present_format_has_a_sample():
+def test_the_current_format_has_a_sample():
     assert f"card-{FORMAT}.json" in {sample.name for sample in SAMPLES}
 
 
-def test_a_field_of_a_later_modelane_is_ignored():
+def test_a_field_of_a_later_release_is_ignored():
     raw = a_card().encode().replace(b'"format"', b'"licence": "MIT", "format"', 1)
 
     assert decode(raw) == a_card()
@@ -53,12 +53,12 @@ def test_a_card_of_a_later_format_says_what_to_upgrade():
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}'])
-def test_what_is_not_a_card_is_refused_with_the_reason(raw):
+def test_an_invalid_card_is_refused_with_the_reason(raw):
     with pytest.raises(IncompatibleModel, match="not a model card that Modelane can read"):
         decode(raw)
 
 
-def test_versions_sort_by_the_moment_they_were_made():
+def test_versions_sort_by_creation_time():
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
     early = new_version(noon, b"\xff\xff\xff\xff")
     late = new_version(noon + timedelta(seconds=1), b"\0\0\0\0")
@@ -67,7 +67,7 @@ def test_versions_sort_by_the_moment_they_were_made():
     assert early < late
 
 
-def test_versions_are_written_in_utc():
+def test_version_ids_are_in_utc():
     in_berlin = datetime(2026, 11, 22, 13, tzinfo=timezone(timedelta(hours=1)))
 
     assert new_version(in_berlin, bytes(4)) == "20261122T120000-00000000"
@@ -81,7 +81,7 @@ def test_versions_are_written_in_utc():
         "../20261122T120000-00000000",
     ],
 )
-def test_what_could_lead_out_of_the_store_is_not_a_version(name):
+def test_a_path_out_of_the_store_is_not_a_version(name):
     assert not is_version(name)
     with pytest.raises(StoreError, match="is not a version id"):
         check_version(name)

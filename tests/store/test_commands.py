@@ -24,26 +24,26 @@ def environment(monkeypatch, tmp_path, redis_url, key):
 
 
 @pytest.fixture
-def rung(redis_url):
+def notified(redis_url):
     """Return the models that workers were notified of."""
     with redis.Redis.from_url(redis_url) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(MODELS_CHANNEL)
         listener.get_message(timeout=1)
 
-        def rung() -> list[str]:
+        def notified() -> list[str]:
             heard = []
             while (message := listener.get_message(timeout=0.2)) is not None:
                 heard.append(message["data"].decode())
             return heard
 
-        yield rung
+        yield notified
 
 
 def run(*arguments: str):
     return CliRunner().invoke(main, arguments)
 
 
-def test_models_are_listed_with_what_answers(store, publish):
+def test_models_are_listed_with_their_champions(store, publish):
     publish(1), publish(2), publish(1, model="fraud")
     store.promote("churn", FIRST), store.promote("churn", SECOND)
 
@@ -87,7 +87,9 @@ def test_a_damaged_model_does_not_hide_the_others(store, publish):
 
 
 @pytest.mark.parametrize("name", [SECOND, SECOND[-8:], "20261122T113000-00000002"])
-def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_notified(store, publish, rung, name):
+def test_a_version_is_promoted_by_its_full_or_abbreviated_id_and_workers_are_notified(
+    store, publish, notified, name
+):
     publish(1), publish(2)
     store.promote("churn", FIRST)
 
@@ -95,10 +97,10 @@ def test_a_version_is_promoted_by_its_id_or_a_part_of_it_and_workers_are_notifie
 
     assert done.stdout == f"churn: the champion is now {SECOND}, the previous one is {FIRST}\n"
     assert store.champion("churn") == SECOND
-    assert rung() == ["churn"]
+    assert notified() == ["churn"]
 
 
-def test_a_rollback_and_its_own_undoing(store, publish, rung):
+def test_a_rollback_can_be_undone_by_another_rollback(store, publish, notified):
     publish(1), publish(2)
     store.promote("churn", FIRST), store.promote("churn", SECOND)
 
@@ -106,18 +108,18 @@ def test_a_rollback_and_its_own_undoing(store, publish, rung):
     assert store.champion("churn") == FIRST
     assert run("promote", "churn", "previous").exit_code == 0
     assert store.champion("churn") == SECOND
-    assert rung() == ["churn", "churn"]
+    assert notified() == ["churn", "churn"]
 
 
-def test_the_champion_is_not_promoted_again(store, publish, rung):
+def test_the_champion_is_not_promoted_again(store, publish, notified):
     publish(1)
     store.promote("churn", FIRST)
 
     assert run("promote", "churn", "champion").stdout == f"churn: {FIRST} is already the champion\n"
-    assert rung() == []
+    assert notified() == []
 
 
-def test_what_no_trusted_key_has_signed_is_not_promoted(store, publish):
+def test_a_version_without_a_trusted_signature_is_not_promoted(store, publish):
     publish(1), publish(2)
     store.promote("churn", FIRST)
     (store.root / "churn" / SECOND / "model.joblib").write_bytes(b"tampered")
@@ -163,7 +165,7 @@ def test_a_note_says_that_workers_could_not_be_notified(store, publish, monkeypa
         (["models", "chrn"], 4, "did you mean churn?"),
     ],
 )
-def test_a_name_that_is_not_there_is_refused_with_a_hint(store, publish, arguments, code, sentence):
+def test_an_unknown_name_is_refused_with_a_hint(store, publish, arguments, code, sentence):
     publish(1), publish(2), publish(1, model="fraud")
 
     refused = run(*arguments)
@@ -174,7 +176,7 @@ def test_a_name_that_is_not_there_is_refused_with_a_hint(store, publish, argumen
 
 @pytest.fixture
 def two(store, key):
-    """Two versions that differ in everything."""
+    """Publish two versions that differ in every field."""
     features = (Feature("age", "float64"), Feature("visits", "float64"))
     older = a_card(FIRST, features=features, parameters={"estimator": "SVC", "C": "1.0"})
     newer = a_card(
@@ -208,7 +210,7 @@ def test_two_versions_are_compared(two, names):
     assert lines["libraries", "numpy"] == ("1.26.0", None)
 
 
-def test_a_table_shows_what_differs(two):
+def test_the_table_shows_the_differences(two):
     shown = run("diff", "churn").stdout
 
     assert "+ since" in shown

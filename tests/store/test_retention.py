@@ -13,7 +13,7 @@ from support.cards import a_version
 
 @pytest.fixture
 def five(store, publish):
-    """Five versions, oldest first."""
+    """Publish five versions, oldest first."""
     return [publish(number) for number in range(1, 6)]
 
 
@@ -23,12 +23,12 @@ def test_the_newest_are_kept(store, five):
     assert sorted(path.name for path in (store.root / "churn").iterdir()) == [".lock", *five[3:]]
 
 
-def test_fewer_than_are_kept_are_all_kept(store, five):
+def test_all_versions_are_kept_if_there_are_fewer_than_the_limit(store, five):
     assert prune(store, "churn", keep=5, held=()) == []
     assert prune(store, "never-trained", keep=1, held=()) == []
 
 
-def test_a_version_that_an_alias_names_or_a_worker_holds_is_kept_however_old(store, five):
+def test_an_old_version_is_kept_while_an_alias_names_it_or_a_worker_holds_it(store, five):
     store.promote("churn", five[0])
     store.promote("churn", five[1])
 
@@ -36,7 +36,7 @@ def test_a_version_that_an_alias_names_or_a_worker_holds_is_kept_however_old(sto
     assert store.rollback("churn").champion == five[0]
 
 
-def test_a_version_that_is_promoted_at_the_same_time_is_there(store, five, trusted):
+def test_a_version_that_is_promoted_at_the_same_time_is_kept(store, five, trusted):
     store.promote("churn", five[0])
 
     assert not remove(store, "churn", five[0])
@@ -53,8 +53,8 @@ def left(store, version: str, kind: str, age_s: float = 0.0):
     return folder
 
 
-def test_what_a_crash_has_left_is_swept_when_its_writer_is_certainly_dead(store, five):
-    # Given what was left long ago, what is being written now, and what is of a run that the caller holds
+def test_files_of_a_crash_are_removed_once_their_writer_is_certainly_dead(store, five):
+    # Given abandoned files, files that are being written now, and files of the caller's own run
     old = left(store, a_version(7), "partial", age_s=STALE_S + 60)
     fresh = left(store, a_version(8), "partial")
     own = left(store, a_version(9), "partial")
@@ -67,14 +67,14 @@ def test_what_a_crash_has_left_is_swept_when_its_writer_is_certainly_dead(store,
     assert store.versions("churn") == five
 
 
-def test_a_large_file_that_grows_for_hours_is_not_swept(store):
+def test_a_large_file_that_is_written_for_hours_is_not_removed(store):
     folder = left(store, a_version(7), "partial", age_s=STALE_S + 60)
     os.utime(folder / "model.joblib")
 
     assert sweep(store, "churn", now_s=time.time()) == []
 
 
-def test_a_link_is_left_alone(store, tmp_path, publish):
+def test_a_symbolic_link_is_not_touched(store, tmp_path, publish):
     publish(1)
     outside = tmp_path / "outside"
     outside.mkdir()

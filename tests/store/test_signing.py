@@ -1,4 +1,4 @@
-"""Keys: made once, never overwritten, rotated by adding another to the trusted file."""
+"""Keys: created once, never overwritten, rotated by adding another to the trusted file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PEM, PRIVATE, PUBLIC = (
 )
 
 
-def test_what_a_key_signs_its_trusted_file_verifies(tmp_path):
-    # Given a key, made where no folder was
+def test_signatures_of_a_key_are_verified_by_its_trusted_file(tmp_path):
+    # Given a key in a folder that did not exist
     path, public = tmp_path / "a/signing.pem", tmp_path / "b/trusted.pem"
     signature = SigningKey.create(path, public).sign(b"a card")
 
-    # Then it verifies, and so does what it signs after it has been read back
+    # Then its signatures are valid, also after the key has been read back
     trusted = TrustedKeys.load(public)
     trusted.verify(b"a card", signature)
     trusted.verify(b"another", SigningKey.load(path).sign(b"another"))
 
 
-def test_only_its_owner_can_read_a_key_and_nothing_else_is_left(tmp_path):
+def test_only_its_owner_can_read_a_key_and_no_other_file_is_left(tmp_path):
     SigningKey.create(tmp_path / "keys/signing.pem", tmp_path / "trusted.pem")
 
     assert stat.S_IMODE((tmp_path / "keys/signing.pem").stat().st_mode) == 0o600
@@ -50,7 +50,7 @@ def test_a_key_is_never_overwritten(tmp_path):
     assert (path.read_bytes(), public.read_bytes()) == before
 
 
-def test_of_many_trainers_that_create_the_first_key_together_one_wins(tmp_path):
+def test_only_one_of_several_trainers_creates_the_first_key(tmp_path):
     path, public = tmp_path / "signing.pem", tmp_path / "trusted.pem"
 
     def create(_):
@@ -67,8 +67,8 @@ def test_of_many_trainers_that_create_the_first_key_together_one_wins(tmp_path):
     TrustedKeys.load(public).verify(b"card", SigningKey.load(path).sign(b"card"))
 
 
-def test_two_trainers_can_be_trusted_and_one_of_them_no_longer(tmp_path):
-    # Given two trainers in one file
+def test_a_trusted_key_can_be_added_and_removed(tmp_path):
+    # Given the keys of two trainers in one file
     public = tmp_path / "trusted.pem"
     old = SigningKey.create(tmp_path / "old.pem", public)
     new = SigningKey.create(tmp_path / "new.pem", public)
@@ -76,34 +76,34 @@ def test_two_trainers_can_be_trusted_and_one_of_them_no_longer(tmp_path):
     both.verify(b"card", old.sign(b"card"))
     both.verify(b"card", new.sign(b"card"))
 
-    # When the old one is taken out
+    # When the old key is removed
     public.write_bytes(new.public_pem)
 
-    # Then the new one is still believed and the old one is not
+    # Then the new key is still trusted and the old one is not
     TrustedKeys.load(public).verify(b"card", new.sign(b"card"))
     with pytest.raises(UntrustedModel, match="train the model again, or add the trainer's public key"):
         TrustedKeys.load(public).verify(b"card", old.sign(b"card"))
 
 
 @pytest.mark.parametrize("signature", [b"", b"\0" * 64, b"\0" * 63])
-def test_a_signature_by_no_key_is_refused(tmp_path, signature):
+def test_an_invalid_signature_is_refused(tmp_path, signature):
     SigningKey.create(tmp_path / "signing.pem", tmp_path / "trusted.pem")
 
     with pytest.raises(UntrustedModel, match=r"matches no key in .*trusted\.pem"):
         TrustedKeys.load(tmp_path / "trusted.pem").verify(b"card", signature)
 
 
-def test_a_missing_signing_key_names_the_setting_and_the_remedy(tmp_path):
+def test_the_error_for_a_missing_signing_key_names_the_setting_and_the_fix(tmp_path):
     with pytest.raises(SettingsError, match=r"MODELANE_SIGNING_KEY.*openssl genpkey"):
         SigningKey.load(tmp_path / "signing.pem")
 
 
-def test_a_missing_trusted_file_names_the_setting(tmp_path):
+def test_the_error_for_a_missing_trusted_file_names_the_setting(tmp_path):
     with pytest.raises(UntrustedModel, match="MODELANE_TRUSTED_KEYS"):
         TrustedKeys.load(tmp_path / "trusted.pem")
 
 
-def test_a_trusted_file_without_a_key_says_what_is_expected(tmp_path):
+def test_the_error_for_a_trusted_file_without_a_key_says_what_is_expected(tmp_path):
     (tmp_path / "trusted.pem").write_text("ssh-ed25519 AAAA\n")
 
     with pytest.raises(UntrustedModel, match="BEGIN PUBLIC KEY"):
@@ -121,7 +121,7 @@ def test_a_trusted_file_without_a_key_says_what_is_expected(tmp_path):
     ],
     ids=["text", "another kind", "encrypted"],
 )
-def test_what_cannot_sign_is_refused_with_the_reason(tmp_path, pem):
+def test_an_unusable_signing_key_is_refused_with_the_reason(tmp_path, pem):
     (tmp_path / "signing.pem").write_bytes(pem)
 
     with pytest.raises(SettingsError, match=r"signing\.pem \(MODELANE_SIGNING_KEY\) is not"):
@@ -136,7 +136,7 @@ def test_a_public_key_of_another_kind_is_refused_with_the_reason(tmp_path):
         TrustedKeys.load(tmp_path / "trusted.pem")
 
 
-def test_a_key_does_not_show_itself(tmp_path):
+def test_the_repr_of_a_key_does_not_show_it(tmp_path):
     key = SigningKey.create(tmp_path / "signing.pem", tmp_path / "trusted.pem")
 
     secret = (tmp_path / "signing.pem").read_text().splitlines()[1]
@@ -144,7 +144,7 @@ def test_a_key_does_not_show_itself(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-def test_the_command_in_the_error_makes_a_key_that_works(tmp_path):
+def test_the_command_in_the_error_creates_a_valid_key(tmp_path):
     path = tmp_path / "signing.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True)
 

@@ -1,4 +1,4 @@
-"""Versions appear completely, aliases change in one step, names stay inside the folder."""
+"""Versions appear atomically, aliases change atomically, and names cannot leave the folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_an_empty_store_has_nothing(store):
     assert store.champion("churn") is None
 
 
-def test_a_published_version_is_there_but_not_in_service(store, publish):
+def test_a_published_version_is_listed_but_not_in_service(store, publish):
     assert publish(1) == FIRST
     assert store.models() == ["churn"]
     assert store.versions("churn") == [FIRST]
@@ -44,14 +44,14 @@ def test_a_version_never_changes(store, publish):
     assert [path.name for path in (store.root / "churn").iterdir()] == [FIRST]
 
 
-def test_a_promotion_makes_the_champion_the_previous_one(store, publish):
+def test_a_promotion_keeps_the_old_champion_as_previous(store, publish):
     publish(1), publish(2)
 
     assert store.promote("churn", FIRST) == Aliases(champion=FIRST)
     assert store.promote("churn", SECOND) == Aliases(champion=SECOND, previous=FIRST)
 
 
-def test_promoting_the_champion_again_keeps_the_way_back(store, publish):
+def test_promoting_the_champion_again_keeps_the_previous_version(store, publish):
     publish(1), publish(2)
     store.promote("churn", FIRST), store.promote("churn", SECOND)
 
@@ -78,7 +78,7 @@ def test_without_a_previous_version_there_is_no_rollback(store, publish):
     assert store.champion("churn") == FIRST
 
 
-def test_only_a_version_that_is_there_can_be_promoted(store, publish):
+def test_only_an_existing_version_can_be_promoted(store, publish):
     publish(1)
 
     with pytest.raises(NoSuchVersion, match=f"its newest version is {FIRST}"):
@@ -100,7 +100,7 @@ def test_a_name_resolves_to_a_version(store, publish):
 
 
 @pytest.mark.parametrize("model", ["", "..", "../churn", "a/b", "a.b", "/etc", "A", ".hidden", None])
-def test_a_model_that_could_lead_elsewhere_is_refused(store, trusted, model):
+def test_a_model_name_that_leads_out_of_the_store_is_refused(store, trusted, model):
     for verb in (store.versions, store.champion, store.resolve, store.rollback):
         with pytest.raises(BadInput, match="is not a model's name"):
             verb(model)
@@ -109,7 +109,7 @@ def test_a_model_that_could_lead_elsewhere_is_refused(store, trusted, model):
 
 
 @pytest.mark.parametrize("version", ["", ".", "..", "aliases.json", f"../churn/{FIRST}", "/etc"])
-def test_a_version_that_could_lead_elsewhere_is_refused(store, publish, trusted, version):
+def test_a_version_that_leads_out_of_the_store_is_refused(store, publish, trusted, version):
     publish(1)
 
     for verb in (store.promote, store.resolve):
@@ -120,15 +120,15 @@ def test_a_version_that_could_lead_elsewhere_is_refused(store, publish, trusted,
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/x", "card.json", "card.sig", ".x"])
-def test_a_file_that_could_lead_elsewhere_is_not_published(store, key, name):
+def test_a_file_name_that_leads_out_of_the_store_is_not_published(store, key, name):
     with pytest.raises(StoreError, match="not allowed as the name"):
         store.publish(a_card(), {name: b""}, key)
 
     assert store.models() == []
 
 
-def test_a_version_that_is_a_link_is_not_one(store, publish, tmp_path):
-    # Given a whole version somewhere else, and a link to it
+def test_a_symbolic_link_is_not_a_version(store, publish, tmp_path):
+    # Given a complete version in another folder, and a link to it
     publish(1)
     (store.root / "churn" / FIRST).rename(tmp_path / "elsewhere")
     (store.root / "churn" / FIRST).symlink_to(tmp_path / "elsewhere")
@@ -138,7 +138,7 @@ def test_a_version_that_is_a_link_is_not_one(store, publish, tmp_path):
         store.promote("churn", FIRST)
 
 
-def test_a_model_that_is_a_link_is_refused(store, publish):
+def test_a_symbolic_link_is_not_a_model(store, publish):
     publish(1)
     (store.root / "fraud").symlink_to(store.root / "churn")
 
@@ -148,7 +148,7 @@ def test_a_model_that_is_a_link_is_refused(store, publish):
 
 
 def test_other_files_beside_the_versions_are_ignored(store, publish):
-    # Given what a crash, a person and a file manager leave behind
+    # Given files that a crash, a user and a file manager left behind
     publish(1)
     home = store.root / "churn"
     (home / f".{SECOND}.partial").mkdir()
@@ -163,14 +163,14 @@ def test_other_files_beside_the_versions_are_ignored(store, publish):
 
 
 def test_a_crash_before_the_rename_leaves_no_version(store, key, monkeypatch):
-    # Given a power cut: neither the rename nor the tidying up happens
+    # Given a power cut: neither the rename nor the clean-up happens
     monkeypatch.setattr(Path, "rename", _die)
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
     with pytest.raises(_PowerCutError):
         store.publish(a_card(FIRST), {"model.joblib": b"x"}, key)
     monkeypatch.undo()
 
-    # Then the store has no version, and takes the next one
+    # Then the store has no version, and accepts the next one
     assert store.models() == []
     assert store.publish(a_card(SECOND), {"model.joblib": b"x"}, key) == SECOND
     assert store.versions("churn") == [SECOND]
@@ -198,7 +198,7 @@ def test_a_crash_while_promoting_leaves_the_old_champion(store, publish, monkeyp
     assert store.champion("churn") == SECOND
 
 
-def test_damaged_aliases_say_what_to_do(store, publish):
+def test_the_error_for_damaged_aliases_says_what_to_do(store, publish):
     publish(1)
     (store.root / "churn/aliases.json").write_bytes(b'{"champ')
 
@@ -206,14 +206,14 @@ def test_damaged_aliases_say_what_to_do(store, publish):
         store.champion("churn")
 
 
-def test_a_store_that_cannot_be_written_says_so_as_a_store_error(tmp_path, key):
+def test_a_store_that_cannot_be_written_raises_a_store_error(tmp_path, key):
     (tmp_path / "models").write_text("a file where the folder should be")
 
     with pytest.raises(StoreError, match="the model store"):
         Store(tmp_path / "models").publish(a_card(), {}, key)
 
 
-def test_of_many_publishers_of_one_version_one_succeeds(store, publish):
+def test_only_one_of_several_publishers_of_one_version_succeeds(store, publish):
     def attempt(_: int) -> bool:
         try:
             publish(1)
@@ -241,7 +241,7 @@ def test_publishers_in_many_processes_do_not_disturb_each_other(store, trusted, 
             )
         )
 
-    # Then all are whole, and the aliases are two different ones of them
+    # Then all versions are complete, and the aliases name two different ones
     assert store.versions("churn") == sorted(versions)
     for version in versions:
         assert store.read("churn", version, trusted).card.version == version

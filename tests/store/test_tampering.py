@@ -21,21 +21,21 @@ def folder(store, publish):
     return store.root / "churn" / FIRST
 
 
-def test_an_untouched_version_is_handed_out_with_its_bytes(store, folder, trusted):
+def test_an_unchanged_version_is_returned_with_its_bytes(store, folder, trusted):
     verified = store.read("churn", FIRST, trusted)
 
     assert verified.card.version == FIRST
     assert verified.files == {"model.joblib": b"artifact 1"}
 
 
-def test_the_bytes_handed_out_are_those_that_were_checked(store, folder, trusted):
+def test_the_returned_bytes_are_those_that_were_verified(store, folder, trusted):
     # Given a verified version
     verified = store.read("churn", FIRST, trusted)
 
-    # When its file is exchanged afterwards
+    # When its file is replaced afterwards
     (folder / "model.joblib").write_bytes(b"artifact X")
 
-    # Then what will be unpickled is still what was checked
+    # Then the bytes to unpickle are still those that were verified
     assert verified.files["model.joblib"] == b"artifact 1"
     with pytest.raises(TypeError):
         verified.files["model.joblib"] = b""
@@ -66,7 +66,7 @@ def test_a_tampered_card_is_refused(store, folder, trusted):
         store.read("churn", FIRST, trusted)
 
 
-def test_a_version_signed_by_a_stranger_is_refused(store, publish, trusted, tmp_path):
+def test_a_version_signed_with_an_untrusted_key_is_refused(store, publish, trusted, tmp_path):
     stranger = SigningKey.create(tmp_path / "stranger.pem", tmp_path / "strangers.pem")
     version = publish(3, key=stranger)
 
@@ -83,7 +83,7 @@ def test_a_signature_of_another_length_is_refused(store, folder, trusted, size):
 
 
 def test_a_card_of_another_version_is_refused_though_it_is_signed(store, folder, trusted):
-    # Given the second version's files, all of them, in the first one's folder
+    # Given all files of the second version in the folder of the first one
     shutil.rmtree(folder)
     shutil.copytree(folder.parent / SECOND, folder)
 
@@ -100,7 +100,7 @@ def test_a_card_of_another_model_is_refused_though_it_is_signed(store, folder, t
 
 @pytest.mark.parametrize("name", ["model.joblib", "card.json", "card.sig"])
 def test_a_link_in_place_of_a_file_is_refused(store, folder, trusted, tmp_path, name):
-    # Given a link, even to the very bytes that were signed
+    # Given a link, even to the same bytes that were signed
     (folder / name).rename(tmp_path / name)
     (folder / name).symlink_to(tmp_path / name)
 
@@ -108,7 +108,7 @@ def test_a_link_in_place_of_a_file_is_refused(store, folder, trusted, tmp_path, 
         store.read("churn", FIRST, trusted)
 
 
-def test_a_pipe_in_place_of_a_file_does_not_hold_the_worker(store, folder, trusted):
+def test_a_pipe_in_place_of_a_file_does_not_block_the_worker(store, folder, trusted):
     (folder / "model.joblib").unlink()
     os.mkfifo(folder / "model.joblib")
 
@@ -116,14 +116,14 @@ def test_a_pipe_in_place_of_a_file_does_not_hold_the_worker(store, folder, trust
         store.read("churn", FIRST, trusted)
 
 
-def test_a_file_that_the_card_does_not_name_is_not_handed_out(store, folder, trusted):
+def test_a_file_that_the_card_does_not_list_is_not_returned(store, folder, trusted):
     (folder / "evil.joblib").write_bytes(b"evil")
 
     assert set(store.read("churn", FIRST, trusted).files) == {"model.joblib"}
 
 
-def test_a_signed_card_still_cannot_name_a_file_elsewhere(store, folder, key, trusted):
-    # Given a trainer that went wrong
+def test_even_a_signed_card_cannot_name_a_file_outside_the_version(store, folder, key, trusted):
+    # Given a faulty trainer with a trusted key
     digest = FileDigest(sha256="00" * 32, size_bytes=1)
     raw = a_card(FIRST, files={"../../secret": digest}).encode()
     (folder / "card.json").write_bytes(raw)
@@ -142,7 +142,7 @@ def test_a_signed_card_of_another_format_is_incompatible_not_untrusted(store, fo
 
 
 @pytest.mark.parametrize("name", ["card.json", "card.sig"])
-def test_without_a_card_or_its_signature_there_is_no_version(store, folder, trusted, name):
+def test_a_folder_without_a_card_or_its_signature_is_not_a_version(store, folder, trusted, name):
     (folder / name).unlink()
 
     with pytest.raises(NoSuchVersion):
