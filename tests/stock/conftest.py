@@ -42,13 +42,13 @@ def caller(app: Celery, worker: Process, rows: list[list[float]]) -> Caller:
 
 @pytest.fixture(scope="session")
 def expected(workplace: SharedStack, rows: list[list[float]]) -> list[int]:
-    """What the model says of the rows in this process."""
+    """Return the model's predictions of the rows in this process."""
     return workplace.expected(workplace.champion, rows, "predict").tolist()
 
 
 @pytest.fixture(scope="session")
 def listener(app: Celery, worker: Process) -> Iterator[Listener]:
-    """Hears every event from before the first request on."""
+    """Return a listener that receives all events from before the first request."""
     with Listener(app) as listener:
         eventually(lambda: listener.heartbeats(worker.name), "a heartbeat")
         yield listener
@@ -56,5 +56,5 @@ def listener(app: Celery, worker: Process) -> Iterator[Listener]:
 
 @pytest.fixture
 def held_lane(worker: Process, workplace: SharedStack):
-    """Keeps requests waiting in the lane as long as the context is open."""
+    """Return a context manager that keeps requests waiting in the lane."""
     return lambda: workplace.held(worker)

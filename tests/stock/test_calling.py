@@ -39,7 +39,7 @@ def test_an_unknown_task_is_refused_by_name(caller):
     assert "no task 'shop.unknown'" in str(error)
 
 
-def test_an_expired_request_is_revoked_as_celery_has_it(caller, held_lane):
+def test_an_expired_request_is_revoked_as_in_celery(caller, held_lane):
     with held_lane():
         expires = datetime.now(UTC) + timedelta(seconds=0.5)
         result = caller.predict().apply_async(expires=expires)

@@ -34,7 +34,7 @@ def test_a_chain_from_an_ordinary_task_to_a_prediction(caller, expected, queue):
     assert get(chain(load, predict)())["values"] == expected[:6]
 
 
-def test_a_chain_stops_at_the_request_that_is_wrong(caller, queue):
+def test_a_chain_stops_at_an_invalid_request(caller, queue):
     result = chain(caller.wrong(), caller.task("positives", queue=queue))()
 
     assert "takes 30 features" in str(refusal(result.parent))
@@ -54,7 +54,7 @@ def test_a_chord_of_ordinary_tasks_with_a_prediction_as_its_body(caller, expecte
     assert get(chord(header)(body))["values"] == expected[:4]
 
 
-def test_a_chord_with_a_wrong_request_fails_as_a_whole(caller, queue):
+def test_a_chord_with_an_invalid_request_fails(caller, queue):
     result = chord([caller.predict(), caller.wrong()], caller.task("together", queue=queue))()
 
     assert "takes 30 features" in str(refusal(result))
@@ -62,7 +62,7 @@ def test_a_chord_with_a_wrong_request_fails_as_a_whole(caller, queue):
     assert isinstance(result.result, ChordError)
 
 
-def test_a_chord_with_a_revoked_request_fails_as_a_whole(caller, held_lane, worker, queue):
+def test_a_chord_with_a_revoked_request_fails(caller, held_lane, worker, queue):
     with held_lane():
         revoked = caller.predict().set(task_id=f"revoked member in {queue}")
         result = chord([caller.predict(), revoked], caller.task("together", queue=queue))()
@@ -73,7 +73,7 @@ def test_a_chord_with_a_revoked_request_fails_as_a_whole(caller, held_lane, work
     assert isinstance(result.result, ChordError)
 
 
-def test_an_ordinary_task_may_retry(caller, queue):
+def test_an_ordinary_task_can_retry(caller, queue):
     assert get(caller.task("second_time", "done", queue=queue).delay()) == "done"
 
 

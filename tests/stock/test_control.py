@@ -48,7 +48,7 @@ def load(caller, n_rows=40):
         thread.join()
 
 
-def test_every_question_is_answered_under_load(caller, ask, app, worker):
+def test_every_inspect_command_is_answered_under_load(caller, ask, app, worker):
     broken = []
 
     def poll(question):
@@ -68,7 +68,7 @@ def test_every_question_is_answered_under_load(caller, ask, app, worker):
     assert ask("ping") == {"ok": "pong"}
 
 
-def test_active_shows_what_a_lane_computes_and_never_its_rows(caller, ask):
+def test_active_shows_the_requests_of_a_lane_without_their_rows(caller, ask):
     seen = []
 
     def look():
@@ -84,7 +84,7 @@ def test_active_shows_what_a_lane_computes_and_never_its_rows(caller, ask):
     assert isinstance(shown["args"], str)
 
 
-def test_active_and_reserved_show_what_celery_runs(caller, ask):
+def test_active_and_reserved_show_tasks_that_celery_runs(caller, ask):
     naps = [caller.task("nap", 2.0, queue=LANE).delay() for _ in range(3)]
     ids = {nap.id for nap in naps}
 
@@ -96,9 +96,9 @@ def test_active_and_reserved_show_what_celery_runs(caller, ask):
     assert shown("active") == shown("reserved") == set()
 
 
-def test_reserved_shows_the_batch_that_is_read_ahead(caller, app, workplace, held_lane):
+def test_reserved_shows_the_prefetched_batch(caller, app, workplace, held_lane):
     with held_lane(), load(caller) as sent:
-        # To this worker every batch is heavy, so it reads the next one while it computes.
+        # For this worker every batch is heavy, so it prefetches the next one while it computes.
         eager = workplace.worker(max_batch_bytes=2000)
         inspect = app.control.inspect([eager.name], timeout=10.0, limit=1)
         seen = set()
@@ -113,7 +113,7 @@ def test_reserved_shows_the_batch_that_is_read_ahead(caller, app, workplace, hel
     assert eager.end() == 0, eager.said
 
 
-def test_a_long_task_in_the_lane_delays_no_prediction(caller, expected):
+def test_a_long_task_in_the_lane_does_not_delay_predictions(caller, expected):
     nap = caller.task("nap", 5.0, queue=LANE).delay()
 
     assert get(caller.predict().delay())["values"] == expected[:1]
@@ -121,7 +121,7 @@ def test_a_long_task_in_the_lane_delays_no_prediction(caller, expected):
     get(nap)
 
 
-def test_scheduled_shows_what_waits_in_the_lane_for_its_eta(caller, ask):
+def test_scheduled_shows_requests_that_wait_for_their_eta(caller, ask):
     eta = datetime.now(UTC) + timedelta(hours=1)
     result = caller.predict().apply_async(eta=eta)
 
@@ -181,7 +181,7 @@ def test_a_request_that_waits_for_its_eta_can_be_revoked(caller, app, listener, 
     assert listener.types(result.id) == ["received", "revoked"]
 
 
-def test_a_worker_that_starts_later_knows_what_was_revoked_and_ends_warmly_when_it_is_told(
+def test_a_worker_that_starts_later_knows_revoked_requests_and_obeys_a_remote_shutdown(
     caller, app, workplace, held_lane, worker
 ):
     with held_lane():
@@ -253,7 +253,7 @@ def test_a_lane_sends_no_events_while_they_are_disabled(caller, app, listener, w
         (told,) = app.control.disable_events([worker.name], reply=True)
         unheard, after_it = (caller.predict().delay() for _ in range(2))
         assert get(unheard)
-        assert get(after_it)  # by then the lane has said all that it would say of the one before
+        assert get(after_it)  # by then, the lane would have sent all events of the request before
     finally:
         app.control.enable_events([worker.name], reply=True)
     heard = caller.predict().delay()

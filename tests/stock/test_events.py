@@ -20,7 +20,7 @@ REVOKED = ["received", "revoked"]
 
 
 def check(listener, id_: str, types: list[str]) -> list[dict[str, Any]]:
-    """Check that exactly these events came, in this order, with increasing clocks."""
+    """Check that exactly these events arrived, in this order, with increasing clocks."""
     listener.until_ended([id_])
     events = listener.of(id_)
     assert listener.types(id_) == types
@@ -42,7 +42,7 @@ def test_a_request_that_is_answered(caller, listener, worker):
     assert succeeded["result"] == f"{version} [3 int64]"
 
 
-def test_a_request_that_is_wrong(caller, listener):
+def test_an_invalid_request(caller, listener):
     result = caller.wrong().delay()
 
     *_, failed = check(listener, result.id, FAILED)
@@ -118,7 +118,7 @@ def flower(workplace, worker, tmp_path):
 
 
 def test_flower_counts_what_was_sent(caller, app, flower, held_lane, worker):
-    # Given as many of each kind as the table says
+    # Given several requests of each kind
     sent: dict[str, tuple[str, str]] = {}  # id → name, state
 
     def note(result, state, name="modelane.predict"):
@@ -138,7 +138,7 @@ def test_flower_counts_what_was_sent(caller, app, flower, held_lane, worker):
             note(chained.parent, "SUCCESS")
             note(chained, "SUCCESS", "stock.tasks.positives")
 
-    # When all have ended
+    # When all of them have ended
     def tasks() -> dict[str, dict[str, Any]]:
         seen = flower.json("/api/tasks?limit=100000")
         return {id_: task for id_, task in seen.items() if id_ in sent}
@@ -148,7 +148,7 @@ def test_flower_counts_what_was_sent(caller, app, flower, held_lane, worker):
         lambda: len(seen := tasks()) == len(sent) and {t["state"] for t in seen.values()} <= ready, "all"
     )
 
-    # Then Flower has each as it was, and its counters have each event once
+    # Then Flower shows the right state of each, and its counters count each event once
     seen = tasks()
     assert {id_: (task["name"], task["state"]) for id_, task in seen.items()} == sent
     assert all(task["runtime"] > 0 for task in seen.values() if task["state"] == "SUCCESS")

@@ -78,7 +78,7 @@ def test_a_malformed_time_limit_fails_and_the_errback_gets_the_error(put, caller
     assert is_free()
 
 
-def test_an_eta_that_has_passed_is_not_waited_for_again(put, is_free, caller):
+def test_a_task_does_not_wait_again_for_an_eta_that_has_passed(put, is_free, caller):
     """Celery would wait for it by its own clock, at a place where a malformed message is not reported."""
     come = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 

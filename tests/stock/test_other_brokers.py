@@ -30,7 +30,7 @@ Start = Callable[..., Process]
 
 @pytest.fixture(scope="session")
 def on_lanes(app, worker, rows) -> dict[str, object]:
-    """What becomes of the requests on Redis."""
+    """Return the results of the requests on Redis."""
     return everything(app, rows)
 
 
@@ -54,7 +54,7 @@ def rabbit(rabbit_url: str) -> Celery:
 
 @pytest.fixture
 def start(rabbit: Celery, rabbit_url: str, home: Path) -> Iterator[Start]:
-    """Starts a worker on RabbitMQ."""
+    """Return a function that starts a worker on RabbitMQ."""
     with ExitStack() as ends:
 
         def start(*args: str, queue: str = LANE, **settings: object) -> Process:
@@ -128,7 +128,7 @@ def test_a_queue_can_be_added_and_cancelled(rabbit, start, rows):
 
 
 @pytest.mark.full
-def test_a_cancelled_queue_stays_cancelled_and_comes_back_when_it_is_added(rabbit, start, rows):
+def test_a_cancelled_queue_stays_cancelled_until_it_is_added_again(rabbit, start, rows):
     worker = start()
     rabbit.control.cancel_consumer(LANE, destination=[worker.name], reply=True)
     eventually(lambda: LANE not in queues(rabbit, worker), "its end")
@@ -140,7 +140,7 @@ def test_a_cancelled_queue_stays_cancelled_and_comes_back_when_it_is_added(rabbi
 
 
 @pytest.mark.full
-def test_a_model_that_appears_later_gets_its_queue_by_itself(rabbit, start, rows, home):
+def test_a_model_that_appears_later_gets_its_queue_automatically(rabbit, start, rows, home):
     (home / "models" / MODEL).rename(home / "later")
     worker = start(queue=TASKS)
     waiting = Caller(rabbit, rows).predict().delay()

@@ -141,7 +141,7 @@ def test_an_error_of_the_worker_is_raised_by_get(predict):
         ((MODEL, [[1.0]]), {"columns": 5}, "columns=5"),
     ],
 )
-def test_a_wrong_call_is_refused_before_it_is_sent(predict, args, kwargs, said):
+def test_an_invalid_call_is_refused_before_it_is_sent(predict, args, kwargs, said):
     for send in (predict.delay, predict.s):
         with pytest.raises(BadInput, match=said):
             send(*args, **kwargs)
@@ -158,7 +158,7 @@ def test_a_wrong_call_is_refused_before_it_is_sent(predict, args, kwargs, said):
     ],
     ids=["delay", "signature", "partial", "chain", "group"],
 )
-def test_a_name_that_no_worker_knows_is_refused_before_it_is_sent(predict, task, rows, workplace, send):
+def test_an_unknown_model_is_refused_before_it_is_sent(predict, task, rows, workplace, send):
     with pytest.raises(
         UnknownModel, match=r"'brest-cancer'; models in service: .*; did you mean 'breast-cancer'\?"
     ):
@@ -167,7 +167,7 @@ def test_a_name_that_no_worker_knows_is_refused_before_it_is_sent(predict, task,
     assert not workplace.redis.exists("modelane.predict.brest-cancer")
 
 
-def test_a_retraining_goes_to_the_trainers(sender, workplace, the_message):
+def test_a_retraining_is_sent_to_the_queue_of_the_trainers(sender, workplace, the_message):
     result = sender.tasks["modelane.retrain"].si(MODEL).apply_async()
 
     try:
@@ -193,7 +193,7 @@ def test_the_names_of_the_module_follow_the_environment(monkeypatch):
     assert modelane_app.predict.app.conf.broker_url == "redis://127.0.0.1:1/4"
 
 
-def test_a_wrong_setting_is_reported_when_a_name_is_imported(monkeypatch):
+def test_an_invalid_setting_is_reported_when_a_name_is_imported(monkeypatch):
     monkeypatch.setenv("MODELANE_LEASE_S", "long")
 
     with pytest.raises(SettingsError, match="MODELANE_LEASE_S='long'"):
