@@ -14,14 +14,14 @@ def test_both_signals_interrupt(which):
         os.kill(os.getpid(), which)
 
 
-def test_one_that_arrives_twice_counts_once():
+def test_two_signals_in_quick_succession_count_once():
     with signals.interrupts():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_later_one_counts_again(monkeypatch):
+def test_a_later_signal_counts_again(monkeypatch):
     monkeypatch.setattr(signals, "DEBOUNCE_S", 0.0)
     with signals.interrupts():
         for _ in range(2):
@@ -29,7 +29,7 @@ def test_a_later_one_counts_again(monkeypatch):
                 os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_handlers_are_as_before_afterwards():
+def test_the_previous_handlers_are_restored():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with signals.interrupts():
         pass

@@ -55,7 +55,7 @@ def test_only_models_with_a_champion_are_listed(tmp_path):
     assert models_with_champion(tmp_path / "absent") == []
 
 
-def test_programs_that_do_not_run_do_not_answer(free_port):
+def test_programs_that_do_not_run_are_not_ready(free_port):
     assert not redis_answers(f"redis://127.0.0.1:{free_port}/0")
     assert not flower_sees(free_port, ["worker@host"])
 

@@ -19,7 +19,7 @@ from support.programs import Heard, python
 DEADLINE_S = 20
 
 #: Prints "up <pid>" and waits; on SIGTERM it prints "bye" and exits.
-POLITE = """
+STOPS_ON_SIGTERM = """
 import os, signal, sys
 def bye(*_): print("bye"); sys.exit(0)
 signal.signal(signal.SIGTERM, bye)
@@ -28,7 +28,7 @@ while True: signal.pause()
 """
 
 #: The same, but it ignores SIGTERM.
-DEAF = """
+IGNORES_SIGTERM = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", os.getpid())
@@ -38,14 +38,14 @@ while True: signal.pause()
 #: Starts a child that ignores SIGTERM, and waits for it.
 PARENT = f"""
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}])
+child = subprocess.Popen([sys.executable, "-Iuc", {IGNORES_SIGTERM!r}])
 child.wait()
 """
 
 #: Starts the same child, and exits as soon as it is up.
 LEAVING = f"""
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-Iuc", {DEAF!r}], stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen([sys.executable, "-Iuc", {IGNORES_SIGTERM!r}], stdout=subprocess.PIPE, text=True)
 print(child.stdout.readline())
 """
 
@@ -114,8 +114,8 @@ def test_a_closed_stream_is_ignored(tmp_path):
 def test_a_program_that_cannot_be_started_is_reported_and_retried(supervisor, heard, tmp_path):
     # Given a folder that does not exist
     folder = tmp_path / "gone"
-    polite = python("worker", POLITE)
-    child = supervisor.start(Program(name="worker", command=polite.command, cwd=folder))
+    program = python("worker", STOPS_ON_SIGTERM)
+    child = supervisor.start(Program(name="worker", command=program.command, cwd=folder))
     heard.wait_for("modelane | worker cannot be started ([Errno 2] No such file or directory")
     heard.wait_for("restarting it in 0.02 s\n")
 
@@ -138,9 +138,9 @@ def test_a_program_that_exits_is_restarted_after_growing_pauses(supervisor, hear
 
 
 def test_the_signal_that_killed_a_program_is_reported(supervisor, heard):
-    supervisor.start(python("worker", POLITE))
+    supervisor.start(python("worker", STOPS_ON_SIGTERM))
 
-    os.kill(pid_said(heard), signal.SIGKILL)
+    os.kill(printed_pid(heard), signal.SIGKILL)
 
     heard.wait_for("worker was killed by SIGKILL; restarting it")
     heard.wait_for("up ", times=2)
@@ -153,7 +153,7 @@ def test_a_missing_program_is_reported(supervisor, heard):
 
 
 def test_a_stop_waits_for_the_last_lines(supervisor, heard):
-    child = supervisor.start(python("worker", POLITE))
+    child = supervisor.start(python("worker", STOPS_ON_SIGTERM))
     heard.wait_for("up ")
 
     supervisor.stop("worker", "never-started", deadline_s=DEADLINE_S)
@@ -164,8 +164,8 @@ def test_a_stop_waits_for_the_last_lines(supervisor, heard):
 
 
 def test_a_program_that_ignores_sigterm_is_killed(supervisor, heard):
-    supervisor.start(python("worker", DEAF))
-    pid = pid_said(heard)
+    supervisor.start(python("worker", IGNORES_SIGTERM))
+    pid = printed_pid(heard)
 
     supervisor.stop("worker", deadline_s=0.1)
 
@@ -175,7 +175,7 @@ def test_a_program_that_ignores_sigterm_is_killed(supervisor, heard):
 
 def test_a_kill_ends_the_whole_process_group(supervisor, heard):
     supervisor.start(python("worker", PARENT))
-    grandchild = pid_said(heard)
+    grandchild = printed_pid(heard)
 
     supervisor.kill()
 
@@ -186,7 +186,7 @@ def test_children_of_a_program_that_exited_are_killed(supervisor, heard):
     # Given a program that exits as soon as its child is up
     supervisor.start(python("worker", LEAVING))
 
-    assert_gone(pid_said(heard))
+    assert_gone(printed_pid(heard))
 
 
 def test_a_stopped_program_is_not_restarted(supervisor, heard):
@@ -204,12 +204,12 @@ def test_a_stopped_program_is_not_restarted(supervisor, heard):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
 def test_programs_end_when_their_supervisor_is_killed():
-    # Given a supervisor in a process of its own
+    # Given a supervisor in its own process
     code = f"""
 import sys, threading
 from modelane.local.log_output import Output
 from modelane.local.supervisor import Program, Supervisor
-Supervisor(Output(sys.stdout)).start(Program(name="p", command=[sys.executable, "-Iuc", {DEAF!r}]))
+Supervisor(Output(sys.stdout)).start(Program(name="p", command=[sys.executable, "-Iuc", {IGNORES_SIGTERM!r}]))
 threading.Event().wait()
 """
     with subprocess.Popen([sys.executable, "-uc", code], stdout=subprocess.PIPE, text=True) as own:
@@ -223,6 +223,6 @@ threading.Event().wait()
     assert_gone(pid)
 
 
-def pid_said(heard: Heard) -> int:
+def printed_pid(heard: Heard) -> int:
     heard.wait_for("up ")
     return int(re.findall(r"up (\d+)", heard.getvalue())[0])
