@@ -31,7 +31,7 @@ every_service = pytest.mark.parametrize("name", SERVICES)
 every_image = pytest.mark.parametrize("image", IMAGES)
 
 
-def test_it_fits_the_compose_schema():
+def test_the_file_matches_the_compose_schema():
     checked = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", FILE],
         capture_output=True,
@@ -42,12 +42,12 @@ def test_it_fits_the_compose_schema():
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_it_has_the_five_services():
+def test_there_are_five_services():
     assert list(SERVICES) == ["redis", "worker", "trainer", "beat", "flower"]
 
 
 @every_service
-def test_each_service_is_told_in_one_line(name):
+def test_each_service_has_a_comment_of_one_line(name):
     before = FILE.read_text().partition(f"\n  {name}:\n")[0].splitlines()
 
     assert before[-1].startswith("  # ")
@@ -55,7 +55,7 @@ def test_each_service_is_told_in_one_line(name):
 
 
 @every_service
-def test_each_service_starts_again_and_names_what_exists(name):
+def test_each_service_restarts_and_refers_to_existing_services_and_files(name):
     service = SERVICES[name]
 
     assert service["restart"] == "unless-stopped"
@@ -67,7 +67,7 @@ def test_each_service_starts_again_and_names_what_exists(name):
         assert (ROOT / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
 
 
-def test_volumes_are_those_that_are_mounted():
+def test_all_volumes_are_mounted_and_all_mounts_are_declared():
     mounted = {source for name in SERVICES for source, *_ in mounts(name) if "/" not in source}
 
     assert mounted == COMPOSE["volumes"].keys()
@@ -90,7 +90,7 @@ def test_each_celery_command_resolves(name, command, monkeypatch):
     assert_celery_resolves(command)
 
 
-def test_redis_knows_its_options(redis_server):
+def test_redis_accepts_its_options(redis_server):
     program, *options = SERVICES["redis"]["command"]
 
     assert program == "redis-server"
@@ -128,7 +128,7 @@ def test_only_the_trainer_has_the_private_key():
     assert holders == {"trainer"}
 
 
-def test_the_worker_reads_what_the_trainer_writes():
+def test_the_worker_mounts_the_store_that_the_trainer_writes():
     settings = Settings.from_env(environment("worker"))
     reads = {target: (source, mode) for source, target, mode in mounts("worker")}
     writes = {target: (source, mode) for source, target, mode in mounts("trainer")}
@@ -149,7 +149,7 @@ def test_ports_are_published_on_loopback_only(name):
 
 
 @every_image
-def test_each_dockerfile_copies_what_exists_and_installs_an_extra(image, pyproject):
+def test_each_dockerfile_copies_existing_files_and_installs_an_extra(image, pyproject):
     text = (ROOT / image / "Dockerfile").read_text()
     copied = [
         source
@@ -165,7 +165,7 @@ def test_each_dockerfile_copies_what_exists_and_installs_an_extra(image, pyproje
 
 
 @every_image
-def test_each_image_runs_as_nobody_special_with_a_command_that_resolves(image):
+def test_each_image_runs_as_an_unprivileged_user_with_a_command_that_resolves(image):
     last_stage = (ROOT / image / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     command = re.search(r"^CMD (\[.*\])$", last_stage, re.MULTILINE)
 
@@ -175,7 +175,7 @@ def test_each_image_runs_as_nobody_special_with_a_command_that_resolves(image):
 
 
 @every_service
-def test_each_image_makes_the_folders_that_volumes_cover(name):
+def test_each_image_creates_the_folders_of_its_volumes(name):
     service = SERVICES[name]
     if "build" not in service:
         return
@@ -186,7 +186,7 @@ def test_each_image_makes_the_folders_that_volumes_cover(name):
 
 
 def assert_celery_resolves(command: list[str]) -> None:
-    """The application, the subcommand and its options are what Celery takes."""
+    """Check that Celery accepts the application, the subcommand and its options."""
     program, flag, package, subcommand, *options = command
     assert (program, flag) == ("celery", "-A")
     app = find_app(package)
@@ -208,7 +208,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def mounts(name: str) -> Iterator[tuple[str, str, str]]:
-    """(source, target, mode) of each volume."""
+    """Return (source, target, mode) of each volume."""
     for volume in SERVICES[name].get("volumes", []):
         source, target, *mode = volume.split(":")
         yield source, target, mode[0] if mode else "rw"

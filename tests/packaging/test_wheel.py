@@ -1,4 +1,4 @@
-"""What is installed: the wheel's content, an editable install, and a base install on its own.
+"""The wheel's content, an editable install, and a base install without extras.
 
 No network and no installer is needed: hatchling builds in this environment, and an environment that
 holds the base requirements alone is made of links to what is installed here.
@@ -43,7 +43,7 @@ def metadata(wheel) -> Message:
 
 @pytest.fixture(scope="session")
 def base_install(wheel, metadata, tmp_path_factory) -> Path:
-    """A folder that holds the wheel and, beside it, exactly what it requires without extras."""
+    """Return a folder with the wheel and exactly its requirements without extras."""
     folder = tmp_path_factory.mktemp("base")
     wheel.extractall(folder)
     for required in closure(metadata.get_all("Requires-Dist", [])).values():
@@ -54,13 +54,13 @@ def base_install(wheel, metadata, tmp_path_factory) -> Path:
     return folder
 
 
-def test_it_holds_the_three_packages_and_nothing_else(names):
+def test_the_wheel_contains_only_the_three_packages(names):
     tops = {name.parts[0] for name in names}
 
     assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
 
 
-def test_it_holds_every_file_of_the_source_tree(names):
+def test_the_wheel_contains_every_file_of_the_source_tree(names):
     kept = {".py", ".lua", ".typed"}
     for package in PACKAGES:
         (folder,) = ROOT.glob(f"*/{package}")
@@ -70,30 +70,30 @@ def test_it_holds_every_file_of_the_source_tree(names):
 
 
 @pytest.mark.parametrize("package", sorted(PACKAGES))
-def test_each_package_says_that_it_is_typed(names, package):
+def test_each_package_is_marked_as_typed(names, package):
     assert PurePosixPath(package, "py.typed") in names
 
 
-def test_no_tests_and_no_leftovers_are_in_it(names):
+def test_the_wheel_contains_no_tests_and_no_bytecode(names):
     for name in names:
         assert not {"tests", "__pycache__"} & set(name.parts)
         assert not name.name.startswith("test_")
 
 
-def test_it_carries_its_licence(wheel, names):
+def test_the_wheel_contains_its_licence(wheel, names):
     (licence,) = (str(name) for name in names if name.parts[-2:] == ("licenses", "LICENSE"))
 
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
     assert b"Apache License" in wheel.read(licence)
 
 
-def test_it_installs_the_console_script(wheel, names):
+def test_the_wheel_installs_the_console_script(wheel, names):
     (entry_points,) = (str(name) for name in names if name.name == "entry_points.txt")
 
     assert "modelane = modelane.cli:main" in wheel.read(entry_points).decode()
 
 
-def test_the_three_top_folders_are_no_packages():
+def test_the_three_top_folders_are_not_packages():
     for folder in ("producer", "worker", "training"):
         assert not (ROOT / folder / "__init__.py").exists()
 
@@ -113,7 +113,7 @@ def test_an_editable_install_imports_the_source_tree(tmp_path):
     ]
 
 
-def test_the_base_install_has_no_scikit_learn(metadata):
+def test_the_base_install_does_not_require_scikit_learn(metadata):
     required = closure(metadata.get_all("Requires-Dist", []))
 
     assert {"celery", "redis", "numpy", "msgspec", "click"} <= required.keys()
@@ -145,10 +145,10 @@ def test_importing_modelane_loads_neither_scikit_learn_nor_joblib_where_they_are
 @pytest.mark.parametrize(
     ("package", "extra"), [("modelane_worker", "worker"), ("modelane_training", "training")]
 )
-def test_what_needs_an_extra_says_which(base_install, package, extra):
+def test_a_package_that_needs_an_extra_names_it_in_the_error(base_install, package, extra):
     said = run_alone(
         f"import sys; sys.path.insert(0, {str(base_install)!r})",
-        # As `celery -A PACKAGE` looks for an application.
+        # This is how `celery -A PACKAGE` looks for an application.
         f"try:\n    import {package}\n    {package}.app\nexcept ImportError as exc:\n    print(exc)",
     )
 
@@ -156,7 +156,7 @@ def test_what_needs_an_extra_says_which(base_install, package, extra):
     assert f'pip install "modelane[{extra}]"' in said
 
 
-def test_a_service_tests_itself_in_the_base_install(base_install):
+def test_a_service_can_be_tested_in_the_base_install(base_install):
     said = run_alone(
         f"import sys; sys.path.insert(0, {str(base_install)!r})",
         "from modelane import testing",
@@ -185,7 +185,7 @@ def test_the_command_line_works_in_the_base_install(base_install):
 
 
 def run_alone(*lines: str, code: int = 0) -> str:
-    """What Python says that knows its standard library only."""
+    """Return the output of a Python that has only its standard library."""
     run = subprocess.run(
         [sys.executable, "-I", "-S", "-c", "\n".join(lines)],
         stdout=subprocess.PIPE,
@@ -198,7 +198,7 @@ def run_alone(*lines: str, code: int = 0) -> str:
 
 
 def closure(lines: list[str]) -> dict[str, Distribution]:
-    """Everything that requirements need, without extras that nobody asked for."""
+    """Return all requirements of the requirements, without extras that were not requested."""
     found: dict[str, Distribution] = {}
     seen: set[tuple[str, str]] = set()
     todo = [(line, "") for line in lines]
