@@ -1,4 +1,4 @@
-"""Cards for tests, and one way to publish a fitted estimator without a training."""
+"""Cards for tests, and functions that publish a fitted estimator without a training run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def a_card(version: str = "", *, model: str = "churn", **changes: object) -> Car
 
 
 def publish(settings: Settings, model: str, estimator: Any, **changes: object) -> str:
-    """Publish a fitted estimator as a new version that takes over, and return the version."""
+    """Publish and promote a fitted estimator; return the version."""
     now = datetime.now(UTC)
     card = a_card(
         new_version(now, os.urandom(4)), model=model, created=now, libraries=artifact.libraries(), **changes
@@ -55,7 +55,7 @@ def publish(settings: Settings, model: str, estimator: Any, **changes: object) -
 
 
 def publish_and_promote(root: Path, key_path: Path, number: int) -> str:
-    """Publish a version whose artefact nobody loads; for tests that do it in several processes."""
+    """Publish a version whose artifact is never loaded; for tests that publish in several processes."""
     store, version = Store(root), a_version(number)
     store.publish(a_card(version), {artifact.MODEL_FILE: bytes(100_000)}, SigningKey.load(key_path))
     store.promote("churn", version)

@@ -25,7 +25,7 @@ def estimator(seed: int = 0) -> LogisticRegression:
 
 
 def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
-    """Publish and promote another version, and return it."""
+    """Publish and promote another version; return it."""
     return cards.publish(
         settings,
         MODEL,
@@ -37,7 +37,7 @@ def publish(settings: Settings, *, seed: int = 0, model: Any = None) -> str:
 
 
 def table(n_rows: int, *, seed: int = 1) -> pa.Table:
-    """Return customers: a text id, a comment that no model needs, and the columns in another order."""
+    """Return customers: an id, a comment that no model needs, and the columns in another order."""
     numbers = np.random.default_rng(seed).normal(size=(n_rows, 3))
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""Celery's own event receiver, in a thread: what a monitor such as Flower is told."""
+"""Celery's own event receiver in a thread: it gets the events that a monitor such as Flower gets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TERMINAL = frozenset({"task-succeeded", "task-failed", "task-revoked", "task-rej
 
 class Listener:
     def __init__(self, app: Celery) -> None:
-        self.heard: list[Event] = []  #: all events of tasks, as they came
+        self.heard: list[Event] = []  #: all task events, in order of arrival
         self._app = app
         self._tasks: defaultdict[str, list[Event]] = defaultdict(list)
         self._heartbeats: defaultdict[str, list[Event]] = defaultdict(list)
@@ -37,7 +37,7 @@ class Listener:
         return list(self._heartbeats[worker])
 
     def of(self, id_: str) -> list[Event]:
-        """What workers said of a request, as it came; a sender's own event left out."""
+        """Return the workers' events of a request in order of arrival, without the sender's own event."""
         return [event for event in self._tasks[id_] if event["type"] != "task-sent"]
 
     def types(self, id_: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A real Flower, and its answers."""
+"""A real Flower server, and its API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.waiting import eventually
 
 
 class Flower:
-    """Its API on loopback."""
+    """The API of a Flower server on the loopback interface."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -45,7 +45,7 @@ class Flower:
 
 @contextmanager
 def running_flower(environ: dict[str, str], worker: str, log: Path) -> Iterator[Flower]:
-    """One that has heard of a worker."""
+    """Start a Flower server and wait until it knows a worker."""
     port = free_port()
     listen = [f"--address={LOOPBACK}", f"--port={port}"]
     command = [sys.executable, "-m", "celery", "-A", "modelane_worker", "flower", *listen]

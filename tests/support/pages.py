@@ -19,7 +19,7 @@ class Block:
     Attributes:
         language: ``python``, ``sh`` or ``text``.
         line: of the page, where the block starts.
-        file: the name that its first line gives it, such as ``# recipes/churn.py``; empty without one.
+        file: the file name in its first line, such as ``# recipes/churn.py``; empty without one.
     """
 
     page: Path

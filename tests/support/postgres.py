@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own: Debian's package, on a free port, in a folder, stopped afterwards."""
+"""A PostgreSQL server for tests: Debian's package on a free port, with a temporary folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ PASSWORD = "s3cret/word"
 
 
 def programs() -> Path | None:
-    """Where ``initdb`` and ``postgres`` are; Debian keeps them off PATH."""
+    """Return the folder of ``initdb`` and ``postgres``, which Debian keeps off PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return found[-1].parent if found else None
 
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """The server's URL for SQLAlchemy, with its password."""
+    """Run a server; yield its URL for SQLAlchemy, with the password."""
     bin_ = programs()
     assert bin_ is not None
     port = free_port()
-    folder = Path(tempfile.mkdtemp(prefix="modelane-postgres-"))  # pytest's own are for this user alone
+    folder = Path(
+        tempfile.mkdtemp(prefix="modelane-postgres-")
+    )  # only this user can read pytest's own folders
     try:
         (folder / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
@@ -50,7 +52,7 @@ def running_postgres() -> Iterator[str]:
 
 
 def _as_nobody(command: list[object]) -> list[str]:
-    """PostgreSQL refuses to run as root.  It dies with this process, too."""
+    """Return the command as an unprivileged user, because PostgreSQL refuses to run as root."""
     words = list(map(str, command))
     if os.geteuid() != 0:
         return words

@@ -1,4 +1,4 @@
-"""Programs that tests start: kept output, signals, and whether any of their processes is left."""
+"""Programs that tests start: their output, signals, and a check that no process is left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 
 
 class Program:
-    """A running program whose output goes to a file; it dies with the tests."""
+    """A running program whose output goes to a file; it ends when the tests end."""
 
     def __init__(
         self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] = {}, **popen: object
@@ -56,17 +56,17 @@ class Program:
         self._process.wait(DEADLINE_S)
 
     def end(self) -> int:
-        """Stop it warmly; return its exit code."""
+        """Send SIGTERM, wait for the warm shutdown, and return the exit code."""
         self.send(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """Return its exit code when it has ended by itself."""
+        """Wait until the program exits by itself; return its exit code."""
         return self._process.wait(DEADLINE_S)
 
 
 class Process(Program):
-    """A Celery worker of one of our packages; it finds the modules of the tests."""
+    """A Celery worker of one of Modelane's packages, with the test modules on its path."""
 
     def __init__(self, package: str, name: str, env: Mapping[str, str], log: Path, *args: str) -> None:
         self.name = name
@@ -92,7 +92,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def assert_gone(pid: int) -> None:
-    """Wait until a process has ended; one that its new parent has not reaped yet has ended, too."""
+    """Wait until a process has ended; a zombie counts as ended."""
     eventually(lambda: not is_running(pid), f"the end of process {pid}", 20.0)
 
 

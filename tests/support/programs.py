@@ -1,4 +1,4 @@
-"""A stream that can be waited on, and a tiny program to supervise."""
+"""A stream that tests can wait on, and a tiny program to supervise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Heard(io.StringIO):
         self._finished = False
 
     def finish(self) -> None:
-        """Nothing more will be written."""
+        """Mark the end of the output."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A RabbitMQ server of our own: Debian's package, on free ports, in a folder, stopped afterwards."""
+"""A RabbitMQ server for tests: Debian's package on free ports, with a temporary folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelane.local.ports import LOOPBACK, free_port
 from support.processes import running
 from support.waiting import DEADLINE_S, eventually
 
-#: Not the one on PATH: that wants to change to a user of its own.
+#: Not the script on PATH, which tries to switch to another user.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
@@ -24,12 +24,12 @@ def is_installed() -> bool:
 
 @contextmanager
 def running_rabbitmq(folder: Path) -> Iterator[str]:
-    """The server's URL."""
+    """Run a server; yield its URL."""
     port, epmd_port = free_port(), free_port()
     plugins = folder / "plugins"
     plugins.write_text("[].")
     env = os.environ | {
-        "HOME": str(folder),  # Erlang's cookie
+        "HOME": str(folder),  # for Erlang's cookie
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "RABBITMQ_NODENAME": f"modelane-{port}@localhost",
@@ -44,7 +44,7 @@ def running_rabbitmq(folder: Path) -> Iterator[str]:
         "RABBITMQ_LOGS": "-",
     }
     log = folder / "rabbitmq.log"
-    # Erlang would start its port mapper by itself, and leave it running.
+    # Erlang would start its port mapper itself, and leave it running.
     with (
         running(["epmd", "-port", str(epmd_port)], folder / "epmd.log", env),
         running([SERVER], log, env) as server,

@@ -1,4 +1,4 @@
-"""Services that are not part of Modelane: a test that needs one starts its own, where it is installed."""
+"""Third-party services: a test that needs one starts its own server if it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def is_missing(what: str) -> NoReturn:
-    """Skip the test and say why; fail where ``.ci/run`` was to install the service."""
+    """Skip the test with the reason; fail where ``.ci/run`` should have installed the service."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}; .ci/run was to install it", pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""Rows of a table that tests fill and the end of a run prints."""
+"""Rows of a table that tests fill and that is printed at the end of the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def rows_of(reporter: pytest.TerminalReporter, name: str) -> list[Any]:
-    """Return what tests recorded as a property of that name; reports carry it from xdist's processes."""
+    """Return what tests recorded as a property of that name; test reports carry it between processes."""
     return [
         value
         for reports in reporter.stats.values()

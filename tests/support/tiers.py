@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 TESTS = Path(__file__).parents[1]
 COUNTS = pytest.StashKey[Counter[str]]()
 
-#: Folders whose tests share one stack each, and files of the same kind; what takes longest starts first.
+#: Folders and files whose tests share one stack, with the group's name; the slowest groups start first.
 STACKS = {
     "retraining/test_kills.py": "killed retrainings",
     "faults/test_poison.py": "faults 1",
@@ -61,6 +61,6 @@ def count_full(items: list[pytest.Item]) -> Counter[str]:
 
 
 def last_line(counts: Counter[str]) -> str:
-    """Say what the default tier leaves out, and how to run it."""
+    """Return a line that says what the default tier leaves out, and how to run it."""
     folders = ", ".join(f"{folder} {n}" for folder, n in sorted(counts.items()))
     return f'the full tier adds {sum(counts.values())} tests ({folders}): uv run pytest -m ""'

@@ -1,4 +1,4 @@
-"""Real surroundings of a test: a Redis, a store with a trained model, worker and trainer processes."""
+"""A real environment for a test: a Redis, a store with a trained model, worker and trainer processes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from support.waiting import DEADLINE_S, eventually
 MODEL = "breast-cancer"
 LANE = predict_queue(MODEL)
 
-#: Memory that a retraining of the shared trainer may take.
+#: Memory limit of a retraining of the shared trainer.
 LIMIT_MB = 1000
 
-#: Where a home keeps versions that are trained and signed but not in its store yet.
+#: Subfolder of a home for versions that are trained and signed but not in its store yet.
 SPARE = "spare"
 
 
@@ -48,7 +48,7 @@ def train(settings: Settings, model: str = MODEL, recipes: str | Path = "no reci
 
 def prepare_home(home: Path) -> None:
     """Make a home with keys, a champion of the model, and two spare versions; tests work on copies."""
-    # Redis is not there: a notification that nobody receives must not stop a training.
+    # There is no Redis: a notification that nobody receives must not fail a training.
     settings = Settings(home=str(home), broker_url="redis://127.0.0.1:1/0")
     train(settings)
     other = home.with_name(f"{home.name} elsewhere")  # so that the alias never moves here
@@ -64,7 +64,7 @@ def breast_cancer_rows() -> np.ndarray:
 
 
 class Workplace:
-    """A Redis and a home, and the programs that a test starts there."""
+    """A Redis and a home folder, and the programs that a test starts with them."""
 
     def __init__(self, home: Path, server: RedisServer, ends: ExitStack, **settings: object) -> None:
         self.home = home
@@ -91,7 +91,7 @@ class Workplace:
         return process
 
     def queues(self, process: Process) -> set[str]:
-        """Return what the process's worker says it consumes; nothing when the question is lost."""
+        """Return the queues that a worker process consumes; empty if it does not reply."""
         assert process.runs, process.said
         if " ready." not in process.said:
             return set()
@@ -104,7 +104,7 @@ class Workplace:
 
     @contextmanager
     def held(self, worker: Process, queue: str = LANE) -> Iterator[None]:
-        """Keep requests waiting: the worker leaves the lane as long as the context is open."""
+        """Keep requests waiting: the worker does not consume the lane while the context is open."""
         self.celery.control.cancel_consumer(queue, destination=[worker.name], reply=True)
         eventually(lambda: queue not in self.queues(worker), "the lane's end")
         try:
@@ -117,7 +117,7 @@ class Workplace:
         return self._ends.enter_context(Client(settings=self.settings, **{"timeout_s": DEADLINE_S} | options))
 
     def bring_spare(self, number: int = 0) -> str:
-        """Bring another trained version into the store; its alias does not move. Return the version."""
+        """Move another trained version into the store without promoting it; return the version."""
         (spare,) = (self.home / SPARE / str(number)).iterdir()
         if not (target := self.store.root / MODEL / spare.name).exists():
             shutil.copytree(spare, target)
