@@ -46,7 +46,7 @@ def rows(n: int, seed: int = 7) -> pd.DataFrame:
 
 
 def an_estimator() -> Pipeline:
-    """Takes a missing city or spend, but no missing age, date or plan, and no plan that it does not know."""
+    """Accepts a missing city or spend, but not a missing age, date or plan, nor an unknown plan."""
     data = rows(300)
     targets = np.where(data["age"] + 40 * (data["plan"] == "paid") > 60, "stays", "leaves")
     prepared = ColumnTransformer(

@@ -59,7 +59,7 @@ def iso(offset_s: float) -> str:
     return datetime.fromtimestamp(NOW_S + offset_s, UTC).isoformat()
 
 
-def test_a_deadline_is_compared_with_redis_time_also_if_the_senders_clock_is_wrong():
+def test_a_deadline_is_compared_with_redis_time_even_if_the_senders_clock_is_wrong():
     expires = datetime.fromtimestamp(NOW_S - 7200 + 10, UTC).isoformat()
 
     in_time = admitted(a_message(headers={"expires": expires}, clock_off_s=7200.0))
@@ -100,7 +100,7 @@ def test_a_request_for_a_version_that_is_being_loaded_is_deferred():
     assert admitted(a_message(options={"version": LOADING})) == Deferred(b"tag", 0.2)
 
 
-def test_a_senders_clock_that_is_ahead_makes_no_negative_wait():
+def test_a_senders_clock_that_is_ahead_does_not_give_a_negative_wait():
     assert admitted(a_message(sent_s=NOW_S + 3600)).queued_s == 0
 
 
@@ -124,7 +124,7 @@ def test_a_message_with_an_eta_waits_for_it():
     assert isinstance(admitted(a_message(headers={"eta": iso(-1)})), Call)
 
 
-def test_a_message_that_lost_too_many_workers_is_buried():
+def test_a_message_that_lost_too_many_workers_is_dead_lettered():
     assert isinstance(admitted(b'{"attempts":2,' + a_message()[1:]), Call)
     refused = admitted(b'{"attempts":3,' + a_message()[1:])
 
@@ -132,7 +132,7 @@ def test_a_message_that_lost_too_many_workers_is_buried():
     assert refused.bury
 
 
-def test_attempts_that_a_sender_invents_do_not_hide_those_of_the_queue():
+def test_attempts_that_a_sender_claims_do_not_replace_those_of_the_queue():
     assert isinstance(admitted(b'{"attempts":3,' + a_message(attempts=0)[1:]).error, Buried)
     assert isinstance(admitted(a_message(attempts=-5)), Call)
 
@@ -141,7 +141,7 @@ def test_a_message_beyond_the_limit_is_refused_before_its_body_is_read():
     assert isinstance(admitted(a_message(body="!"), max_bytes=100).error, TooLarge)
 
 
-def test_an_unreadable_message_is_buried_because_nobody_can_be_answered():
+def test_an_unreadable_message_is_dead_lettered_because_no_caller_is_known():
     refused = admitted(b"nonsense")
 
     assert isinstance(refused, Refused)
@@ -176,7 +176,7 @@ def test_our_client_gets_the_error_of_a_malformed_message_on_its_reply_channel()
 
 
 @pytest.mark.parametrize("id_", [5, None, ["id-1"]])
-def test_a_message_without_a_valid_id_is_buried(id_):
+def test_a_message_without_a_valid_id_is_dead_lettered(id_):
     refused = admitted(a_message(headers={"id": id_}))
 
     assert (refused.envelope, refused.bury) == (None, True)
@@ -189,7 +189,7 @@ def test_an_unreadable_body_is_answered():
     assert not refused.bury
 
 
-def test_a_compressed_message_may_not_take_more_when_it_is_read():
+def test_a_compressed_message_must_not_exceed_the_limit_after_decompression():
     body = zlib.compress(json.dumps([["churn", [[0.0] * 3] * 10_000], {}, {}]).encode())
     message = a_message(
         **{"content-type": "application/json"},
@@ -205,7 +205,7 @@ def test_a_compressed_message_may_not_take_more_when_it_is_read():
 
 
 class TestOfProtocol1:
-    def test_a_message_that_no_result_could_name_is_refused_alone(self):
+    def test_a_message_with_an_unusable_id_is_refused_alone(self):
         for field in ("id", "task"):
             task = json.dumps({"id": "id-1", "task": "modelane.predict", "args": [], field: "\ud800"})
             message = {
@@ -221,7 +221,7 @@ class TestOfProtocol1:
             assert refused.bury
             assert isinstance(refused.error, Undecodable)
 
-    def test_a_large_one_is_refused_before_it_is_read(self, monkeypatch):
+    def test_a_large_message_is_refused_before_it_is_read(self, monkeypatch):
         monkeypatch.setattr(
             "modelane.protocol.message_v1.read_envelope", lambda message: pytest.fail("it was read")
         )

@@ -102,7 +102,7 @@ def test_a_request_larger_than_a_batch_is_answered_in_slices_and_others_are_serv
     assert pauses == [4, 4]
 
 
-def test_two_requests_parameters_never_meet():
+def test_requests_with_different_parameters_are_not_batched_together():
     class Echo:
         def predict(self, rows, offset=0):
             return np.full(len(rows), float(offset))
@@ -136,7 +136,7 @@ def test_the_bad_request_is_found_with_few_predicts():
 
 
 @pytest.mark.parametrize("answered", [lambda n: n - 1, lambda n: n + 1])
-def test_a_model_that_answers_too_few_or_too_many_rows_fails_all_it_touched(answered):
+def test_a_model_that_returns_too_few_or_too_many_rows_fails_all_requests_of_the_batch(answered):
     class Wrong:
         def predict(self, rows):
             return np.zeros(answered(len(rows)))
@@ -146,7 +146,7 @@ def test_a_model_that_answers_too_few_or_too_many_rows_fails_all_it_touched(answ
     assert all(isinstance(outcome, PredictionFailed) for outcome in outcomes)
 
 
-def test_a_request_that_our_own_checks_trip_over_takes_no_neighbour_with_it(monkeypatch):
+def test_a_request_that_breaks_our_own_checks_does_not_fail_its_neighbours(monkeypatch):
     def stumble(request):
         if request.id == "2":
             raise RecursionError

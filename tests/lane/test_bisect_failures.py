@@ -14,7 +14,7 @@ from modelane_worker.inference.engine import Engine
 
 
 class Fussy:
-    """Fails for rows that ``is_bad`` names, and counts how often it was asked."""
+    """Fails for rows that match ``is_bad``, and counts its predicts."""
 
     def __init__(self, is_bad):
         self.calls = 0
@@ -56,7 +56,7 @@ def test_a_hundred_of_a_thousand_requests_with_nan_cost_less_than_two_predicts_e
     assert calls < 2 * len(bad)
 
 
-def test_missing_values_that_a_model_takes_do_not_hide_the_one_infinity_that_it_does_not():
+def test_missing_values_that_a_model_accepts_do_not_hide_an_infinity_that_it_refuses():
     many = [sent((1, np.nan, 3)) for _ in range(1024)]
     many[500] = sent((1, 2, 3), (1, np.inf, np.nan))
 
@@ -67,7 +67,7 @@ def test_missing_values_that_a_model_takes_do_not_hide_the_one_infinity_that_it_
 
 
 @pytest.mark.parametrize(("n_bad", "most"), [(1, 23), (10, 150), (100, 700), (1024, 1536)])
-def test_any_other_fault_is_found_by_halving(n_bad, most):
+def test_any_other_bad_request_is_found_by_bisection(n_bad, most):
     bad = set(np.random.default_rng(1).choice(1024, n_bad, replace=False).tolist())
     many = [sent((1, -1 if n in bad else 1, 3)) for n in range(1024)]
 
@@ -77,7 +77,7 @@ def test_any_other_fault_is_found_by_halving(n_bad, most):
     assert calls <= most
 
 
-def test_a_model_that_fails_only_for_many_together_answers_them_in_parts():
+def test_a_batch_that_fails_only_as_a_whole_is_answered_in_parts():
     failed, _ = answered([sent((1, 2, 3))] * 64, lambda rows: len(rows) > 8)
 
     assert failed == set()
@@ -97,12 +97,12 @@ def test_others_are_served_while_the_search_takes_long():
     assert np.diff([0.4, *pauses]).max() < batching.SEARCH_PAUSE_S + 2 * 0.4
 
 
-def test_in_mixed_rows_what_is_missing_is_suspected_first():
+def test_in_mixed_rows_requests_with_missing_values_are_suspected_first():
     engine, calls = mixed.an_engine(), []
     predict = engine.predict
     engine.predict = lambda *asked: calls.append(asked) or predict(*asked)
     rows = mixed.rows(256, seed=5)
-    rows["spend"], rows["city"] = 1.0, "Oslo"  # of which this model takes missing ones
+    rows["spend"], rows["city"] = 1.0, "Oslo"  # this model accepts missing values of these columns
     rows.loc[rows.index % 10 == 0, "since"] = np.datetime64("NaT")
     many = [
         Request(id="1", model="churn", rows=[[*map(plain, row)]], columns=mixed.NAMES)
@@ -120,7 +120,7 @@ def plain(value):
     return None if datetimes.is_missing(value) else str(value) if hasattr(value, "year") else value
 
 
-def test_a_few_are_tried_one_by_one():
+def test_a_few_requests_are_tried_one_by_one():
     assert bisect_failures.FEW == 4
     _, calls = answered([sent((1, -1, 3))] * 4, negative)
     assert calls == 5

@@ -20,7 +20,7 @@ def block(rows, **options):
     return an_engine().block(request(rows, **options)).rows
 
 
-def test_a_tensor_is_taken_as_it_is():
+def test_a_tensor_is_used_without_conversion():
     np.testing.assert_array_equal(block(Tensor.of(ROWS)), ROWS)
 
 
@@ -44,7 +44,7 @@ def test_columns_by_their_names_mean_the_same_in_every_form(spend):
     assert by_name.flags.c_contiguous
 
 
-def test_rows_that_need_not_be_moved_are_not_copied():
+def test_rows_that_need_no_conversion_are_not_copied():
     tensor = Tensor.of(ROWS)
 
     for columns in (None, ("age", "visits", "spend")):
@@ -108,7 +108,7 @@ def test_none_is_a_missing_value():
         ),
     ],
 )
-def test_rows_that_the_model_does_not_take_are_refused_with_what_it_expects(rows, options, words):
+def test_rows_that_do_not_match_the_card_are_refused_with_what_is_expected(rows, options, words):
     with pytest.raises(BadInput, match=words):
         block(rows, **options)
 
@@ -121,12 +121,12 @@ def test_an_error_does_not_show_the_value():
 
 
 @pytest.mark.parametrize("method", ["explain", "__init__", "fit", "", "set_params"])
-def test_only_the_cards_methods_can_be_called(method):
+def test_only_methods_of_the_card_can_be_called(method):
     with pytest.raises(UnknownMethod, match="answers predict, predict_proba"):
         block([[1, 2, 3]], method=method)
 
 
-def test_what_a_model_raises_is_a_failed_prediction_with_its_message():
+def test_an_exception_of_the_model_is_a_failed_prediction_with_its_message():
     with pytest.raises(PredictionFailed, match="NaN"):
         an_engine().predict("predict", np.full((1, 3), np.nan), {})
 
@@ -141,7 +141,7 @@ def test_a_model_that_answers_the_wrong_number_of_rows_fails_with_the_reason(ans
         Engine(a_card(), Wrong()).predict("predict", np.zeros((2, 3)), {})
 
 
-def test_labels_come_back_in_their_own_dtype():
+def test_labels_keep_their_dtype():
     labels = an_engine().predict("predict", ROWS, {})
 
     assert labels.dtype.kind == "U"

@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 
 @pytest.mark.parametrize(("db", "prefix"), [(0, ""), (3, "shop:")])
-def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
+def test_a_stock_receiver_gets_every_event(redis_url, db, prefix):
     # Given an event receiver of Celery's, on any database and behind any prefix
     settings = Settings(broker_url=f"{redis_url.rpartition('/')[0]}/{db}", prefix=prefix)
     with Listener(build(settings)) as listener, closing(connect(settings)) as client:
@@ -36,7 +36,7 @@ def test_a_stock_receiver_hears_every_event(redis_url, db, prefix):
         assert [event["uuid"] for event in listener.heard] == ["0", "1", "2"]
 
 
-def test_an_event_that_cannot_be_written_does_not_silence_those_after_it(redis_url):
+def test_an_event_that_cannot_be_written_does_not_stop_later_events(redis_url):
     settings = Settings(broker_url=redis_url)
     with Listener(build(settings)) as listener, closing(connect(settings)) as client:
         eventually(client.pubsub_numpat, "its subscription, which is a pattern")

@@ -62,7 +62,7 @@ def test_a_sped_up_regressor_answers_exactly_the_same(name):
     assert np.array_equal(estimator.predict(PATIENTS), said)
 
 
-def test_a_sped_up_forest_refuses_what_it_refused_before():
+def test_a_sped_up_forest_refuses_the_same_rows_as_before():
     forest = RandomForestClassifier(5, random_state=0).fit(FLOWERS, KINDS)
     speed_up(forest)
     with pytest.raises(ValueError, match="infinity"):
@@ -71,7 +71,7 @@ def test_a_sped_up_forest_refuses_what_it_refused_before():
         forest.predict_proba([[1.0, 1.0]])
 
 
-def test_forests_with_threads_or_several_outputs_are_left_alone():
+def test_forests_with_threads_or_several_outputs_are_not_changed():
     threaded = RandomForestClassifier(5, n_jobs=2).fit(FLOWERS, KINDS)
     several = RandomForestRegressor(5).fit(PATIENTS, np.stack([PROGRESS, PROGRESS], axis=1))
     assert speed_up([threaded, several]) == []

@@ -41,18 +41,18 @@ def test_a_frame_has_the_cards_columns_in_its_order_and_dtypes():
     assert made["since"][1] is pd.NaT
 
 
-def test_a_frame_may_have_no_rows_and_no_columns():
+def test_a_frame_can_have_no_rows_and_no_columns():
     assert frame({"age": np.zeros(0), "city": objects()}, (AGE, CITY)).shape == (0, 2)
     assert frame({}, ()).shape == (0, 0)
 
 
-def test_strings_stay_objects_when_pandas_would_rather_have_its_own_dtype():
+def test_strings_stay_objects_even_if_pandas_defaults_to_its_string_dtype():
     for strings in (objects("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], dtype="T")):
         assert frame({"city": strings}, (CITY,))["city"].dtype == object
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), float("nan")])
-def test_each_way_to_say_that_a_value_is_missing_means_the_same(missing):
+def test_all_representations_of_a_missing_value_mean_the_same(missing):
     assert np.isnan(convert(objects(1.5, missing), AGE)[1])
     assert np.isnan(convert(objects("a", missing), CITY)[1])
     assert np.isnat(convert(objects("2026-01-02", missing), SINCE)[1])
@@ -74,17 +74,17 @@ def test_each_way_to_say_that_a_value_is_missing_means_the_same(missing):
         pl.Series([datetime(2026, 1, 2, 3, 4, 5)])[0],
     ],
 )
-def test_a_date_may_be_written_in_any_usual_way_and_becomes_utc(moment):
+def test_a_date_in_any_usual_format_is_converted_to_utc(moment):
     assert convert(objects(moment), SINCE) == np.datetime64("2026-01-02T03:04:05", "us")
 
 
-def test_dates_far_from_now_are_dates():
+def test_dates_far_from_now_are_valid():
     far = convert(objects("9999-12-31", "0001-01-01"), SINCE)
 
     assert [str(day)[:10] for day in far] == ["9999-12-31", "0001-01-01"]
 
 
-def test_numbers_may_be_whole_true_decimal_spelt_or_of_half_precision():
+def test_integers_booleans_decimals_strings_and_half_precision_are_numbers():
     np.testing.assert_array_equal(
         convert(objects(1, True, Decimal("0.5"), np.float32(2)), AGE), [1, 1, 0.5, 2]
     )

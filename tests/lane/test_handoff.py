@@ -17,7 +17,7 @@ from modelane_worker.lanes.admission import Handoff
 from modelane_worker.lanes.celery_handoff import Handoffs
 
 
-class MoodyQueue(LeasedQueue):
+class FailingQueue(LeasedQueue):
     """A queue that fails with ``trouble`` if that is set, and calls ``after_settle`` before it returns."""
 
     trouble: Exception | None = None
@@ -39,7 +39,7 @@ class MoodyQueue(LeasedQueue):
 @pytest.fixture
 def queue(redis_url):
     with redis.Redis.from_url(redis_url) as client:
-        yield MoodyQueue(client, QueueKeys("modelane.predict.m"))
+        yield FailingQueue(client, QueueKeys("modelane.predict.m"))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def held(queue) -> int:
     return sum(map(int, queue._redis.hvals(queue.keys.leased)))
 
 
-def test_what_ends_while_two_threads_settle_is_not_forgotten(queue, handoffs, running):
+def test_a_handoff_that_ends_while_two_threads_settle_is_settled_too(queue, handoffs, running):
     # Given a handoff that has ended while Redis was unavailable, and that the renewing thread settles
     first, second = running
     queue.trouble = BrokerUnavailable("away")

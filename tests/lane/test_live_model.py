@@ -40,7 +40,7 @@ def shelf(tmp_path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def test_before_the_first_version_nothing_is_in_service(shelf):
+def test_without_a_version_no_model_is_in_service(shelf):
     assert not shelf.live.refresh()
     with pytest.raises(UnknownModel, match="no version of churn"):
         shelf.live.engine()

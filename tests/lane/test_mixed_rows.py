@@ -37,7 +37,7 @@ def in_stock_json(sent) -> Request:
 
 
 def raw(sent, columns=None) -> Request:
-    """A request as any client may send it."""
+    """A request in a form that any client can send."""
     return Request(id="1", model="churn", rows=sent, columns=columns)
 
 
@@ -91,7 +91,7 @@ def test_each_request_is_answered_as_if_it_were_alone(many, max_rows):
             np.testing.assert_array_equal(outcome.values, alone.values)
 
 
-def test_it_is_the_answer_that_the_fitted_pipeline_gives():
+def test_the_answer_equals_that_of_the_fitted_pipeline():
     data = rows(200, seed=3)
     many = [request(data.iloc[first : first + 4]) for first in range(0, 200, 4)]
 
@@ -112,7 +112,7 @@ def test_forms_of_one_kind_of_rows_share_one_predict():
 
 
 @pytest.mark.parametrize("repeat", [1, 40], ids=["in lists", "in tensors"])
-def test_columns_may_stand_in_any_order(repeat):
+def test_columns_can_be_in_any_order(repeat):
     shuffled = {name: [RECORD[name]] * repeat for name in sorted(RECORD)}
 
     pd.testing.assert_frame_equal(seen(request(shuffled)), seen(raw([ROW] * repeat)))
@@ -180,7 +180,7 @@ def test_warming_up_reads_the_cards_example_as_a_callers_row():
     ],
     ids=lambda value: ascii(value)[:50] if isinstance(value, str) else "",
 )
-def test_what_does_not_fit_is_refused_with_row_and_column(sent, columns, words):
+def test_an_invalid_value_is_refused_with_row_and_column(sent, columns, words):
     with pytest.raises(BadInput, match=words) as refused:
         ENGINE.block(raw(sent, columns))
 
@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused_with_row_and_column(sent, columns, words):
 
 
 def packed(rows: bytes) -> message.Envelope:
-    """A message of our client's form whose rows are these bytes of MessagePack."""
+    """Return a message as our client sends it, whose rows are these bytes of MessagePack."""
     body = b"\x93\x92\xa5churn" + rows + b"\x80\x80"
     return message.Envelope(
         body=msgspec.Raw(msgspec.json.encode(body)),
@@ -207,7 +207,7 @@ def ext(dtype: str, shape: list[int], data: bytes, code: int = EXTENSION_CODE) -
 @pytest.mark.parametrize(
     "rows",
     [
-        b"\x82\xa3age\x91\x01\xa3age\x91\x02",  # a name twice
+        b"\x82\xa3age\x91\x01\xa3age\x91\x02",  # a duplicate name
         b"\x81\x01\x91\x01",  # a number for a name
         b"\x81\x91\x01\x91\x01",  # a list for a name
         b"\x81\xc0\x91\x01",  # nothing for a name
@@ -221,13 +221,13 @@ def ext(dtype: str, shape: list[int], data: bytes, code: int = EXTENSION_CODE) -
         b"\x81\xa3age" + ext("<U4000", [10**6], b""),
         b"\x81\xa3age" + b"\x91" * 5000,  # a deep list
         b"\x81" * 5000,  # a deep map
-        b"\xdf\xff\xff\xff\xff",  # says that it has four billion columns
+        b"\xdf\xff\xff\xff\xff",  # claims to have four billion columns
         b"\x81\xa3age\xdd\xff\xff\xff\xff",  # four billion values
         b"\x81\xa3age\xdb\xff\xff\xff\xffa",  # a string of four gigabytes
     ],
     ids=lambda rows: ascii(rows[:24]),
 )
-def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(rows):
+def test_rows_with_false_lengths_are_refused_without_allocating_memory(rows):
     envelope = packed(rows)
 
     with pytest.raises(ModelaneError) as refused:
@@ -237,13 +237,13 @@ def test_rows_that_lie_about_themselves_are_refused_and_nothing_is_allocated(row
     assert len(str(refused.value)) < 500
 
 
-def test_the_same_rows_without_lies_are_taken():
+def test_the_same_rows_with_right_lengths_are_accepted():
     envelope = packed(msgspec.msgpack.encode(to_msgpack(to_rows([RECORD])[0])))
 
     assert len(ENGINE.block(read_request(envelope, message.read_body(envelope))).rows) == 1
 
 
-def test_a_caller_whose_frame_has_a_column_too_many_is_told_which():
+def test_the_error_for_an_extra_column_names_it():
     with pytest.raises(BadInput, match="churn has no column 'shoe'"):
         ENGINE.block(request(pd.DataFrame([{**RECORD, "shoe": 43}])))
 
@@ -255,7 +255,7 @@ def test_an_error_does_not_show_the_value():
         assert "4111" not in str(refused.value)
 
 
-def test_a_long_string_among_many_short_ones_takes_no_memory_for_each():
+def test_a_long_string_among_many_short_ones_does_not_enlarge_the_others():
     n = 5_000
     columns = {name: [RECORD[name]] * n for name in NAMES}
     columns["city"] = ["a"] * (n - 1) + ["b" * 4000]
@@ -272,7 +272,7 @@ def test_a_long_string_among_many_short_ones_takes_no_memory_for_each():
     assert peak < 20 * 2**20  # a `<U4000` array of these takes 80 MB
 
 
-def test_numbers_spelt_as_text_are_numbers_as_from_a_csv_file():
+def test_numbers_as_text_are_parsed_as_in_a_csv_file():
     assert seen(raw([{**RECORD, "age": "41", "spend": "-3e2"}]))[["age", "spend"]].iloc[0].tolist() == [
         41,
         -300,

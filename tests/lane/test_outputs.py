@@ -53,7 +53,7 @@ def envelope(form: str) -> Any:
 
 
 def through(values):
-    """As our client gets it, and as a stock client does."""
+    """Return an output as our client gets it, and as a stock client gets it."""
     document = {"model": "churn", "version": "v", "method": "m", "values": values}
     ours = msgspec.msgpack.decode(result.write_result(envelope("msgpack"), document, 0.0), ext_hook=from_wire)
     stock = json.loads(result.write_result(envelope("json"), document, 0.0))
@@ -65,7 +65,7 @@ def through(values):
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_labels_come_back_in_their_own_dtype_and_shape(kind):
+def test_labels_keep_their_dtype_and_shape(kind):
     model = (
         DecisionTreeClassifier().fit(ROWS, LABELS[kind])
         if kind != "float"
@@ -106,9 +106,7 @@ def test_a_mean_with_its_deviation_is_one_item_per_row(n):
     values = engine.predict("predict", ROWS[:n], {"return_std": True})
 
     assert values.shape == (n, 2)
-    with pytest.raises(
-        PredictionFailed, match="different shapes"
-    ):  # a row of it says something of the others
+    with pytest.raises(PredictionFailed, match="different shapes"):  # each row depends on the other rows
         engine.predict("predict", ROWS[:n], {"return_cov": True})
 
 
@@ -167,7 +165,7 @@ def test_a_sparse_output_that_would_fill_the_memory_is_refused_before_it_is_conv
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_output_of_a_custom_estimator_comes_out_as_values(answered, values, stock):
+def test_the_output_of_a_custom_estimator_is_returned_as_values(answered, values, stock):
     made, written = through(to_array(answered, 2))
 
     if stock is not None:
@@ -191,7 +189,7 @@ def test_objects_that_cannot_be_sent_fail_their_request_with_the_reason():
     assert "object cannot be sent" in written["result"]["exc_message"][0]
 
 
-def test_text_may_be_all_that_a_model_takes():
+def test_a_model_can_have_only_text_columns():
     card = a_card(features=(mixed.Feature("comment", "str"),), example=("good",))
     words = TfidfVectorizer().fit(["good", "bad thing"])
     model = type("Model", (), {"transform": lambda self, frame: words.transform(frame["comment"])})()

@@ -1,4 +1,4 @@
-"""What a worker tells Redis about itself, and what others read."""
+"""What a worker announces in Redis about itself, and what others read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
         return self.now_s
 
 
-def test_callers_learn_version_columns_methods_and_classes(server):
+def test_an_announcement_has_version_columns_methods_and_classes(server):
     features = (Feature("age", "int64"), Feature("city", "str"), Feature("since", "datetime64[us]"))
     churn = card(model="churn", features=features)
 
@@ -53,29 +53,29 @@ def test_an_announcement_that_is_not_repeated_expires(server):
     assert served_models(server, "") == []
 
 
-def test_it_is_written_when_it_changes_and_again_before_it_expires(server):
+def test_an_announcement_is_written_on_changes_and_again_before_it_expires(server):
     clock = Clock()
     presence = Presence(server, "", clock)
     first, second = card(model="churn"), card(model="churn", methods=("predict",))
     presence.update([], [first])
     server.flushall()
 
-    # Not when nothing has changed
+    # Then it is not written again without a change
     presence.update([], [first])
     assert served_models(server, "") == []
 
-    # But when something has
+    # But it is written after a change
     presence.update([], [second])
     assert served_model(server, "", "churn").methods == ("predict",)
 
-    # And in time
+    # And again before it expires
     server.flushall()
     clock.now_s = REPEAT_S
     presence.update([], [second])
     assert [served.model for served in served_models(server, "")] == ["churn"]
 
 
-def test_models_are_known_before_anybody_serves_them(server):
+def test_models_are_known_before_a_worker_serves_them(server):
     Presence(server, "shop:").update(["churn", "fraud"], [])
 
     assert server.smembers(f"shop:{SERVED_KEY}") == {b"churn", b"fraud"}
@@ -94,7 +94,7 @@ def test_an_update_that_fails_is_repeated_by_the_next_call(server, monkeypatch):
     assert [served.model for served in served_models(server, "")] == ["churn"]
 
 
-def test_the_versions_that_workers_hold_are_known_until_their_workers_fall_silent(server):
+def test_versions_in_use_are_known_until_their_workers_stop_announcing_them(server):
     clock = Clock()
     one, other = (Presence(server, "shop:", clock) for _ in range(2))
     first, second = card(a_version(1), model="churn"), card(a_version(2), model="churn")
@@ -105,11 +105,11 @@ def test_the_versions_that_workers_hold_are_known_until_their_workers_fall_silen
     other.update([], [second])
     assert held_versions(server, "shop:", "churn") == {first.version, second.version}
 
-    # When one of them is silent
+    # When the announcement of one of them has expired
     server.zadd(f"shop:{HELD_KEY}", {f"churn {first.version}": 1.0})
     assert held_versions(server, "shop:", "churn") == {second.version}
 
-    # Then it repeats what it holds in time, but not all the time
+    # Then that worker repeats it when it is due, but not on every call
     one.update([], ones)
     assert held_versions(server, "shop:", "churn") == {second.version}
     clock.now_s += REPEAT_S
@@ -117,7 +117,7 @@ def test_the_versions_that_workers_hold_are_known_until_their_workers_fall_silen
     assert held_versions(server, "shop:", "churn") == {first.version, second.version}
 
 
-def test_versions_that_are_held_beside_the_champion_are_not_announced(server):
+def test_loaded_versions_other_than_the_champion_are_not_announced(server):
     champion, older = card(a_version(2), model="churn"), card(a_version(1), model="churn")
 
     Presence(server, "").update([], [champion, older])
@@ -125,7 +125,7 @@ def test_versions_that_are_held_beside_the_champion_are_not_announced(server):
     assert served_model(server, "", "churn").version == champion.version
 
 
-def test_a_model_that_nobody_serves_is_refused_with_those_that_are(server):
+def test_a_model_that_no_worker_serves_is_refused_with_a_list_of_those_in_service(server):
     with pytest.raises(UnknownModel, match="no worker serves the model 'churn', nor any other"):
         served_model(server, "", "churn")
 
@@ -137,7 +137,7 @@ def test_a_model_that_nobody_serves_is_refused_with_those_that_are(server):
         served_model(server, "", "churn")
 
 
-def test_a_name_that_no_model_can_have_is_refused(server):
+def test_an_invalid_model_name_is_refused(server):
     with pytest.raises(BadInput, match="is not a model's name"):
         served_model(server, "", "Not A Model")
 

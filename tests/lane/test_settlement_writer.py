@@ -24,7 +24,7 @@ def server(redis_url):
 
 @pytest.fixture
 def small_server(server):
-    """A Redis whose values may have 1 MiB, the smallest limit that it accepts."""
+    """Start a Redis whose values are limited to 1 MiB, the smallest limit that it accepts."""
     before = server.config_get("proto-max-bulk-len")
     server.config_set("proto-max-bulk-len", MIB)
     yield server
@@ -37,7 +37,7 @@ def queue(server):
 
 
 @pytest.fixture(autouse=True)
-def nobody_waits_long(monkeypatch):
+def no_retry_pause(monkeypatch):
     monkeypatch.setattr(settlement_writer, "RETRY_S", 0.01)
 
 
@@ -64,7 +64,7 @@ def stored(server, n):
 
 
 def reply_is_lost(queue, monkeypatch, times=1):
-    """Let Redis settle, and break the connection before its reply arrives."""
+    """Let Redis settle, and drop the connection before its reply arrives."""
     answered, left = queue.settle, [None] * times
 
     def settle(settlements):
@@ -99,7 +99,7 @@ def test_large_answers_are_stored_in_several_steps(queue, server, monkeypatch):
     assert [len(value) for value in stored(server, 6)] == [MIB] * 5 + [4 * MIB]
 
 
-def test_a_result_that_was_stored_although_the_reply_was_lost_is_ours(queue, server, monkeypatch):
+def test_a_stored_result_counts_as_ours_even_if_the_reply_was_lost(queue, server, monkeypatch):
     outcomes = leased(queue, b"a", b"b", b"c")
     reply_is_lost(queue, monkeypatch)
 
@@ -107,7 +107,9 @@ def test_a_result_that_was_stored_although_the_reply_was_lost_is_ours(queue, ser
     assert stored(server, 3) == [b"a", b"b", b"c"]
 
 
-def test_a_result_of_another_worker_is_not_ours_also_if_a_reply_was_lost(queue, server, monkeypatch):
+def test_a_result_of_another_worker_does_not_count_as_ours_even_if_a_reply_was_lost(
+    queue, server, monkeypatch
+):
     outcomes = leased(queue, b"a", b"b", lease_s=0.01)
     server.zadd(queue.keys.leases, dict.fromkeys(server.zrange(queue.keys.leases, 0, -1), 0))
     again = queue.reserve(lease_s=60, max_requests=99, max_rows=99, max_bytes=10**6, max_attempts=5).leases
@@ -118,7 +120,7 @@ def test_a_result_of_another_worker_is_not_ours_also_if_a_reply_was_lost(queue, 
     assert stored(server, 2) == [b"other", b"other"]
 
 
-def test_a_lane_that_ends_does_not_wait_for_redis(queue, monkeypatch):
+def test_a_lane_that_stops_does_not_wait_for_redis(queue, monkeypatch):
     outcomes, is_ending = leased(queue, b"a"), threading.Event()
     is_ending.set()
     reply_is_lost(queue, monkeypatch, times=9)
@@ -127,7 +129,7 @@ def test_a_lane_that_ends_does_not_wait_for_redis(queue, monkeypatch):
         settle(queue, outcomes, is_ending)
 
 
-def test_a_redis_that_has_become_a_replica_is_waited_for_also_with_large_results(queue, server, free_port):
+def test_large_results_wait_while_redis_is_a_replica(queue, server, free_port):
     outcomes = leased(queue, b"b" * (2 * MIB), b"c")
     n_waits = 0
 
@@ -149,7 +151,9 @@ def test_a_redis_that_has_become_a_replica_is_waited_for_also_with_large_results
     assert stored(server, 2) == [b"b" * (2 * MIB), b"c"]
 
 
-def test_each_refused_result_gets_all_its_tries_before_it_is_left_to_its_lease(queue, server, monkeypatch):
+def test_each_refused_result_is_retried_up_to_the_limit_before_it_is_left_to_its_lease(
+    queue, server, monkeypatch
+):
     outcomes, tries = leased(queue, b"a", b"b", b"c"), []
 
     def refuse(settlements, really=queue.settle):
@@ -167,7 +171,7 @@ def test_each_refused_result_gets_all_its_tries_before_it_is_left_to_its_lease(q
     assert stored(server, 3) == [None, None, b"c"]
 
 
-def test_whose_result_is_stored_is_checked_again_if_the_check_fails(queue, monkeypatch):
+def test_the_check_of_whose_result_is_stored_is_retried_if_it_fails(queue, monkeypatch):
     outcomes, away = leased(queue, b"a"), [BrokerUnavailable("reset by peer")]
     reply_is_lost(queue, monkeypatch)
 
