@@ -1,4 +1,4 @@
-"""A store and a Redis as an earlier commit wrote them, loaded into a home and a server of the test."""
+"""A store and a Redis as an earlier commit wrote them, loaded into a temporary home and server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
 
 
 def load(document: dict[str, Any], client: redis.Redis) -> None:
-    """Write the keys into an empty Redis, as if it had been stopped when they were read and started now.
+    """Write the keys to an empty Redis, as if it had been stopped when they were read and started now.
 
     Scores that are Redis times, and deadlines of messages, move by the time in between, so that nothing is
     older than it was then.

@@ -1,4 +1,4 @@
-"""A store and a Redis that were written before the modules moved into rooms work with today's code."""
+"""A store and a Redis that were written before the modules moved into packages work with today's code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IS_SAME_PYTHON = sys.version_info[:2] == (3, 11)
 
 @pytest.fixture
 def run(sample: Sample, monkeypatch: pytest.MonkeyPatch):
-    """Run a command of ours on the sample."""
+    """Run a command of Modelane on the sample."""
     for name, value in sample.workplace.settings.to_env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("COLUMNS", "200")
@@ -36,7 +36,7 @@ def run(sample: Sample, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture(scope="module")
 def worker(sample: Sample):
-    """A worker of today on the sample; what waited in the lanes it answers."""
+    """Start a current worker on the sample; it answers the requests that wait in the lanes."""
     worker = sample.workplace.worker(ready=False)
     models = set(sample.expected["versions"]) - (set() if IS_SAME_PYTHON else {"own-code"})
     lanes = {f"modelane.predict.{model}" for model in models}
@@ -45,7 +45,7 @@ def worker(sample: Sample):
 
 
 def stock(sample: Sample) -> Celery:
-    """A client with nothing of ours."""
+    """Return a stock Celery client."""
     url = sample.workplace.settings.broker_url
     return Celery(broker=url, backend=url, set_as_current=False)
 
@@ -97,7 +97,7 @@ def test_the_command_lists_the_dead_letter(sample: Sample, run):
         pytest.param(
             "waiting-own-code",
             marks=pytest.mark.skipif(
-                not IS_SAME_PYTHON, reason="a model with code of its own binds Python 3.11"
+                not IS_SAME_PYTHON, reason="a model with recipe code requires Python 3.11"
             ),
         ),
     ],
@@ -123,7 +123,7 @@ def test_a_waiting_request_of_a_stock_client_is_answered(sample: Sample, worker,
     assert answer["values"] == [0, 2]
 
 
-def test_a_request_that_was_revoked_is_not_computed(sample: Sample, worker):
+def test_a_revoked_request_is_not_computed(sample: Sample, worker):
     error = sample.workplace.client().attach("waiting-revoked").exception()
 
     assert isinstance(error, Revoked | TaskRevokedError)
@@ -144,7 +144,7 @@ def answer_of(sample: Sample, id_: str):
 
 @pytest.mark.full
 @pytest.mark.timeout(300)
-def test_a_trainer_resumes_the_search_of_a_lost_one_and_runs_the_retraining_that_waited(sample: Sample):
+def test_a_trainer_resumes_an_interrupted_search_and_runs_the_waiting_retraining(sample: Sample):
     trainer = sample.workplace.trainer()
 
     eventually(lambda: "searched: search (trial " in trainer.said, "the search", 120)
