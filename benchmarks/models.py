@@ -1,4 +1,4 @@
-"""The models to serve: a forest of 100 trees, and a model without cost, which shows the cost of all else."""
+"""The models to serve: a forest of 100 trees, and a free model, which shows the cost of everything else."""
 
 from __future__ import annotations
 
