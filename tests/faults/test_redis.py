@@ -68,7 +68,7 @@ def test_requests_survive_a_redis_that_is_busy_with_a_script(scene):
         with suppress(redis.ResponseError), redis.Redis(port=scene.server.port) as client:
             client.eval("while true do end", 0)
 
-    with scene.under_load("Redis is BUSY with a script") as load:
+    with scene.under_load("Redis is BUSY with another client's script") as load:
         busy = threading.Thread(target=keep_busy)
         busy.start()
         load.struck()
