@@ -197,6 +197,32 @@ def test_a_request_with_a_transient_fault_waits_longer_with_each_attempt(server,
     assert began_s + wait_s * 0.5 <= due_s <= ended_s + wait_s * 1.5
 
 
+def test_a_fault_in_our_code_does_not_end_the_lane(queue, monkeypatch):
+    # Given a lane that fails once while it waits for messages
+    service, failed, wait = Unready(), threading.Event(), queue.wait
+
+    def failing_wait(timeout_s):
+        if not failed.is_set():
+            failed.set()
+            raise ValueError("I/O operation on closed file")
+        return wait(timeout_s)
+
+    monkeypatch.setattr(queue, "wait", failing_wait)
+    lane = a_lane(queue, service)
+    lane.start()
+    try:
+        assert failed.wait(DEADLINE_S)
+
+        # When a message arrives
+        queue.put([a_message("id-1")], max_depth=9)
+
+        # Then the lane serves it
+        assert service.was_asked.wait(DEADLINE_S)
+    finally:
+        lane.stop()
+        assert lane.join(DEADLINE_S)
+
+
 class Noted(Silent):
     """Events that the test reads."""
 

@@ -79,7 +79,7 @@ def build_table(raw: Raw, roles: ColumnRoles, spare: Collection[str] = ()) -> Ta
         groups=_groups(roles.groups, raw, names),
         times=_times(roles.time, raw, names),
         spare=_spare([name for name in names if name in roles.leave_out and name in spare], raw, names),
-        locations=raw.locations,
+        places=raw.places,
         notes=tuple(notes),
     )
 
@@ -172,6 +172,6 @@ def _check_complete(name: str, values: NDArray[Any], raw: Raw, role: str) -> Non
     missing = np.flatnonzero(pd.isna(values))
     if len(missing):
         raise BadData(
-            f"{raw.locations.all(missing.tolist())}: column {name!r}, the recipe's {role}, has no value: "
+            f"{raw.places.all(missing.tolist())}: column {name!r}, the recipe's {role}, has no value: "
             "fill in these values, or leave these rows out in the source"
         )

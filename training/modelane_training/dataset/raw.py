@@ -25,7 +25,7 @@ class Raw:
     Attributes:
         name: where the data is from, for people: a path, or a database without its password.
         frame: (n, d); column names may be of any type and need not be unique.
-        locations: where each row is in the source, for errors.
+        places: where each row is in the source, for errors.
         untyped: True if every value is a string because the format has no types, as in CSV.  Strings that are
             all numbers then become numbers.
         text: columns that are read as strings even if they look like numbers or dates.
@@ -36,7 +36,7 @@ class Raw:
 
     name: str
     frame: pd.DataFrame
-    locations: RowLocations = BY_INDEX
+    places: RowLocations = BY_INDEX
     untyped: bool = False
     text: tuple[str, ...] = ()
     decimal: str = "."

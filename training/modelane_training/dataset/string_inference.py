@@ -88,9 +88,7 @@ def column_error(  # noqa: PLR0913  # what the sentence is made of
     """
     shown = repr(example) if isinstance(example, str) else str(example)
     shown = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
-    return BadData(
-        f"{raw.locations.all(rows.tolist())}: column {name!r} has {found}, such as {shown}; {remedy}"
-    )
+    return BadData(f"{raw.places.all(rows.tolist())}: column {name!r} has {found}, such as {shown}; {remedy}")
 
 
 class _Strings:

@@ -35,7 +35,7 @@ class Table:
         spare: (n, s) or None; columns that the recipe leaves out, but that the champion was trained on. The
             champion's predictions need them, and they still help to decide which rows are the hold-out.
         origin: (n,) or None; the index of each row in the source. None: rows are as the source gave them.
-        locations: where each row is in the source, by its index there.
+        places: where each row is in the source, by its index there.
         notes: what a person should know about the source, a sentence each.
     """
 
@@ -47,7 +47,7 @@ class Table:
     times: NDArray[Any] | None = None
     spare: pd.DataFrame | None = None
     origin: NDArray[np.intp] | None = None
-    locations: RowLocations = BY_INDEX
+    places: RowLocations = BY_INDEX
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -122,7 +122,7 @@ class Table:
     def where(self, rows: Iterable[int]) -> str:
         """Return where a few rows of this table are in the source: ``churn.csv rows 3, 9``."""
         origin = range(len(self)) if self.origin is None else self.origin
-        return self.locations.all([int(origin[row]) for row in rows])
+        return self.places.all([int(origin[row]) for row in rows])
 
     def take(self, index: NDArray[np.intp]) -> Table:
         """Return a table of the rows with these indices, in this order."""

@@ -78,7 +78,7 @@ def csv(  # noqa: PLR0913  # what CSV files differ in
         return Raw(
             name=str(path),
             frame=frame,
-            locations=RowLocations(((str(path), 0),), first=2),
+            places=RowLocations(((str(path), 0),), first=2),
             untyped=True,
             text=text,
             decimal=decimal,

@@ -67,7 +67,7 @@ def folder(path: str | Path, *, max_bytes: int = MAX_BYTES, **options: Any) -> R
             first,
             name=f"{path} ({len(parts)} files)",
             frame=pd.concat(frames, ignore_index=True),
-            locations=joined_locations(((part.name, len(part.frame)) for part in parts), first.locations),
+            places=joined_locations(((part.name, len(part.frame)) for part in parts), first.places),
             notes=tuple(note for part in parts for note in part.notes),
         )
 

@@ -44,7 +44,7 @@ def json_lines(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
         return Raw(
             name=str(path),
             frame=frame_of(records),
-            locations=RowLocations(((str(path), 0),), first=1, unit="line"),
+            places=RowLocations(((str(path), 0),), first=1, unit="line"),
             missing=frozenset({""}),
         )
 

@@ -40,7 +40,7 @@ def parquet(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
         return Raw(
             name=str(path),
             frame=_frame(table),
-            locations=RowLocations(((str(path), 0),), first=1),
+            places=RowLocations(((str(path), 0),), first=1),
             missing=frozenset({""}),
         )
 

@@ -69,7 +69,7 @@ def sql(url: str, query: str, *, max_cells: int = MAX_CELLS) -> Reader:
         return Raw(
             name=f"a query on {name}",
             frame=frame,
-            locations=RowLocations((("the query's", 0),), first=1),
+            places=RowLocations((("the query's", 0),), first=1),
             missing=frozenset({""}),
         )
 

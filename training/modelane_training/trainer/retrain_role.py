@@ -23,7 +23,8 @@ class RetrainRole:
     task = RETRAIN_TASK
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = msgspec.structs.replace(settings, max_batch_requests=1)
+        self._settings = settings
+        self.settings = msgspec.structs.replace(settings, max_batch_requests=1)  # of the lane
         self._only: frozenset[str] = frozenset()
         self.batch_limit_s = settings.retrain_limit_s + HUNG_S
         self._service: RetrainService | None = None
@@ -33,9 +34,9 @@ class RetrainRole:
         return queue == RETRAIN_QUEUE
 
     def service(self, queue: str, reporter: ProgressReporter) -> RetrainService:
-        service = self._service = RetrainService(self.settings, self._only, reporter)
+        service = self._service = RetrainService(self._settings, self._only, reporter)
         if self._helper is None:
-            self._helper = SearchHelper(self.settings, self._is_idle, self._only)
+            self._helper = SearchHelper(self._settings, self._is_idle, self._only)
         return service
 
     def _is_idle(self) -> bool:

@@ -20,10 +20,10 @@ class Refused:
     """A message that is answered with an error without being served.
 
     Attributes:
-        envelope: None if the message names no request id, so that nobody can be answered. bury: whether the
-        message becomes a dead letter. counts_as_run: whether monitors and statistics show it as a task that
-        ran: its arguments were wrong, as
-            opposed to its message or its deadline.
+        envelope: None if the message names no request id, so that nobody can be answered.
+        bury: whether the message becomes a dead letter.
+        counts_as_run: whether monitors and statistics show it as a task that ran: its arguments were wrong,
+            not its message or its deadline.
     """
 
     tag: bytes

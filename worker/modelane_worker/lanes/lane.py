@@ -142,39 +142,29 @@ class Lane:
             if not self._has_room(self._settings.tick_s):
                 continue
             try:
-                had_messages = self._serve_next()
+                batch = self._prefetcher.next()
                 outage.end()
-                if not had_messages:
+                if batch.n_messages:
+                    self._serve(batch)
+                else:
                     self._wait()
             except (BrokerUnavailable, BrokerRefused) as exc:
                 outage.pause(exc)
-            self.active = ActiveBatch()
+            except Exception:
+                self._log_fault()
+                self._stopping.wait(FAULT_PAUSE_S)
+            finally:
+                self.active = ActiveBatch()
         self._prefetcher.close()
         self.handoffs.close()
 
-    def _serve_next(self) -> bool:
-        """Serve the next batch; return False if no messages wait.
-
-        Raises:
-            BrokerUnavailable: Redis does not answer.
-            BrokerRefused: an operator must act.
-        """
-        try:
-            batch = self._prefetcher.next()
-            if batch.n_messages:
-                self._serve(batch)
-        except (BrokerUnavailable, BrokerRefused):
-            raise
-        except Exception:
-            # A fault in our code must not end the lane; the leases of the batch expire.
-            logger.exception(
-                "%s: a batch failed; its requests return to the queue when their leases expire",
-                self.name,
-                extra={"event": "lane_fault"},
-            )
-            self._stopping.wait(FAULT_PAUSE_S)
-            return True
-        return bool(batch.n_messages)
+    def _log_fault(self) -> None:
+        """Log a fault in our code, which must not end the lane."""
+        logger.exception(
+            "%s: a batch failed; its requests return to the queue when their leases expire",
+            self.name,
+            extra={"event": "lane_fault"},
+        )
 
     def _wait(self) -> None:
         """Wait until there is something to reserve; an idle lane asks Redis nothing else, once a tick."""
@@ -215,9 +205,13 @@ class Lane:
             return  # it may crash this worker: no other message shall lose an attempt with it
         self._depth += 1
         try:
-            self._serve_next()
+            batch = self._prefetcher.next()
+            if batch.n_messages:
+                self._serve(batch)
         except (BrokerUnavailable, BrokerRefused) as exc:
             logger.warning("%s: %s", self.name, exc, extra={"event": "broker_unavailable"})
+        except Exception:
+            self._log_fault()
         finally:
             self._depth -= 1
             self.active = replace(outer, since_s=time.monotonic())

@@ -129,7 +129,7 @@ class ReplyListener:
 def _may_be_stored(prediction: Prediction[Any]) -> bool:
     """Whether a stored result can answer this future.
 
-    Until Redis has accepted the request, a result under its id is of an earlier request with the same id.
+    Until Redis has accepted a request whose id the caller chose, a result under this id is of an earlier one.
     """
     is_attached = not prediction.queue
-    return is_attached or prediction.sent or prediction.maybe_sent
+    return not prediction.is_shared or is_attached or prediction.sent or prediction.maybe_sent
