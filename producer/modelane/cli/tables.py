@@ -34,7 +34,7 @@ def print_table(
         file: where to print; by default standard output.
         styles: one rich style per row, such as ``green``; empty for none. Plain columns have no colours.
     """
-    table = [[_text(cell) for cell in row] for row in rows]
+    table = [["-" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     stream = file or sys.stdout
     if stream.isatty() and find_spec("rich"):
         _draw(table, headings, right, styles, stream)
@@ -42,8 +42,8 @@ def print_table(
         _print_plain([[*headings], *table] if headings else table, right, stream)
 
 
-def _text(cell: object) -> str:
-    text = "-" if cell is None else str(cell)
+def printable(text: str) -> str:
+    """Return text from outside with control characters replaced, which a terminal could obey."""
     return "".join(
         each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text
     )

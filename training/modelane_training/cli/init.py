@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelane.cli.tables import print_table, printable
 from modelane.keys import check_model_name
 from modelane.settings import Settings
 
@@ -62,7 +63,7 @@ def init(  # noqa: PLR0913  # one for each option
     from modelane_training.scaffold.draft import draft  # noqa: PLC0415
 
     found = draft(model, _place(data, url, query, recipes), target, task)  # type: ignore[arg-type]
-    _tell(found)
+    _print_findings(found)
     recipes.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
@@ -95,38 +96,34 @@ def _place(data: Path | None, url: str | None, query: str | None, recipes: Path)
     return query_place(known, query, from_environment=url is None)
 
 
-def _tell(found: Draft) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table as Grid  # noqa: PLC0415
-
-    profile, recipe = found.prepared.profile, found.prepared.recipe
-    console = Console(highlight=False)
-    console.print(_shown(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}"))
-    for words in found.said:
-        console.print(_shown(words))
-    grid = Grid("column", "kind", "missing", "content", box=None, pad_edge=False)
-    for column in profile.columns[:_MAX_COLUMNS]:
-        missing = f"{column.n_missing / max(profile.n_rows, 1):.1%}" if column.n_missing else "-"
-        grid.add_row(_shown(column.name), column.kind, missing, _shown(_content(column)))
-    if (more := len(profile.columns) - _MAX_COLUMNS) > 0:
-        grid.add_row(f"and {more} more")
-    console.print(grid)
-    for name, why in found.left_out.items():
-        console.print(_shown(f"left out: {name!r} {why}"))
+def _print_findings(draft: Draft) -> None:
+    profile, recipe = draft.prepared.profile, draft.prepared.recipe
+    _print(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}", *draft.said)
+    rows: list[tuple[str, ...]] = [
+        (column.name, column.kind, _share(column.n_missing, profile.n_rows), _content(column))
+        for column in profile.columns[:_MAX_COLUMNS]
+    ]
+    if (n_more := len(profile.columns) - _MAX_COLUMNS) > 0:
+        rows.append((f"and {n_more} more", "", "", ""))
+    print_table(rows, ("column", "kind", "missing", "content"))
+    _print(*(f"left out: {name!r} {reason}" for name, reason in draft.left_out.items()))
     classes = ", ".join(
         f"{each.value} {each.count / profile.n_rows:.1%}" for each in profile.target.classes[:6]
     )
-    console.print(_shown(f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else "")))
-    console.print(_shown(f"metric: {recipe.metric}: {found.metric_reason}"))
-    for words in profile.messages():
-        console.print(_shown(f"note: {words}"))
+    _print(
+        f"task: {recipe.task} of {recipe.target!r}" + (f" ({classes})" if classes else ""),
+        f"metric: {recipe.metric}: {draft.metric_reason}",
+        *(f"note: {message}" for message in profile.messages()),
+    )
 
 
-def _shown(words: str) -> str:
-    """Return text from the data without rich markup and without control characters."""
-    from rich.markup import escape  # noqa: PLC0415
+def _print(*lines: str) -> None:
+    for line in lines:
+        click.echo(printable(line))
 
-    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words))
+
+def _share(n: int, n_rows: int) -> str:
+    return f"{n / max(n_rows, 1):.1%}" if n else "-"
 
 
 def _content(column: ColumnProfile) -> str:
