@@ -12,10 +12,9 @@ from typing import Any
 from celery import Celery, Task
 from celery.canvas import Signature
 from celery.result import AsyncResult
-from redis.utils import str_if_bytes
 
-from modelane.broker.connection import broker_errors, connect
-from modelane.broker.served_models import not_served, served_models
+from modelane.broker.connection import connect
+from modelane.broker.served_models import known_models, not_served, served_models
 from modelane.client.options import check_columns
 from modelane.data.rows import to_json, to_rows
 from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable, UnknownModel
@@ -23,7 +22,6 @@ from modelane.keys import (
     PREDICT_TASK,
     RETRAIN_QUEUE,
     RETRAIN_TASK,
-    SERVED_KEY,
     check_model_name,
     predict_queue,
 )
@@ -81,8 +79,7 @@ class KnownModels:
         prefix = self._settings.prefix
         try:
             with connect(self._settings) as client:
-                with broker_errors():
-                    self._names = frozenset(map(str_if_bytes, client.smembers(prefix + SERVED_KEY)))
+                self._names = known_models(client, prefix)
                 served = [] if model in self._names else [one.model for one in served_models(client, prefix)]
         except (BrokerUnavailable, BrokerRefused):
             return  # sending the task waits for Redis or fails by itself

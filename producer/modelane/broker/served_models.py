@@ -62,6 +62,17 @@ def announce(
         pipeline.execute()
 
 
+def known_models(client: redis.Redis, prefix: str) -> frozenset[str]:
+    """Return the names of all models that were ever published or announced.
+
+    Raises:
+        BrokerUnavailable: Redis does not answer.
+        BrokerRefused: Redis does not allow it.
+    """
+    with broker_errors():
+        return frozenset(map(str_if_bytes, client.smembers(prefix + SERVED_KEY)))
+
+
 def served_models(client: redis.Redis, prefix: str) -> list[Served]:
     """Return the models that workers have announced recently, sorted by name.
 
