@@ -9,7 +9,8 @@ from typing import Self
 import msgspec
 import redis
 
-from modelane.broker.leased_queue import Lease, LeasedQueue, Settlement
+from modelane.broker.lease import Lease, Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerUnavailable, ModelaneError
 from modelane.keys import QueueKeys, predict_queue
 from modelane.protocol import message, result

@@ -176,7 +176,7 @@ class TestTheSameIdTwice:
         assert not server.exists("celery-task-meta-x")
 
     def test_a_repeated_put_returns_the_same_positions(self, server, lane):
-        from modelane.broker.leased_queue import IdempotencyKey
+        from modelane.broker.lease import IdempotencyKey
 
         queue, keys = lane._queue, [IdempotencyKey(id_, b"taken", 60) for id_ in ("a", "b", "a")]
         said = [

@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from modelane.broker.leased_queue import LeasedQueue, Reserved, Settlement
+from modelane.broker.lease import Reserved, Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane_worker.celery_worker import bootstep
 from modelane_worker.inference.engine import Engine
 from modelane_worker.serving import live_model

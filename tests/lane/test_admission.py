@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from modelane.broker.leased_queue import Lease
+from modelane.broker.lease import Lease
 from modelane.errors import Buried, Expired, Revoked, TooLarge, Undecodable
 from modelane.keys import REPLY_CHANNEL_PREFIX
 from modelane.protocol import message as wire

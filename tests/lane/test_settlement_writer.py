@@ -5,7 +5,8 @@ import threading
 import pytest
 import redis
 
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerRefused, BrokerUnavailable
 from modelane.keys import RESULT_KEY_PREFIX, QueueKeys
 from modelane.local.ports import LOOPBACK

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from modelane.broker.dead_letters import DeadLetters
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.keys import QueueKeys, predict_queue
 from modelane.protocol import message as wire
 

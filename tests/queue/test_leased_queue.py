@@ -8,7 +8,8 @@ import pytest
 import redis
 from celery import Celery
 
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerRefused, BrokerUnavailable, QueueFull
 from modelane.keys import QueueKeys
 from support.waiting import eventually

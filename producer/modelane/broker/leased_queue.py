@@ -14,14 +14,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 
-import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
 from modelane.broker.connection import broker_errors
+from modelane.broker.lease import IdempotencyKey, Lease, Reserved, Settlement
 from modelane.broker.scripts import Script, ask
 from modelane.errors import BrokerUnavailable, QueueFull
 from modelane.keys import (
@@ -45,62 +44,6 @@ SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.05, 60.0
 #: Reserves whose reply was lost and that the next reserve asks about. The messages of older ones return when
 #: their lease expires.
 MAX_LOST_REPLIES = 100
-
-
-class Lease(msgspec.Struct, frozen=True, gc=False):
-    """The right to answer one message until its lease expires."""
-
-    tag: bytes
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """The messages that one reserve leased.
-
-    Attributes:
-        now_s: Unix seconds on the clock of Redis, against which deadlines and ETAs are checked.
-        leases: in the order in which to serve them.
-    """
-
-    now_s: float
-    leases: tuple[Lease, ...]
-
-
-class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of one leased message.
-
-    Attributes:
-        tag: of the lease under which it was computed.
-        id: of the request; the result is stored under it.
-        value: encoded result document.
-        ttl_s: how long the result is kept; 0 to store none.
-        reply_to: channel of the waiting client, without prefix; empty for the result's own channel.
-        bury_reason: why the message becomes a dead letter; empty if it does not.
-    """
-
-    tag: bytes
-    id: str
-    value: bytes
-    ttl_s: float
-    reply_to: str = ""
-    bury_reason: str = ""
-
-
-class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
-    """The id of a request that is put only once.
-
-    The message is left out if a request with this id waits, is being computed or was answered.
-
-    Attributes:
-        id: of the request.
-        placeholder: result document stored under the id until the answer replaces it.
-        ttl_s: how long the placeholder is kept if no answer comes.
-    """
-
-    id: str
-    placeholder: bytes
-    ttl_s: float
 
 
 class LeasedQueue:

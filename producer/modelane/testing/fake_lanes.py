@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, Self, cast
 
-from modelane.broker.leased_queue import Settlement
+from modelane.broker.lease import Settlement
 from modelane.client.background_thread import BackgroundThread
 from modelane.errors import BadInput, ModelaneError
 from modelane.keys import check_model_name, lane_of, predict_queue

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from modelane.broker.leased_queue import DEFAULT_RETRY_AFTER_S, IdempotencyKey, LeasedQueue
+from modelane.broker.lease import IdempotencyKey
+from modelane.broker.leased_queue import DEFAULT_RETRY_AFTER_S, LeasedQueue
 from modelane.broker.request_control import ModelStatus, RequestControl
 from modelane.client.transport.redis_link import RedisLink, Subscription
 from modelane.errors import BrokerUnavailable, Expired, QueueFull

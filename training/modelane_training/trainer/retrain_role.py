@@ -10,7 +10,7 @@ from modelane.keys import RETRAIN_QUEUE, RETRAIN_TASK, check_model_name
 from modelane.settings import Settings
 from modelane_training.trainer.retrain_service import RetrainService
 from modelane_training.trainer.search_helper import SearchHelper
-from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.progress_reporter import ProgressReporter
 from modelane_worker.registry.card import Card
 
 #: Seconds after the time limit of a run at which the trainer itself counts as hung.

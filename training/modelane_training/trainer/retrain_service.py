@@ -23,7 +23,7 @@ from modelane_training.trainer.run_claims import (
 )
 from modelane_training.trainer.run_executor import RunExecutor
 from modelane_worker.celery_worker.revocations import is_revoked
-from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.progress_reporter import ProgressReporter
 from modelane_worker.lanes.service import Call, Deferred, Result
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from modelane_worker.lanes.crash_suspect import CrashSuspect
 from modelane_worker.lanes.event_publisher import EventPublisher
 from modelane_worker.lanes.lane import Lane
 from modelane_worker.lanes.manager import LaneManager
-from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.progress_reporter import ProgressReporter
 from modelane_worker.lanes.task_events import TaskEvents
 
 #: Seconds that publishing the last events may take when a worker stops.

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from modelane.settings import Settings
-from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.progress_reporter import ProgressReporter
 from modelane_worker.lanes.service import Service
 from modelane_worker.registry.card import Card
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelane.broker.leased_queue import Lease
+from modelane.broker.lease import Lease
 from modelane.errors import Buried, Expired, ModelaneError, RequestError, Revoked, TooLarge, Undecodable
 from modelane.protocol import message as wire
 from modelane.protocol import message_v1

@@ -16,7 +16,8 @@ from typing import Any
 
 from celery.worker import state as worker_state
 
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BadInput, BrokerRefused, BrokerUnavailable, Buried, ModelaneError
 from modelane.protocol import message
 from modelane.settings import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelane.broker.leased_queue import Settlement
+from modelane.broker.lease import Settlement
 from modelane.errors import ModelaneError
 from modelane.protocol import result as documents
 from modelane.protocol.message import Envelope

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import redis
 
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerRefused, BrokerUnavailable
 
 logger = logging.getLogger(__name__)

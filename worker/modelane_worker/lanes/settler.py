@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from modelane.broker.leased_queue import LeasedQueue, Settlement
+from modelane.broker.lease import Settlement
+from modelane.broker.leased_queue import LeasedQueue
 from modelane.errors import BrokerUnavailable, TooLarge, TryLater
 from modelane.settings import Settings
 from modelane_worker.lanes.admission import Refused

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from modelane.keys import PREDICT_TASK, check_model_name, lane_of, predict_queue
 from modelane.settings import Settings
-from modelane_worker.lanes.progress import ProgressReporter
+from modelane_worker.lanes.progress_reporter import ProgressReporter
 from modelane_worker.registry.card import Card
 from modelane_worker.serving.models import Models
 from modelane_worker.serving.predict_service import PredictService

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modelane.broker.leased_queue import Lease, Settlement
+from modelane.broker.lease import Lease, Settlement
 from modelane.errors import BadInput, ModelaneError, UnknownModel
 from modelane.protocol.predict_request import Request
 from modelane.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from modelane.broker.leased_queue import IdempotencyKey
+from modelane.broker.lease import IdempotencyKey
 from modelane.client.prediction import Prediction
 from modelane.errors import ClientClosed, TryLater
 

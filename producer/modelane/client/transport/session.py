@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from modelane.broker.leased_queue import IdempotencyKey
+from modelane.broker.lease import IdempotencyKey
 from modelane.client.prediction import Prediction
 from modelane.client.transport.backlog import Outgoing
 from modelane.client.transport.control_queue import ControlQueue
