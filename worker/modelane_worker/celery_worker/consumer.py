@@ -27,7 +27,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Mingle delays every start by a second to learn revoked ids from other workers; ours are on Redis
-        # (revocations.py).  Gossip synchronises the logical clocks, which takes no time.
+        # (revocations.py). Gossip synchronises the logical clocks, which takes no time.
         super().__init__(*args, **kwargs | {"without_mingle": True})
         worker = self.controller
         panel = LanePanel(self, worker.lanes, worker.scheduled, worker.revocations)
@@ -54,7 +54,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         # kombu may close its channel twice while it holds unacknowledged messages; the second time fails
-        # because the first one has cleared the client.  That is no reason to end the worker.
+        # because the first one has cleared the client. That is no reason to end the worker.
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError:

@@ -1,6 +1,6 @@
 """Tell Redis what this worker has: the models that exist, those that it serves, the versions that it holds.
 
-Clients, the command line and trainers read it.  It expires, so a worker repeats it as long as it runs.
+Clients, the command line and trainers read it. It expires, so a worker repeats it as long as it runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Celery's thread pool, extended to report calls that raise: Celery's own pool loses their requests.
 
-Errors of a task are results and never get here.  What raises is around the task: a malformed canvas, a task
+Errors of a task are results and never get here. What raises is around the task: a malformed canvas, a task
 that calls ``sys.exit``, or a lack of memory.
 """
 

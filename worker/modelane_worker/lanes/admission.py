@@ -48,7 +48,7 @@ class Handoff:
 
 
 class Admission:
-    """Admits the messages of one lane.  Thread-safe if its arguments are.
+    """Admits the messages of one lane. Thread-safe if its arguments are.
 
     Args:
         service: parses the requests.

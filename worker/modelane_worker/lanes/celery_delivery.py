@@ -1,6 +1,6 @@
 """Deliver a leased message to Celery's consumer, as if it came from any broker: to be run, or to be refused.
 
-Called by :mod:`modelane_worker.lanes.celery_handoff`.  Celery then sends the events, applies time limits and
+Called by :mod:`modelane_worker.lanes.celery_handoff`. Celery then sends the events, applies time limits and
 retries, stores the result and calls what is linked.
 """
 

@@ -1,6 +1,6 @@
 """Hand messages of a lane to Celery's own consumer: canvas, and tasks other than the lane's own.
 
-Uses :mod:`modelane_worker.lanes.celery_delivery`.  A message stays leased until Celery acknowledges it.
+Uses :mod:`modelane_worker.lanes.celery_delivery`. A message stays leased until Celery acknowledges it.
 Celery gets as many as its pool runs at the same time; the others return to the queue when the worker stops.
 """
 
@@ -32,7 +32,7 @@ RETRY_S = 0.5
 
 
 class Handoffs:
-    """The messages that one lane has handed to Celery and Celery has not acknowledged yet.  Thread-safe.
+    """The messages that one lane has handed to Celery and Celery has not acknowledged yet. Thread-safe.
 
     Args:
         task: name of the task whose plain requests the lane itself answers.
@@ -60,7 +60,7 @@ class Handoffs:
     def longest_run_s(self, now_s: float) -> float:
         """Return for how long the longest of the tasks has been seen to run, in seconds; 0 if none runs.
 
-        A task that waits for a thread of Celery's pool does not run yet.  Call this repeatedly: the time of a
+        A task that waits for a thread of Celery's pool does not run yet. Call this repeatedly: the time of a
         task counts from the first call that sees it run.
 
         Args:

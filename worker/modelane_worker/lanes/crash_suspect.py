@@ -1,7 +1,7 @@
 """Note which request is to blame if this worker crashes, so that only that one loses its last attempt.
 
 The lanes of one worker crash together, so each crash costs all of their requests an attempt: a slow request
-could be buried because of another lane's.  A request on its last attempt is therefore marked as the suspect
+could be buried because of another lane's. A request on its last attempt is therefore marked as the suspect
 while it computes: if the worker crashes, the next reserve (``reserve.lua``) counts the attempt for it alone.
 A worker has one suspect at a time.
 """

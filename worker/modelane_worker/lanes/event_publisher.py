@@ -1,6 +1,6 @@
 """Publish a worker's Celery events from a thread of its own, so that no prediction waits for a monitor.
 
-Called by :mod:`modelane_worker.lanes.task_events`; knows nothing about the content of events.  It writes to
+Called by :mod:`modelane_worker.lanes.task_events`; knows nothing about the content of events. It writes to
 the channel of Celery's event exchange itself: kombu took longer to write the message around thousands of
 events than the events themselves take.
 """
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 50_000
 #: Events in one message.
 MAX_TOGETHER = 3_000
-#: Seconds in which the events of many batches gather.  Publishing holds the interpreter's lock for about a
+#: Seconds in which the events of many batches gather. Publishing holds the interpreter's lock for about a
 #: millisecond, and a forest acquires that lock a hundred times in one predict.
 GATHER_S = 0.1
 #: Seconds between two looks for events, if nothing wakes the thread.

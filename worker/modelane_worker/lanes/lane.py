@@ -1,6 +1,6 @@
 """The lane: a loop that reserves what waits in a queue, serves it together and settles it.
 
-One thread for each lane.  It passes a request through four steps: reserve and admit
+One thread for each lane. It passes a request through four steps: reserve and admit
 (:mod:`modelane_worker.lanes.prefetch`), serve (:mod:`modelane_worker.lanes.service`) and settle
 (:mod:`modelane_worker.lanes.settler`).  While one batch computes, the next one gathers in Redis: the batch
 size adapts to the load by itself, and priorities are respected.

@@ -20,7 +20,7 @@ EXIT_HUNG = 70
 
 
 class LaneManager:
-    """Starts, watches and stops lanes.  Thread-safe.
+    """Starts, watches and stops lanes. Thread-safe.
 
     Args:
         open_lane: creates the lane of a queue; it is started here.

@@ -1,7 +1,7 @@
 """Reserve and admit the batch that a lane serves next, ahead of time if the one before it is heavy.
 
 While a heavy batch computes, a second thread reserves and parses the next one: parsing a megabyte of rows
-takes about as long as predicting them.  After a light batch nothing is reserved ahead, so that an urgent
+takes about as long as predicting them. After a light batch nothing is reserved ahead, so that an urgent
 request never waits behind one that is held in memory.
 """
 
@@ -43,7 +43,7 @@ class Batch:
 
 
 class Prefetcher:
-    """Brings batches to one lane.  Only the lane's thread calls it, except for ``ahead`` and ``is_ahead``.
+    """Brings batches to one lane. Only the lane's thread calls it, except for ``ahead`` and ``is_ahead``.
 
     Args:
         queue: to reserve from.

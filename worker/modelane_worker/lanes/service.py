@@ -1,6 +1,6 @@
 """What a lane asks of the service behind it: the interface between ``lanes`` and what answers requests.
 
-A lane passes a request through four steps: reserve, admit, serve, settle.  Two of them, admit and serve,
+A lane passes a request through four steps: reserve, admit, serve, settle. Two of them, admit and serve,
 belong to the service; :mod:`modelane_worker.serving.predict_service` and the trainer's retrain service
 implement them.
 """

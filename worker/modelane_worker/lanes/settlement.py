@@ -1,4 +1,4 @@
-"""Turn a result into the settlement that Redis stores: which document, for how long, for whom.  Pure."""
+"""Turn a result into the settlement that Redis stores: which document, for how long, for whom. Pure."""
 
 from __future__ import annotations
 

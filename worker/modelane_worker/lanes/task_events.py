@@ -1,6 +1,6 @@
 """Celery task events for a lane's requests: one received, one started and one terminal event for each.
 
-Called by the lane and its settler; uses :mod:`modelane_worker.lanes.event_publisher`.  Flower shows them.
+Called by the lane and its settler; uses :mod:`modelane_worker.lanes.event_publisher`. Flower shows them.
 They never hold a caller's data: arguments and results are described by their shape.
 """
 
@@ -77,7 +77,7 @@ class _Retried(_Event, tag="task-retried"):
 
 
 class TaskEvents:
-    """The task events of one worker.  Thread-safe.
+    """The task events of one worker. Thread-safe.
 
     Args:
         tick: advances Celery's logical clock and returns it.

@@ -1,6 +1,6 @@
 """Versions of one model that requests name, beside its champion: loaded on demand, a few kept in memory.
 
-Loading takes seconds.  The lane defers such a request until its version is loaded, and serves others until
+Loading takes seconds. The lane defers such a request until its version is loaded, and serves others until
 then.
 """
 
@@ -20,7 +20,7 @@ from modelane_worker.registry.version_id import is_version, not_a_version
 
 logger = logging.getLogger(__name__)
 
-#: Engines kept; the least recently used is dropped first.  Each may take as much memory as the champion.
+#: Engines kept; the least recently used is dropped first. Each may take as much memory as the champion.
 MAX_KEPT = 2
 #: Refusals remembered, so that requests for ever new names cannot fill the memory.
 MAX_REFUSED = 100
@@ -31,7 +31,7 @@ LOOK_AGAIN_S = 0.2
 
 
 class VersionCache:
-    """Loaded versions of one model.  Thread-safe.
+    """Loaded versions of one model. Thread-safe.
 
     Args:
         model: its name.
