@@ -75,8 +75,8 @@ class Commands(click.Group):
 
 def _failed(sentence: str, exit_code: int, cause: BaseException) -> click.exceptions.Exit:
     """Print the error and its notes, and return the exception that ends the program."""
-    for said in (f"Error: {sentence}", *getattr(cause, "__notes__", ())):
-        click.echo(said, err=True)
+    for line in (f"Error: {sentence}", *getattr(cause, "__notes__", ())):
+        click.echo(line, err=True)
     return click.exceptions.Exit(exit_code)
 
 

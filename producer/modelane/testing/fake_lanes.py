@@ -37,7 +37,7 @@ class Worker(Protocol):
         messages: Sequence[bytes],
         *,
         is_revoked: Callable[[str], bool],
-        doomed: Callable[[str], ModelaneError | None],
+        forced_error: Callable[[str], ModelaneError | None],
     ) -> list[Settlement]: ...
 
 
@@ -166,7 +166,7 @@ class Lanes:
             results = self._workers[queue].answer(
                 messages,
                 is_revoked=self.memory.revoked.__contains__,
-                doomed=lambda id_: self._failing_requests.pop(id_, None),
+                forced_error=lambda id_: self._failing_requests.pop(id_, None),
             )
             for result in results:
                 self.memory.settle(result.id, result.value, ttl_s=result.ttl_s, reply_to=result.reply_to)

@@ -98,7 +98,7 @@ def _place(data: Path | None, url: str | None, query: str | None, recipes: Path)
 
 def _print_findings(draft: Draft) -> None:
     profile, recipe = draft.prepared.profile, draft.prepared.recipe
-    _print(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}", *draft.said)
+    _print(f"{profile.n_rows:,} rows of {len(profile.columns)} columns from {profile.source}", *draft.notes)
     rows: list[tuple[str, ...]] = [
         (column.name, column.kind, _share(column.n_missing, profile.n_rows), _content(column))
         for column in profile.columns[:_MAX_COLUMNS]

@@ -90,7 +90,7 @@ def _traffic(stage: _Stage, console: Console) -> Tally:
     traffic = Traffic(stage.client, stage.stack.settings, MODEL, np.asarray(hold_out.matrix()))
     with _step(console, "one by one") as done:
         done(traffic.one_by_one())
-    with _step(console, "all at once") as done:
+    with _step(console, "many in flight") as done:
         done(traffic.all_at_once())
     with _step(console, "in bulk") as done:
         done(traffic.in_bulk())
@@ -111,10 +111,10 @@ def _ask_flower(stage: _Stage, tally: Tally, console: Console) -> int:
 @contextmanager
 def _step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
     """Show a spinner during a step, and print a line after it."""
-    said: list[str] = []
+    results: list[str] = []
     with console.status(title):
-        yield said.append
-    console.print(f"[green]✓[/] {title}: {said[-1]}", soft_wrap=True)
+        yield results.append
+    console.print(f"[green]✓[/] {title}: {results[-1]}", soft_wrap=True)
 
 
 def _show_log(console: Console, path: Path) -> None:

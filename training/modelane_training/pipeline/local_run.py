@@ -53,7 +53,7 @@ def train(
         # The promotion is done. Workers that miss this message find the new champion when they poll the
         # store.
         with suppress(BrokerUnavailable, BrokerRefused):
-            notify.ring(settings, model)
+            notify.notify_workers(settings, model)
 
     store = Store(settings.store_path)
     # Trials are stored in Redis only for runs that another trainer can resume.

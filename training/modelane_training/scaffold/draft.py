@@ -38,7 +38,7 @@ class Draft:
     left_out: dict[str, str]  #: column → why
     metric_reason: str
     code: str  #: content of the recipe file
-    said: list[str] = field(default_factory=list)  #: how the data was read, if not with the defaults
+    notes: list[str] = field(default_factory=list)  #: how the data was read, if not with the defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def draft(model: str, place: Place, target: str, task: Task | None = None) -> Dr
     Raises:
         BadData: the data cannot be used for training.
     """
-    table, place, said = _collected(model, place, target)
+    table, place, notes = _collected(model, place, target)
     bare = Recipe(model=model, source=place.source(), target=target, task=task)
     left_out = _left_out(table, bare)
     recipe = replace(bare, leave_out=tuple(left_out))
@@ -103,7 +103,7 @@ def draft(model: str, place: Place, target: str, task: Task | None = None) -> Dr
     metric, reason = _metric(prepared.table, prepared.recipe)
     prepared = replace(prepared, recipe=replace(prepared.recipe, metric=metric))
     code = _code(prepared.recipe, place, left_out, reason)
-    return Draft(prepared=prepared, left_out=left_out, metric_reason=reason, code=code, said=said)
+    return Draft(prepared=prepared, left_out=left_out, metric_reason=reason, code=code, notes=notes)
 
 
 def _collected(model: str, place: Place, target: str) -> tuple[Table, Place, list[str]]:
@@ -115,16 +115,16 @@ def _collected(model: str, place: Place, target: str) -> tuple[Table, Place, lis
             "the text is not UTF-8; it was read as cp1252 (Windows)",
         ),
     }
-    said: list[str] = []
+    notes: list[str] = []
     while True:
         try:
-            return Recipe(model=model, source=place.source(), target=target).collect(), place, said
+            return Recipe(model=model, source=place.source(), target=target).collect(), place, notes
         except BadData as exc:
             known = next((remedies[words] for words in remedies if words in str(exc)), None)
             if known is None or known[0].items() <= place.arguments.items():
                 raise
             place = replace(place, arguments=place.arguments | known[0])
-            said.append(known[1])
+            notes.append(known[1])
 
 
 def _left_out(table: Table, recipe: Recipe) -> dict[str, str]:

@@ -81,7 +81,7 @@ def _report(settings: Settings, model: str, before: str | None, aliases: Aliases
         f"{model}: the champion is now {aliases.champion}, the previous one is {aliases.previous or 'none'}"
     )
     try:
-        notify.ring(settings, model)
+        notify.notify_workers(settings, model)
     except (BrokerUnavailable, BrokerRefused) as exc:
         click.echo(
             f"note: the workers could not be notified ({exc}); they check the model store every "

@@ -11,7 +11,7 @@ from modelane.keys import MODELS_CHANNEL
 from modelane.settings import Settings
 
 
-def ring(settings: Settings, model: str) -> None:
+def notify_workers(settings: Settings, model: str) -> None:
     """Notify all workers; does nothing without lanes, where workers find out by themselves.
 
     Raises:

@@ -76,7 +76,7 @@ class InProcess:
         messages: Sequence[bytes],
         *,
         is_revoked: Callable[[str], bool],
-        doomed: Callable[[str], ModelaneError | None],
+        forced_error: Callable[[str], ModelaneError | None],
     ) -> list[Settlement]:
         """See :class:`modelane.testing.fake_lanes.Worker`."""
         admission = Admission(
@@ -92,7 +92,7 @@ class InProcess:
             if isinstance(admitted, Refused):
                 ended.append((admitted, admitted.error))
             elif isinstance(admitted, Call):
-                if (error := doomed(admitted.envelope.headers.id)) is not None:
+                if (error := forced_error(admitted.envelope.headers.id)) is not None:
                     ended.append((admitted, error))
                 else:
                     calls.append(admitted)

@@ -125,7 +125,7 @@ class Stack:
         log_start = len(self.log)
         store.publish(card, {artifact.MODEL_FILE: artifact.dump(estimator)}, self._key)
         store.promote(model, version)
-        notify.ring(self.settings, model)
+        notify.notify_workers(self.settings, model)
         self._worker.wait_until(
             lambda: self._serves(model, version, log_start),
             what=f"load {model} {version}",
