@@ -57,7 +57,7 @@ def test_training_in_the_foreground_ends_with_the_verdict(home, write):
 
     assert result.exit_code == 0, result.output
     version = Store(home / "models").champion("iris")
-    assert result.stdout.splitlines()[-1].startswith(f"iris {version} promoted: accuracy ")
+    assert result.stdout.splitlines()[-1].startswith(f"iris: version {version} is promoted: accuracy ")
     for step in ("collect", "fit", "gate", "publish", "promote"):
         assert f"\n{step} " in "\n" + result.stderr
 
@@ -78,7 +78,7 @@ def test_a_kept_champion_has_its_own_exit_code(home, write):
     result = train("iris", "--quiet")
 
     assert result.exit_code == 3
-    assert "kept the champion" in result.stdout
+    assert "is not promoted: " in result.stdout
     assert len(result.output.splitlines()) == 1
 
 

@@ -168,7 +168,7 @@ class Recipe:
             except (ParseException, ValueError, TypeError, AttributeError) as exc:
                 raise RecipeError(
                     f"schedule={self.schedule!r}: expected a crontab line with five fields, "
-                    "such as '0 4 * * *'"
+                    f"such as '0 4 * * *' ({exc})"
                 ) from exc
         if not 0 < self.hold_out < 1:
             raise RecipeError(f"hold_out={self.hold_out!r}: expected a share between 0 and 1, such as 0.2")

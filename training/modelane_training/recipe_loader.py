@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
@@ -47,17 +48,26 @@ def recipe_of(model: str, folder: Path) -> Recipe:
     candidates = (*(folder / name for name in names), BUILT_IN / names[-1])
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
+        close = get_close_matches(model, _models(folder), n=1)
+        suggestion = f"did you mean {close[0]!r}? " if close else ""
         raise RecipeError(
-            f"there is no recipe for {model}: expected {candidates[0]}; `modelane init` writes a first one, "
-            "and MODELANE_RECIPES names the folder"
+            f"there is no recipe for {model}: {suggestion}expected {candidates[0]}; "
+            "`modelane init` writes a first one, and MODELANE_RECIPES names the folder"
         )
     recipe = _execute(path)
     if recipe.model != model:
         raise RecipeError(
-            f"{path} is the recipe of {recipe.model}: expected model={model!r}; "
-            "rename the file or change the model"
+            f"{path} is the recipe of {recipe.model}: did you mean {recipe.model!r}? "
+            f"A recipe of {model!r} needs model={model!r} in a file of its own"
         )
     return recipe
+
+
+def _models(folder: Path) -> list[str]:
+    """Return the names of the models that have a recipe file."""
+    return [
+        path.stem.replace("_", "-") for place in (folder, BUILT_IN) for path in place.glob("[a-z0-9]*.py")
+    ]
 
 
 def file_names(model: str) -> tuple[str, str]:

@@ -97,7 +97,9 @@ def broker_errors() -> Iterator[None]:
             f"Redis authentication failed: check user and password in MODELANE_BROKER_URL ({exc})"
         ) from exc
     except (redis.RedisError, OSError) as exc:
-        raise BrokerUnavailable(f"Redis does not answer: {exc}") from exc
+        raise BrokerUnavailable(
+            f"Redis does not answer: check that it runs, and MODELANE_BROKER_URL ({exc})"
+        ) from exc
 
 
 #: Errors with which a server that is starting, full, busy or a replica answers a valid command.

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import click
+from click.core import ParameterSource
 
 from modelane.local.log_output import Output
 from modelane.local.signals import interrupts
@@ -30,7 +31,8 @@ _PORT = click.IntRange(1, 65535)
     show_default=True,
     help="Port of Flower, the dashboard.",
 )
-def up(redis_port: int, flower_port: int) -> None:
+@click.pass_context
+def up(ctx: click.Context, redis_port: int, flower_port: int) -> None:
     """Run Redis, a worker, a trainer, beat and Flower on this machine until Ctrl-C.
 
     All programs listen on 127.0.0.1 only and keep their data in the folder MODELANE_HOME (default:
@@ -43,7 +45,9 @@ def up(redis_port: int, flower_port: int) -> None:
         ready broker=URL flower=URL store=FOLDER models=NAME,NAME
 
     The first Ctrl-C (or SIGTERM) lets every program finish its current work. A second one kills all programs
-    immediately.
+    immediately. Both end this command with exit code 0.
+
+    With another port of Redis, tell the other commands: MODELANE_BROKER_URL=redis://127.0.0.1:PORT/0.
 
     \b
     Example:
@@ -56,6 +60,11 @@ def up(redis_port: int, flower_port: int) -> None:
     from modelane.local.stack import LocalStack  # noqa: PLC0415  # slow to import
 
     own_redis = "MODELANE_BROKER_URL" not in os.environ
+    if not own_redis and ctx.get_parameter_source("redis_port") is not ParameterSource.DEFAULT:
+        click.echo(
+            "MODELANE_BROKER_URL is set, so this command starts no Redis, and --redis-port has no effect",
+            err=True,
+        )
     output = Output(sys.stdout, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     stack = LocalStack(
         Settings.from_env(os.environ),

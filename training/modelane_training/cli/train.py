@@ -55,8 +55,15 @@ def train(recipe: str, quiet: bool) -> None:
         raise
     if not quiet:
         _print_metrics(outcome)
-    verb = "promoted" if outcome["promoted"] else "kept the champion"
-    click.echo(f"{outcome['model']} {outcome['version']} {verb}: {outcome['reason']}")
+    model, version = outcome["model"], outcome["version"]
+    verdict = "promoted" if outcome["promoted"] else "not promoted"
+    click.echo(f"{model}: version {version} is {verdict}: {outcome['reason']}")
+    if not (outcome["promoted"] or outcome["champion"]):
+        click.echo(
+            f"{model} has no champion, so no worker serves it; to serve this version: "
+            f"modelane promote {model} {version}",
+            err=True,
+        )
     sys.exit(0 if outcome["promoted"] else EXIT_KEPT)
 
 
