@@ -81,7 +81,7 @@ def test_the_error_for_a_missing_recipe_says_where_it_is_expected(tmp_path):
 def test_a_recipe_of_another_model_is_refused(write, tmp_path):
     write(IRIS, "churn.py")
 
-    with pytest.raises(RecipeError, match="is the recipe of iris: did you mean 'iris'?"):
+    with pytest.raises(RecipeError, match=r"is the recipe of iris: did you mean 'iris'\?"):
         recipe_of("churn", tmp_path / "recipes")
 
 
@@ -269,7 +269,7 @@ recipe = Recipe(model="iris", source=scikit_learn("iris"), estimator=RandomFores
 def test_a_mistyped_name_gets_a_suggestion(tmp_path):
     (tmp_path / "churn.py").write_text("")
 
-    with pytest.raises(RecipeError, match="there is no recipe for chrun: did you mean 'churn'?"):
+    with pytest.raises(RecipeError, match=r"there is no recipe for chrun: did you mean 'churn'\?"):
         recipe_of("chrun", tmp_path)
-    with pytest.raises(RecipeError, match="did you mean 'breast-cancer'?"):
+    with pytest.raises(RecipeError, match=r"did you mean 'breast-cancer'\?"):
         recipe_of("breast_cancer", tmp_path)
