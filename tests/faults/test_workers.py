@@ -51,7 +51,7 @@ def test_a_stalled_worker_that_wakes_up_late_is_fenced_off(scene):
         held = set(scene.redis.hkeys(KEYS.leased))
         eventually(lambda: not held & set(scene.redis.hkeys(KEYS.leased)), "its leases' end")
         stalled.send(signal.SIGCONT)
-        eventually(lambda: "another worker's stand" in stalled.said, "the fence")
+        eventually(lambda: "another worker has them" in stalled.said, "the fence")
 
 
 def test_workers_share_a_lane(scene):
