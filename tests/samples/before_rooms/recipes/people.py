@@ -4,5 +4,6 @@ from modelane_training.recipe import Budget, Recipe
 from modelane_training.sources import csv, scikit_learn
 
 recipe = Recipe(
-    model="people", source=csv("people.csv"), target="left", candidates=("linear",), budget=Budget(trials=2, minutes=10)
+    model="people", source=csv("people.csv"), target="left",
+    candidates=("linear",), budget=Budget(trials=2, minutes=10),
 )
