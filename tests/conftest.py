@@ -42,8 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run a few files in this process: another one would take longer to start than they take."""
-    return 0 if config.args != config.getini("testpaths") else None
+    """Run a few files in this process: another one would take longer to start than they take.
+
+    Tests of the default tier often wait, so it gets one process more than there are cores; those of the full
+    tier keep all cores busy.
+    """
+    if config.args != config.getini("testpaths"):
+        return 0
+    return (os.cpu_count() or 1) + 1 if config.option.markexpr == "not full" else None
 
 
 @pytest.hookimpl(tryfirst=True)

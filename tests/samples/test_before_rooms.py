@@ -116,7 +116,7 @@ def test_a_waiting_request_of_mixed_columns_is_answered(sample: Sample, worker):
     assert len(answer) == 2
 
 
-@pytest.mark.parametrize("id_", ["waiting-stock", "delayed"])
+@pytest.mark.parametrize("id_", ["waiting-stock", pytest.param("delayed", marks=pytest.mark.full)])
 def test_a_waiting_request_of_a_stock_client_is_answered(sample: Sample, worker, id_):
     answer = stock(sample).AsyncResult(id_).get(timeout=DEADLINE_S)
 
