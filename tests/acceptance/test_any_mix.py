@@ -56,7 +56,7 @@ def refusal(action: Action) -> type[ModelaneError] | None:
     return PredictionFailed if action.params else None
 
 
-@pytest.mark.parametrize("max_examples", [8, pytest.param(25, marks=pytest.mark.full)])
+@pytest.mark.parametrize("max_examples", [4, pytest.param(25, marks=pytest.mark.full)])
 @pytest.mark.timeout(300)
 def test_any_mix_of_callers_forms_priorities_and_versions(shared, rows, max_examples):
     versions = [shared.champion, shared.bring_spare()]

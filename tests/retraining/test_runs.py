@@ -166,6 +166,7 @@ def test_a_run_that_is_cancelled_stops_and_leaves_nothing(workplace, trainer, cl
     assert not (workplace.store.root / "loops").exists()
 
 
+@pytest.mark.full
 def test_a_trainer_that_shuts_down_hands_its_run_to_another_immediately(workplace, trainer, client):
     # Given two trainers, one of which has a run in progress
     looping = Path(workplace.settings.recipes) / "looping"

@@ -31,6 +31,7 @@ def caller(alone, rows):
     return Caller(Celery("stock", broker=url, backend=url, set_as_current=False), rows)
 
 
+@pytest.mark.full
 def test_a_member_that_kills_its_workers_is_dead_lettered_and_its_chord_fails(alone, caller):
     deadly = caller.task("die", queue=LANE).set(task_id="deadly")
     result = chord([caller.predict(), deadly], caller.task("together", queue=LANE))()

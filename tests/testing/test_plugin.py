@@ -90,6 +90,7 @@ def running(folder: Path) -> list[str]:
     return [command for command in described if str(folder) in command]
 
 
+@pytest.mark.full
 def test_a_users_tests_run_against_a_real_stack_and_leave_nothing_behind(pytest_run, tmp_path):
     done = pytest_run(SERVICE)
 
